@@ -1,0 +1,2 @@
+//! The `ugatit` program.
+fn main() {}

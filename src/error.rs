@@ -1,0 +1,165 @@
+//! The one error type. Every message says what was wrong, where, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::graph::Shape;
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Tensor shapes that do not fit an operation. The text names both sides.
+    #[error("shapes do not fit: {0}")]
+    Shape(String),
+
+    /// A network configuration that cannot work.
+    #[error("this configuration cannot work: {0}")]
+    Config(String),
+
+    /// A file or folder that could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// A picture file that cannot be decoded, or that is refused.
+    #[error("{path}: {problem}", path = path.display())]
+    Picture {
+        /// The picture file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
+    /// A result that cannot be written where it was asked for.
+    #[error("cannot write {path}: {problem}", path = path.display())]
+    Output {
+        /// The file or folder asked for.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
+    /// A model or checkpoint file that is damaged or of another kind.
+    #[error("{path} is not a usable model: {problem}", path = path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
+    /// A model file that lacks a tensor.
+    #[error("{path} has no tensor `{key}` (expected shape {expected})", path = path.display())]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The official `state_dict` key.
+        key: String,
+        /// The shape that the architecture asks for.
+        expected: Shape,
+    },
+
+    /// A tensor whose shape is not what the architecture asks for.
+    #[error("{path}: tensor `{key}` has shape {found}, but the architecture needs {expected}", path = path.display())]
+    TensorShape {
+        /// The file.
+        path: PathBuf,
+        /// The official `state_dict` key.
+        key: String,
+        /// The shape that the architecture asks for.
+        expected: Shape,
+        /// The shape in the file.
+        found: Shape,
+    },
+
+    /// A tensor that holds NaN or infinite values.
+    #[error("{path}: tensor `{key}` holds {count} values that are NaN or infinite; the training run that wrote it diverged, use an earlier checkpoint", path = path.display())]
+    NonFiniteWeights {
+        /// The file.
+        path: PathBuf,
+        /// The official `state_dict` key.
+        key: String,
+        /// How many elements are not finite.
+        count: usize,
+    },
+
+    /// A direction that the model does not have.
+    #[error("{path} translates {available} only, not {asked}; choose a model of that direction", path = path.display())]
+    Direction {
+        /// The model file.
+        path: PathBuf,
+        /// The direction asked for.
+        asked: String,
+        /// The directions in the file.
+        available: String,
+    },
+
+    /// No GPU adapter at all.
+    #[error("no GPU adapter found: {advice}")]
+    NoAdapter {
+        /// What to install or which option to use.
+        advice: String,
+    },
+
+    /// No adapter of the name asked for.
+    #[error("no GPU adapter's name contains {asked:?}; there are: {available}")]
+    AdapterNotFound {
+        /// The name asked for.
+        asked: String,
+        /// The names there are.
+        available: String,
+    },
+
+    /// A limit of the adapter that the work would exceed.
+    #[error("the GPU {adapter} cannot do this: {problem}")]
+    GpuLimit {
+        /// The adapter's name.
+        adapter: String,
+        /// Which limit, what was needed, and what to do.
+        problem: String,
+    },
+
+    /// The GPU has no memory left.
+    #[error("the GPU {adapter} is out of memory ({problem}); use a smaller picture size, or --device cpu")]
+    OutOfMemory {
+        /// The adapter's name.
+        adapter: String,
+        /// What the driver said.
+        problem: String,
+    },
+
+    /// The GPU was lost: reset by the system, unplugged, or its driver crashed.
+    #[error("the GPU {adapter} was lost ({problem}); run the command again")]
+    DeviceLost {
+        /// The adapter's name.
+        adapter: String,
+        /// What the driver said.
+        problem: String,
+    },
+
+    /// Any other error from the GPU: a bug of this program or of the driver.
+    #[error(
+        "the GPU {adapter} reported an error, which is a bug of this program or of the driver: {problem}"
+    )]
+    Gpu {
+        /// The adapter's name.
+        adapter: String,
+        /// What was reported.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`; made to be used with `map_err`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

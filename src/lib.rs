@@ -1,0 +1,24 @@
+//! U-GAT-IT (Kim et al., ICLR 2020) on WebGPU: unpaired image-to-image translation with
+//! class-activation-map attention and adaptive layer-instance normalisation.
+//!
+//! The rooms, from mathematics down to hardware; each knows only those below it:
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`translate`] | pictures in, pictures out |
+//! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
+//! | [`graph`] | tensors, shapes, operations; no hardware |
+//! | [`cpu`] | every operation on the CPU, in `f32` and `f64` |
+//! | [`plan`] | graph → kernel launches and buffers; no hardware |
+//! | [`exec`] | a plan on a GPU |
+//! | [`gpu`] | adapters, devices, buffers |
+//! | [`io`] | files: pictures, models, official checkpoints |
+
+pub mod error;
+pub mod graph;
+pub mod io;
+pub mod model;
+pub mod tensor;
+
+pub use error::{Error, Result};
+pub use tensor::Tensor;

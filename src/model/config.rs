@@ -1,0 +1,129 @@
+//! What defines a generator's architecture.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Which way a generator translates: the official `genA2B` or `genB2A`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// From domain A (`trainA`) to domain B.
+    A2B,
+    /// From domain B (`trainB`) to domain A.
+    B2A,
+}
+
+impl Direction {
+    /// Both, A2B first.
+    pub const BOTH: [Self; 2] = [Self::A2B, Self::B2A];
+
+    /// The official name of the generator: `genA2B` or `genB2A`.
+    pub fn network(self) -> &'static str {
+        match self {
+            Self::A2B => "genA2B",
+            Self::B2A => "genB2A",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A2B => "A2B",
+            Self::B2A => "B2A",
+        })
+    }
+}
+
+impl FromStr for Direction {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_uppercase().as_str() {
+            "A2B" | "ATOB" => Ok(Self::A2B),
+            "B2A" | "BTOA" => Ok(Self::B2A),
+            _ => Err(Error::Config(format!("{text:?} is no direction; use A2B or B2A"))),
+        }
+    }
+}
+
+/// The architecture of a generator (official `ResnetGenerator(img_ch, img_ch, ngf=ch,
+/// n_blocks=n_res, img_size, light)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GeneratorConfig {
+    /// Channels of the first layer (official 64).
+    pub ch: usize,
+    /// Residual blocks of the encoder (official 4).
+    pub n_res: usize,
+    /// Adaptive residual blocks of the decoder (official: the same as `n_res`).
+    pub n_res_decoder: usize,
+    /// Height and width of the training pictures. The light model takes any size at
+    /// inference, the full model this one only.
+    pub img_size: usize,
+    /// Channels of a picture (official 3).
+    pub img_ch: usize,
+    /// The light architecture: gamma and beta from the globally pooled features. The full one
+    /// feeds every pixel of the features to the first fully connected layer.
+    pub light: bool,
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        Self { ch: 64, n_res: 4, n_res_decoder: 4, img_size: 256, img_ch: 3, light: true }
+    }
+}
+
+impl GeneratorConfig {
+    /// Channels of the residual blocks: `4 * ch`.
+    pub fn features(&self) -> usize {
+        4 * self.ch
+    }
+
+    /// Checks that a network of this configuration can be built.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the field and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let in_range = |what: &str, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::Config(format!("{what} is {value}; it must be {low} to {high}")))
+            }
+        };
+        in_range("ch", self.ch, 1, 1024)?;
+        in_range("n_res", self.n_res, 0, 64)?;
+        in_range("n_res_decoder", self.n_res_decoder, 0, 64)?;
+        in_range("img_ch", self.img_ch, 1, 64)?;
+        in_range("img_size", self.img_size, 8, 8192)?;
+        self.check_size(self.img_size, self.img_size)
+    }
+
+    /// Checks that the network can translate pictures of `height` x `width`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a side is no multiple of 4, is smaller than 8 (the smallest
+    /// that the encoder's reflection padding allows), or is not the full model's own.
+    pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
+        if height % 4 != 0 || width % 4 != 0 {
+            return Err(Error::Config(format!(
+                "the picture size {width}x{height} must be a multiple of 4 on both sides: the network halves it twice and doubles it twice"
+            )));
+        }
+        if height < 8 || width < 8 {
+            return Err(Error::Config(format!(
+                "the picture size {width}x{height} is too small: reflection padding needs at least 8 pixels on both sides"
+            )));
+        }
+        if !self.light && (height, width) != (self.img_size, self.img_size) {
+            return Err(Error::Config(format!(
+                "this full model translates {0}x{0} pictures only, not {width}x{height}: its first fully connected layer has one weight per pixel. Resize the picture, or use a light model",
+                self.img_size
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,2 @@
+//! What a person types in this repository.
+fn main() {}
