@@ -14,10 +14,15 @@
 //! | [`gpu`] | adapters, devices, buffers |
 //! | [`io`] | files: pictures, models, official checkpoints |
 
+pub mod catalogue;
 pub mod error;
+pub mod exec;
+pub mod gpu;
 pub mod graph;
 pub mod io;
 pub mod model;
+pub mod plan;
+pub mod shader;
 pub mod tensor;
 
 pub use error::{Error, Result};
