@@ -15,6 +15,15 @@ pub enum Error {
     #[error("shapes do not fit: {0}")]
     Shape(String),
 
+    /// A tensor that a graph needs and that nobody gave.
+    #[error("the graph needs a tensor `{name}` of shape {expected}, but none was given")]
+    NotFed {
+        /// The name of the input or parameter.
+        name: String,
+        /// Its shape.
+        expected: Shape,
+    },
+
     /// A network configuration that cannot work.
     #[error("this configuration cannot work: {0}")]
     Config(String),

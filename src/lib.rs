@@ -14,6 +14,7 @@
 //! | [`gpu`] | adapters, devices, buffers |
 //! | [`io`] | files: pictures, models, official checkpoints |
 
+pub mod cpu;
 pub mod error;
 pub mod graph;
 pub mod io;
