@@ -15,6 +15,15 @@ pub enum Error {
     #[error("shapes do not fit: {0}")]
     Shape(String),
 
+    /// A tensor that a graph needs and that nobody gave.
+    #[error("the graph needs a tensor `{name}` of shape {expected}, but none was given")]
+    NotFed {
+        /// The name of the input or parameter.
+        name: String,
+        /// Its shape.
+        expected: Shape,
+    },
+
     /// A network configuration that cannot work.
     #[error("this configuration cannot work: {0}")]
     Config(String),
@@ -88,6 +97,15 @@ pub enum Error {
         key: String,
         /// How many elements are not finite.
         count: usize,
+    },
+
+    /// A checkpoint whose pickle would call something when PyTorch unpickles it.
+    #[error("{path} holds the Python object `{object}`, which loading it in Python could run; it was not run. Save the state_dicts only, or fetch the checkpoint from a source that you trust", path = path.display())]
+    UnsafeCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The Python object, module first.
+        object: String,
     },
 
     /// A direction that the model does not have.

@@ -15,6 +15,7 @@
 //! | [`io`] | files: pictures, models, official checkpoints |
 
 pub mod catalogue;
+pub mod cpu;
 pub mod error;
 pub mod exec;
 pub mod gpu;

@@ -1,0 +1,184 @@
+//! Convolution as matrix products of unfolded patches (im2col).
+//!
+//! The output of one sample is cut into chunks of whole rows, the input channels into blocks;
+//! a thread unfolds one block for one chunk into its scratch, which stays in the second-level
+//! cache, and multiplies it with that block of the weight. Reflection padding and nearest
+//! upsampling are index tables of the unfolding.
+
+use crate::graph::Conv2d;
+
+use super::matmul::{Matrix, Shared};
+use super::spatial::axis;
+use super::{Real, parallel, pointwise};
+
+/// Output pixels of a chunk, unless a row is longer.
+const CHUNK_PIXELS: usize = 512;
+/// Bytes of unfolded patches that a thread works on at a time.
+const SCRATCH_BYTES: usize = 512 << 10;
+
+/// The extents of a convolution: x `[n, channels, h, w]`, weight `[outputs, channels, kh, kw]`,
+/// y `[n, outputs, oh, ow]`.
+#[derive(Clone, Copy)]
+pub(super) struct Extents {
+    pub(super) n: usize,
+    pub(super) channels: usize,
+    pub(super) h: usize,
+    pub(super) w: usize,
+    pub(super) outputs: usize,
+    pub(super) kh: usize,
+    pub(super) kw: usize,
+    pub(super) oh: usize,
+    pub(super) ow: usize,
+}
+
+/// `y = activation(weight ⋆ pad(upsample(x)) + bias)`
+pub(super) fn conv2d<T: Real>(
+    x: &[T],
+    weight: &[T],
+    bias: Option<&[T]>,
+    e: Extents,
+    op: Conv2d,
+    y: &mut [T],
+) {
+    let pixels = e.oh * e.ow;
+    if op.stride == 1 && op.pad == 0 && !op.upsample && e.kh * e.kw == 1 {
+        pointwise_product(x, weight, e, y);
+    } else {
+        unfolded_product(x, weight, e, op, y);
+    }
+    match bias {
+        Some(bias) => pointwise::add_bias(y, pixels, bias, op.activation),
+        None => pointwise::activate(y, op.activation),
+    }
+}
+
+/// Pixels for each chunk: enough chunks for every thread, none larger than the scratch wants.
+fn chunk_pixels(e: Extents) -> usize {
+    let share = (e.n * e.oh * e.ow).div_ceil(2 * parallel::threads());
+    share.clamp(64, CHUNK_PIXELS)
+}
+
+/// A 1x1 convolution: the input is its own unfolding.
+fn pointwise_product<T: Real>(x: &[T], weight: &[T], e: Extents, y: &mut [T]) {
+    let pixels = e.h * e.w;
+    let size = chunk_pixels(e);
+    let chunks = pixels.div_ceil(size);
+    let y = Shared::new(y);
+    parallel::tasks(
+        e.n * chunks,
+        || (),
+        |(), task| {
+            let (sample, first) = (task / chunks, task % chunks * size);
+            let patches = Matrix {
+                data: &x[sample * e.channels * pixels + first..],
+                rows: size.min(pixels - first),
+                columns: e.channels,
+                row_stride: 1,
+                column_stride: pixels,
+            };
+            let weight = Matrix {
+                data: weight,
+                rows: e.channels,
+                columns: e.outputs,
+                row_stride: 1,
+                column_stride: e.channels,
+            };
+            // SAFETY: each task writes the pixels of its own chunk.
+            unsafe { y.product(sample * e.outputs * pixels + first, pixels, false, patches, weight) };
+        },
+    );
+}
+
+fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
+    let (pixels, window) = (e.oh * e.ow, e.kh * e.kw);
+    let unfold = Unfold {
+        rows: axis(e.h, op.upsample, op.pad),
+        columns: axis(e.w, op.upsample, op.pad),
+        e,
+        stride: op.stride,
+    };
+    let chunk_rows = (chunk_pixels(e) / e.ow).clamp(1, e.oh);
+    let chunks = e.oh.div_ceil(chunk_rows);
+    let block = (SCRATCH_BYTES / size_of::<T>() / (window * chunk_rows * e.ow)).clamp(1, e.channels);
+
+    let y = Shared::new(y);
+    let scratch = || {
+        let patches = vec![T::default(); block * window * chunk_rows * e.ow];
+        let slab = vec![T::default(); unfold.slab_rows(chunk_rows) * unfold.columns.len()];
+        (patches, slab)
+    };
+    parallel::tasks(e.n * chunks, scratch, |(patches, slab), task| {
+        let (sample, row) = (task / chunks, task % chunks * chunk_rows);
+        let rows = chunk_rows.min(e.oh - row);
+        for first in (0..e.channels).step_by(block) {
+            let count = block.min(e.channels - first);
+            for c in 0..count {
+                let x = &x[(sample * e.channels + first + c) * e.h * e.w..][..e.h * e.w];
+                let size = window * rows * e.ow;
+                unfold.channel(x, row, rows, slab, &mut patches[c * size..][..size]);
+            }
+            let patches = Matrix {
+                data: patches,
+                rows: rows * e.ow,
+                columns: count * window,
+                row_stride: 1,
+                column_stride: rows * e.ow,
+            };
+            let weight = Matrix {
+                data: &weight[first * window..],
+                rows: count * window,
+                columns: e.outputs,
+                row_stride: 1,
+                column_stride: e.channels * window,
+            };
+            let start = sample * e.outputs * pixels + row * e.ow;
+            // SAFETY: each task writes the rows of its own chunk.
+            unsafe { y.product(start, pixels, first > 0, patches, weight) };
+        }
+    });
+}
+
+/// How a plane becomes rows of patches.
+struct Unfold {
+    /// Where each row of the padded plane is read from.
+    rows: Vec<usize>,
+    /// Where each column of the padded plane is read from.
+    columns: Vec<usize>,
+    e: Extents,
+    stride: usize,
+}
+
+impl Unfold {
+    /// Rows of the padded plane under `rows` output rows.
+    fn slab_rows(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride + self.e.kh
+    }
+
+    /// `patches[ky, kx, r, c] = padded(x)[(row + r) * stride + ky, c * stride + kx]` for `rows`
+    /// output rows from `row` on. `slab` holds the padded rows meanwhile.
+    fn channel<T: Real>(&self, x: &[T], row: usize, rows: usize, slab: &mut [T], patches: &mut [T]) {
+        let (e, stride, width) = (self.e, self.stride, self.columns.len());
+        let sources = &self.rows[row * stride..][..self.slab_rows(rows)];
+        for (padded, &source) in slab.chunks_mut(width).zip(sources) {
+            let x = &x[source * e.w..][..e.w];
+            for (padded, &column) in padded.iter_mut().zip(&self.columns) {
+                *padded = x[column];
+            }
+        }
+        let mut lines = patches.chunks_exact_mut(e.ow);
+        for ky in 0..e.kh {
+            for kx in 0..e.kw {
+                for (r, line) in lines.by_ref().take(rows).enumerate() {
+                    let padded = &slab[(r * stride + ky) * width + kx..];
+                    if stride == 1 {
+                        line.copy_from_slice(&padded[..e.ow]);
+                    } else {
+                        for (p, &value) in line.iter_mut().zip(padded.iter().step_by(stride)) {
+                            *p = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

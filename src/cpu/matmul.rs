@@ -1,0 +1,91 @@
+//! The matrix product: the one place that calls the `gemm` crate.
+
+use std::marker::PhantomData;
+
+use super::Real;
+
+/// A matrix to read: element `(i, j)` is `data[i * row_stride + j * column_stride]`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
+}
+
+impl<T> Matrix<'_, T> {
+    /// Whether every element lies inside `data`.
+    fn fits(&self) -> bool {
+        fits(self.data.len(), self.rows, self.columns, self.row_stride, self.column_stride)
+    }
+}
+
+/// A slice that several threads write to at once, each its own elements.
+pub(super) struct Shared<'a, T> {
+    data: *mut T,
+    len: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: it stands for a `&mut [T]`; the only access is `product`, whose caller promises that
+// no two threads touch the same element.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T: Real> Shared<'a, T> {
+    pub(super) fn new(data: &'a mut [T]) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), lifetime: PhantomData }
+    }
+
+    /// Writes `a · b`, or adds it where `accumulate`, to the matrix whose element `(i, j)` is
+    /// `self[start + i + j * column_stride]`.
+    ///
+    /// # Safety
+    /// No other thread may read or write these elements meanwhile.
+    pub(super) unsafe fn product(
+        &self,
+        start: usize,
+        column_stride: usize,
+        accumulate: bool,
+        a: Matrix<'_, T>,
+        b: Matrix<'_, T>,
+    ) {
+        let (m, n, k) = (a.rows, b.columns, a.columns);
+        assert!(
+            a.fits()
+                && b.fits()
+                && b.rows == k
+                && start <= self.len
+                && fits(self.len - start, m, n, 1, column_stride)
+        );
+        // SAFETY: the assertion above bounds every element that gemm reads and writes; `a` and
+        // `b` are borrowed for the call, and the caller keeps others away from the result.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                self.data.add(start),
+                column_stride as isize,
+                1,
+                accumulate,
+                a.data.as_ptr(),
+                a.column_stride as isize,
+                a.row_stride as isize,
+                b.data.as_ptr(),
+                b.column_stride as isize,
+                b.row_stride as isize,
+                T::ONE,
+                T::ONE,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+}
+
+fn fits(len: usize, rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> bool {
+    rows == 0 || columns == 0 || (rows - 1) * row_stride + (columns - 1) * column_stride < len
+}

@@ -1,0 +1,140 @@
+//! Instance and layer-instance normalisation, in place.
+//!
+//! Statistics are sums in `f64` of differences from the plane's first element, so that a mean
+//! that is large against the deviation costs no digits. The result is
+//! `(x - mean) * scale + shift` with `scale` and `shift` worked out in `f64`, and with `shift`
+//! making up for the rounding of `mean`.
+
+use crate::graph::{Norm, NormKind};
+
+use super::pointwise::with_activation;
+use super::{Real, parallel};
+
+const LANES: usize = 8;
+
+/// Mean and sum of squared deviations of one plane.
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    mean: f64,
+    squares: f64,
+}
+
+/// `rho`, `gamma` and `beta` of [`NormKind::LayerInstance`]; `gamma` and `beta` hold one value
+/// for each channel, or one for each channel of each sample.
+pub(super) struct Affine<'a, T> {
+    pub(super) rho: &'a [T],
+    pub(super) gamma: &'a [T],
+    pub(super) beta: &'a [T],
+}
+
+/// What becomes of the elements of one plane.
+#[derive(Clone, Copy)]
+struct Map<T> {
+    mean: T,
+    scale: T,
+    shift: T,
+}
+
+impl<T: Real> Map<T> {
+    fn new(mean: f64, scale: f64, shift: f64) -> Self {
+        let rounded = T::from_f64(mean);
+        let shift = shift + (rounded.to_f64() - mean) * scale;
+        Self { mean: rounded, scale: T::from_f64(scale), shift: T::from_f64(shift) }
+    }
+
+    fn apply(self, y: &mut [T], residual: Option<&[T]>, f: impl Fn(T) -> T) {
+        let map = |x: T| f((x - self.mean) * self.scale + self.shift);
+        match residual {
+            None => {
+                for y in y {
+                    *y = map(*y);
+                }
+            }
+            Some(residual) => {
+                for (y, &r) in y.iter_mut().zip(residual) {
+                    *y = map(*y) + r;
+                }
+            }
+        }
+    }
+}
+
+/// Normalises `y`, planes of `pixels` elements, `channels` in each sample; then the activation,
+/// then the sum with `residual`. `affine` is given for [`NormKind::LayerInstance`].
+pub(super) fn norm<T: Real>(
+    y: &mut [T],
+    channels: usize,
+    pixels: usize,
+    norm: Norm,
+    affine: Option<Affine<'_, T>>,
+    residual: Option<&[T]>,
+) {
+    let eps = f64::from(norm.eps);
+    let residual = |plane: usize| residual.map(|r| &r[plane * pixels..][..pixels]);
+    match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
+        None => with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
+            let m = moments(y);
+            let map = Map::new(m.mean, 1.0 / (m.squares / pixels as f64 + eps).sqrt(), 0.0);
+            map.apply(y, residual(plane), f);
+        })),
+        Some(affine) => {
+            let maps = layer_instance_maps(y, channels, pixels, eps, &affine);
+            with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
+                maps[plane].apply(y, residual(plane), f);
+            }));
+        }
+    }
+}
+
+/// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`, as one map for each plane.
+/// Variances are divided by one less than the number of elements, as `torch.var` does.
+fn layer_instance_maps<T: Real>(
+    x: &[T],
+    channels: usize,
+    pixels: usize,
+    eps: f64,
+    affine: &Affine<'_, T>,
+) -> Vec<Map<T>> {
+    let mut planes = vec![Moments::default(); x.len() / pixels];
+    parallel::chunks(&mut planes, 1, pixels, |plane, m| m[0] = moments(&x[plane * pixels..][..pixels]));
+
+    let count = pixels as f64;
+    let inverse_deviation = |squares: f64, count: f64| 1.0 / (squares / (count - 1.0) + eps).sqrt();
+    let mut maps = Vec::with_capacity(planes.len());
+    for sample in planes.chunks(channels) {
+        let layer_mean = sample.iter().map(|m| m.mean).sum::<f64>() / channels as f64;
+        let layer_squares =
+            sample.iter().map(|m| m.squares + count * (m.mean - layer_mean).powi(2)).sum::<f64>();
+        let layer = inverse_deviation(layer_squares, count * channels as f64);
+        for (c, m) in sample.iter().enumerate() {
+            let at = |values: &[T]| values[maps.len() % values.len()].to_f64();
+            let (gamma, beta, rho) = (at(affine.gamma), at(affine.beta), affine.rho[c].to_f64());
+            let instance = inverse_deviation(m.squares, count);
+            let scale = rho * instance + (1.0 - rho) * layer;
+            let offset = (1.0 - rho) * (m.mean - layer_mean) * layer;
+            maps.push(Map::new(m.mean, scale * gamma, offset * gamma + beta));
+        }
+    }
+    maps
+}
+
+fn moments<T: Real>(x: &[T]) -> Moments {
+    let origin = x[0];
+    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    let chunks = x.chunks_exact(LANES);
+    for (i, &x) in chunks.remainder().iter().enumerate() {
+        let d = (x - origin).to_f64();
+        sums[i] += d;
+        squares[i] += d * d;
+    }
+    for chunk in chunks {
+        for i in 0..LANES {
+            let d = (chunk[i] - origin).to_f64();
+            sums[i] += d;
+            squares[i] += d * d;
+        }
+    }
+    let count = x.len() as f64;
+    let (sum, squares) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
+    Moments { mean: origin.to_f64() + sum / count, squares: (squares - sum * sum / count).max(0.0) }
+}

@@ -1,0 +1,62 @@
+//! Reductions over pixels and over channels. Sums are accumulated in `f64`.
+
+use super::{Real, parallel};
+
+/// Accumulators side by side, so that the compiler can use vector registers.
+const LANES: usize = 8;
+
+/// The sum, in `f64`.
+pub(super) fn sum<T: Real>(x: &[T]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().map(|x| x.to_f64()).sum();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x.to_f64();
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// `y[n, c] = mean over pixels of x[n, c, ..]`
+pub(super) fn global_average<T: Real>(x: &[T], pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, 1, pixels, |plane, y| {
+        y[0] = T::from_f64(sum(&x[plane * pixels..][..pixels]) / pixels as f64);
+    });
+}
+
+/// `y[n, c] = maximum over pixels of x[n, c, ..]`
+pub(super) fn global_maximum<T: Real>(x: &[T], pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, 1, pixels, |plane, y| {
+        let x = &x[plane * pixels..][..pixels];
+        let larger = |a: T, b: T| if b > a { b } else { a };
+        let mut lanes = [x[0]; LANES];
+        let chunks = x.chunks_exact(LANES);
+        let rest = chunks.remainder().iter().copied().fold(x[0], larger);
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane = larger(*lane, x);
+            }
+        }
+        y[0] = lanes.into_iter().fold(rest, larger);
+    });
+}
+
+/// `y[n, 0, ..] = sum over channels of x[n, c, ..]`
+pub(super) fn sum_channels<T: Real>(x: &[T], channels: usize, pixels: usize, y: &mut [T]) {
+    for (sample, y) in y.chunks_mut(pixels).enumerate() {
+        let x = &x[sample * channels * pixels..][..channels * pixels];
+        const CHUNK: usize = 256;
+        parallel::chunks(y, CHUNK, CHUNK * channels, |i, y| {
+            let mut sums = [0.0; CHUNK];
+            for plane in x.chunks(pixels) {
+                for (sum, x) in sums.iter_mut().zip(&plane[i * CHUNK..][..y.len()]) {
+                    *sum += x.to_f64();
+                }
+            }
+            for (y, sum) in y.iter_mut().zip(sums) {
+                *y = T::from_f64(sum);
+            }
+        });
+    }
+}

@@ -1,0 +1,242 @@
+//! Walks a graph.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, NodeId, NormKind, Op, Shape};
+use crate::tensor::Tensor;
+
+use super::norm::Affine;
+use super::{Real, conv, linear, norm, pointwise, pool, spatial};
+
+/// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
+/// outputs do not need is not asked for.
+///
+/// # Errors
+/// [`Error::NotFed`] where `feed` gives nothing for a name, [`Error::Shape`] where it gives a
+/// tensor of another shape than the graph's.
+pub fn run<'a, T: Real>(
+    graph: &Graph,
+    outputs: &[NodeId],
+    feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+) -> Result<Vec<Tensor<T>>> {
+    let last_reader = last_readers(graph, outputs);
+    let mut values = Values { values: graph.nodes().iter().map(|_| Value::Absent).collect(), free: vec![] };
+    for (id, node) in graph.iter() {
+        if last_reader[id.index()] == 0 {
+            continue;
+        }
+        let dying = |&input: &NodeId| last_reader[input.index()] == id.index();
+        let value = match node.op {
+            Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
+            _ => Value::Owned(compute(graph, node, &mut values, &dying)),
+        };
+        values.values[id.index()] = value;
+        for &input in node.inputs.iter().filter(|input| dying(input)) {
+            values.release(input);
+        }
+    }
+    // From the back, so that of an output asked for twice the last reader takes the value.
+    let mut results: Vec<Tensor<T>> = outputs
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(i, &id)| {
+            let data = if outputs[..i].contains(&id) { values.get(id).to_vec() } else { values.take(id) };
+            Tensor::new(graph.shape(id), data)
+        })
+        .collect::<Result<_>>()?;
+    results.reverse();
+    Ok(results)
+}
+
+/// For each node the index of its last reader; 0 where nobody needs it, `usize::MAX` for an
+/// output. (Nothing is read by the first node, so 0 is free.)
+fn last_readers(graph: &Graph, outputs: &[NodeId]) -> Vec<usize> {
+    let mut last = vec![0; graph.nodes().len()];
+    for id in outputs {
+        last[id.index()] = usize::MAX;
+    }
+    for (i, node) in graph.nodes().iter().enumerate().rev() {
+        if last[i] == 0 {
+            continue;
+        }
+        for input in &node.inputs {
+            let last = &mut last[input.index()];
+            *last = (*last).max(i);
+        }
+    }
+    last
+}
+
+/// The tensor fed for `node`, where it has the node's shape.
+fn fed<'a, T: Real>(node: &Node, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -> Result<&'a [T]> {
+    let tensor = feed(&node.name)
+        .ok_or_else(|| Error::NotFed { name: node.name.clone(), expected: node.shape.clone() })?;
+    if *tensor.shape() != node.shape {
+        return Err(Error::Shape(format!(
+            "the graph's `{}` has shape {}, but a tensor of shape {} was given",
+            node.name,
+            node.shape,
+            tensor.shape()
+        )));
+    }
+    Ok(tensor.data())
+}
+
+enum Value<'a, T> {
+    Absent,
+    Fed(&'a [T]),
+    Owned(Vec<T>),
+}
+
+/// The tensors alive at a node, and the memory of those that are not any more.
+struct Values<'a, T> {
+    values: Vec<Value<'a, T>>,
+    free: Vec<Vec<T>>,
+}
+
+impl<T: Real> Values<'_, T> {
+    fn get(&self, id: NodeId) -> &[T] {
+        match &self.values[id.index()] {
+            Value::Absent => &[],
+            Value::Fed(data) => data,
+            Value::Owned(data) => data,
+        }
+    }
+
+    /// The tensor, for good where this executor made it, else a copy.
+    fn take(&mut self, id: NodeId) -> Vec<T> {
+        match std::mem::replace(&mut self.values[id.index()], Value::Absent) {
+            Value::Absent => vec![],
+            Value::Fed(data) => data.to_vec(),
+            Value::Owned(data) => data,
+        }
+    }
+
+    /// The first input to work on in place: itself where nobody reads it again, else a copy.
+    fn take_first(&mut self, node: &Node, dying: &dyn Fn(&NodeId) -> bool) -> Vec<T> {
+        let first = node.inputs[0];
+        if dying(&first)
+            && !node.inputs[1..].contains(&first)
+            && matches!(self.values[first.index()], Value::Owned(_))
+        {
+            return self.take(first);
+        }
+        let mut copy = self.buffer(&node.shape);
+        copy.copy_from_slice(self.get(first));
+        copy
+    }
+
+    /// Memory for a result of `shape`; every element is to be written.
+    fn buffer(&mut self, shape: &Shape) -> Vec<T> {
+        let len = shape.elements();
+        let best = (0..self.free.len())
+            .filter(|&i| (len..=4 * len).contains(&self.free[i].capacity()))
+            .min_by_key(|&i| self.free[i].capacity());
+        let mut buffer = match best {
+            Some(i) => self.free.swap_remove(i),
+            None => return vec![unwritten(); len],
+        };
+        buffer.resize(len, unwritten());
+        if cfg!(debug_assertions) {
+            buffer.fill(unwritten());
+        }
+        buffer
+    }
+
+    fn release(&mut self, id: NodeId) {
+        if let Value::Owned(data) = std::mem::replace(&mut self.values[id.index()], Value::Absent) {
+            self.free.push(data);
+        }
+    }
+}
+
+/// What fresh memory holds: zero, which costs nothing, or NaN where tests should notice that an
+/// operation relied on it.
+fn unwritten<T: Real>() -> T {
+    if cfg!(debug_assertions) { T::from_f64(f64::NAN) } else { T::default() }
+}
+
+/// The result of one operation. The graph has checked all shapes.
+fn compute<T: Real>(
+    graph: &Graph,
+    node: &Node,
+    values: &mut Values<'_, T>,
+    dying: &dyn Fn(&NodeId) -> bool,
+) -> Vec<T> {
+    // Operations that work in place.
+    match &node.op {
+        Op::Activation(activation) => {
+            let mut y = values.take_first(node, dying);
+            pointwise::activate(&mut y, *activation);
+            return y;
+        }
+        Op::Add => {
+            let mut y = values.take_first(node, dying);
+            pointwise::add(&mut y, values.get(node.inputs[1]));
+            return y;
+        }
+        Op::Norm(op) => {
+            let mut y = values.take_first(node, dying);
+            let input = |i: usize| values.get(node.inputs[i]);
+            let affine = (op.kind == NormKind::LayerInstance).then(|| Affine {
+                rho: input(1),
+                gamma: input(2),
+                beta: input(3),
+            });
+            let residual = op.residual.then(|| input(node.inputs.len() - 1));
+            let [_, channels, h, w] = image(&node.shape);
+            norm::norm(&mut y, channels, h * w, *op, affine, residual);
+            return y;
+        }
+        Op::Flatten => return values.take_first(node, dying),
+        _ => {}
+    }
+
+    let mut result = values.buffer(&node.shape);
+    let y = result.as_mut_slice();
+    let input = |i: usize| values.get(node.inputs[i]);
+    let extents = |i: usize| image(graph.shape(node.inputs[i]));
+    match &node.op {
+        Op::Input | Op::Parameter | Op::Activation(_) | Op::Add | Op::Norm(_) | Op::Flatten => {}
+        Op::ReflectionPad2d(pad) => {
+            let [_, _, h, w] = extents(0);
+            let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
+            spatial::gather(input(0), h * w, w, &rows, &columns, y);
+        }
+        Op::UpsampleNearest2x => {
+            let [_, _, h, w] = extents(0);
+            let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
+            spatial::gather(input(0), h * w, w, &rows, &columns, y);
+        }
+        Op::Conv2d(op) => {
+            let ([n, channels, h, w], [outputs, _, kh, kw]) = (extents(0), extents(1));
+            let [_, _, oh, ow] = image(&node.shape);
+            let e = conv::Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
+            conv::conv2d(input(0), input(1), op.bias.then(|| input(2)), e, *op, y);
+        }
+        Op::Linear { bias, activation } => {
+            let columns = graph.shape(node.inputs[0]).dims()[1];
+            linear::linear(input(0), input(1), bias.then(|| input(2)), columns, *activation, y);
+        }
+        Op::GlobalAvgPool => {
+            let [_, _, h, w] = extents(0);
+            pool::global_average(input(0), h * w, y);
+        }
+        Op::GlobalMaxPool => {
+            let [_, _, h, w] = extents(0);
+            pool::global_maximum(input(0), h * w, y);
+        }
+        Op::SumChannels => {
+            let [_, channels, h, w] = extents(0);
+            pool::sum_channels(input(0), channels, h * w, y);
+        }
+        Op::Concat => linear::concat(input(0), input(1), node.shape.dims()[0], y),
+        Op::CamWeight => linear::cam_weight(input(0), input(1), input(2), y),
+    }
+    result
+}
+
+/// `[N, C, H, W]` of a shape that the graph has checked to be one.
+fn image(shape: &Shape) -> [usize; 4] {
+    shape.nchw().unwrap_or_default()
+}

@@ -1,0 +1,38 @@
+//! Reflection padding and nearest upsampling, as index tables.
+
+use super::{Real, parallel};
+
+/// Where each element of a padded (and before that doubled) axis of `len` elements is read
+/// from.
+pub(super) fn axis(len: usize, upsample: bool, pad: usize) -> Vec<usize> {
+    let doubled = if upsample { 2 * len } else { len };
+    (0..doubled + 2 * pad)
+        .map(|i| {
+            let i = i.abs_diff(pad);
+            let i = if i < doubled { i } else { 2 * (doubled - 1) - i };
+            if upsample { i / 2 } else { i }
+        })
+        .collect()
+}
+
+/// `y[n, c, i, j] = x[n, c, rows[i], columns[j]]` for planes of `pixels` elements of `x`,
+/// `width` in a row.
+pub(super) fn gather<T: Real>(
+    x: &[T],
+    pixels: usize,
+    width: usize,
+    rows: &[usize],
+    columns: &[usize],
+    y: &mut [T],
+) {
+    let size = rows.len() * columns.len();
+    parallel::chunks(y, size, size, |plane, y| {
+        let x = &x[plane * pixels..][..pixels];
+        for (y, &row) in y.chunks_mut(columns.len()).zip(rows) {
+            let x = &x[row * width..][..width];
+            for (y, &column) in y.iter_mut().zip(columns) {
+                *y = x[column];
+            }
+        }
+    });
+}
