@@ -200,6 +200,19 @@ impl Executor {
         self.plan.memory() + self.upload.size() + self.download.size()
     }
 
+    /// Overwrites all activations, as memory that another program left behind might look. Tests
+    /// do this to show that no kernel relies on fresh memory being zero.
+    ///
+    /// # Errors
+    /// What the GPU reports.
+    pub fn poison(&self, value: f32) -> Result<()> {
+        for buffer in &self.buffers {
+            let floats = vec![value; buffer.size() as usize / 4];
+            self.gpu.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&floats));
+        }
+        flush(&self.gpu)
+    }
+
     /// Uploads `inputs` (in the order of [`Plan::inputs`]), runs the plan, and reads its
     /// outputs back.
     ///

@@ -97,6 +97,7 @@ fn kind(info: &AdapterInfo) -> &'static str {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 fn rank(info: &AdapterInfo) -> usize {
     const ORDER: [&str; 5] = ["discrete", "integrated", "virtual", "other", "software"];
     ORDER.iter().position(|k| *k == kind(info)).unwrap_or(ORDER.len())

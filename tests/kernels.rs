@@ -1,0 +1,229 @@
+//! Every kernel on the GPU against the CPU executor in f64, on shapes that are no multiple of
+//! any tile, with memory poisoned before each run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use ugatit::exec::{Executor, Parameters};
+use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan, select};
+use ugatit::{Tensor, cpu};
+
+fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| pollster::block_on(Gpu::open(&AdapterOptions::any())).expect("these tests need an adapter"))
+}
+
+/// Values of about unit size, the same for the same seed.
+fn noise(shape: &[usize], seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let data = (0..shape.iter().product::<usize>())
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect();
+    Tensor::new(shape, data).unwrap()
+}
+
+/// A graph over named inputs, and what it computes.
+struct Case {
+    name: String,
+    graph: Graph,
+    outputs: Vec<NodeId>,
+    feed: HashMap<String, Tensor>,
+}
+
+impl Case {
+    fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), graph: Graph::new(), outputs: vec![], feed: HashMap::new() }
+    }
+
+    fn input(&mut self, shape: &[usize]) -> NodeId {
+        let seed = self.feed.len() as u64 + 1;
+        self.given(noise(shape, seed))
+    }
+
+    fn given(&mut self, tensor: Tensor) -> NodeId {
+        let name = format!("x{}", self.feed.len());
+        let id = self.graph.input(name.clone(), tensor.shape());
+        self.feed.insert(name, tensor);
+        id
+    }
+
+    fn output(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        let id = self.graph.add(op, inputs).unwrap();
+        self.outputs.push(id);
+        id
+    }
+
+    /// Runs on the GPU and compares with the CPU in f64: the largest difference must be at most
+    /// `tolerance` of the largest value.
+    fn check(&self, class: AdapterClass, conv: Option<&'static ugatit::shader::Shader>, tolerance: f64) {
+        let gpu = gpu();
+        let mut target = gpu.target();
+        (target.class, target.conv2d) = (class, conv);
+        let plan = Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap();
+        let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None).unwrap());
+        let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &self.feed[&t.name]).collect();
+        let mut executor = Executor::new(gpu, plan, none).unwrap();
+        executor.poison(f32::NAN).unwrap();
+        let found = pollster::block_on(executor.run(&inputs)).unwrap();
+
+        let wide: HashMap<&str, Tensor<f64>> =
+            self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
+        let expected = cpu::run(&self.graph, &self.outputs, &|name| wide.get(name)).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            let largest = expected.data().iter().fold(1e-30_f64, |m, v| m.max(v.abs()));
+            let worst = found
+                .data()
+                .iter()
+                .zip(expected.data())
+                .map(|(a, b)| (f64::from(*a) - b).abs())
+                .fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { f64::max(m, d) });
+            let kernel = conv.map_or("", |s| s.name);
+            assert!(worst <= tolerance * largest, "{} {kernel}: {:.2e} off", self.name, worst / largest);
+        }
+    }
+}
+
+/// Rounding of a sum of `terms` products in f32, against the largest result.
+fn rounding(terms: usize) -> f64 {
+    6e-8 * 4.0 * (terms as f64).sqrt().max(4.0)
+}
+
+#[test]
+fn every_convolution_kernel_on_odd_shapes() {
+    let mut ran = 0;
+    for shader in select::conv2d_variants() {
+        for (n, i, o, h, w, k, stride, pad, upsample) in [
+            (1, 3, 5, 9, 7, 7, 1, 3, false),
+            (2, 5, 7, 8, 11, 3, 2, 1, false),
+            (1, 18, 21, 6, 9, 3, 1, 1, true),
+            (2, 16, 70, 13, 11, 3, 1, 1, false),
+            (1, 32, 133, 10, 10, 1, 1, 0, false),
+            (1, 48, 3, 5, 17, 7, 1, 3, true),
+            (1, 64, 68, 9, 9, 4, 2, 1, false),
+            (2, 1, 1, 5, 5, 4, 1, 1, false),
+        ] {
+            if shader.constant("ALIGNED") == 1 && i % 16 != 0 {
+                continue;
+            }
+            for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
+                let mut case = Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}"));
+                let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, k, k])];
+                if bias {
+                    inputs.push(case.input(&[o]));
+                }
+                case.output(Op::Conv2d(Conv2d { stride, pad, upsample, bias, activation }), &inputs);
+                case.check(AdapterClass::Gpu, Some(shader), rounding(i * k * k));
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran > 50, "only {ran} cases");
+}
+
+#[test]
+fn normalisation() {
+    for (n, c, h, w) in [(1, 5, 6, 7), (2, 7, 5, 4), (2, 70, 33, 17), (1, 64, 64, 64), (1, 3, 2, 1), (2, 12, 150, 120)] {
+        for (kind, own) in [(NormKind::Instance, false), (NormKind::LayerInstance, false), (NormKind::LayerInstance, true)] {
+            for (activation, residual) in [(Activation::Relu, false), (Activation::Identity, true)] {
+                let mut case = Case::new(format!("{kind:?} own {own} {n}x{c}x{h}x{w} {activation:?} residual {residual}"));
+                let mut inputs = vec![case.input(&[n, c, h, w])];
+                if kind == NormKind::LayerInstance {
+                    inputs.push(case.input(&[1, c, 1, 1]));
+                    let shape: &[usize] = if own { &[1, c, 1, 1] } else { &[n, c] };
+                    inputs.extend([case.input(shape), case.input(shape)]);
+                }
+                if residual {
+                    inputs.push(case.input(&[n, c, h, w]));
+                }
+                case.output(Op::Norm(Norm { kind, eps: 1e-5, activation, residual }), &inputs);
+                case.check(AdapterClass::Gpu, None, 2e-6);
+            }
+        }
+    }
+}
+
+/// A mean of 50 with a deviation of 1e-3, and first pixels far from the rest.
+#[test]
+fn normalisation_keeps_a_tiny_deviation_on_a_large_mean() {
+    for outlier in [0.0, 0.5] {
+        for kind in [NormKind::Instance, NormKind::LayerInstance] {
+            let (c, h, w) = (6, 40, 40);
+            let mut case = Case::new(format!("{kind:?}, outlier {outlier}"));
+            let mut x = noise(&[1, c, h, w], 3).map(|v| 50.0 + 1e-3 * v);
+            x.data_mut()[0] += outlier;
+            let mut inputs = vec![case.given(x)];
+            if kind == NormKind::LayerInstance {
+                inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[1, c]), case.input(&[1, c])]);
+            }
+            let norm = Norm { kind, eps: 1e-5, activation: Activation::Identity, residual: false };
+            case.output(Op::Norm(norm), &inputs);
+            // One rounding of the differences from the mean is what f32 can give.
+            case.check(AdapterClass::Gpu, None, 2e-5);
+        }
+    }
+}
+
+#[test]
+fn everything_else() {
+    for (n, c, h, w) in [(1, 3, 5, 4), (2, 7, 3, 6), (2, 70, 33, 19), (1, 64, 40, 40), (1, 1, 7, 7)] {
+        let mut case = Case::new(format!("others {n}x{c}x{h}x{w}"));
+        let x = case.input(&[n, c, h, w]);
+        let y = case.input(&[n, c, h, w]);
+        for activation in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh, Activation::Identity] {
+            case.output(Op::Activation(activation), &[x]);
+        }
+        case.output(Op::Add, &[x, y]);
+        case.output(Op::ReflectionPad2d(2), &[x]);
+        case.output(Op::UpsampleNearest2x, &[x]);
+        case.output(Op::SumChannels, &[x]);
+        case.output(Op::Flatten, &[x]);
+        let average = case.output(Op::GlobalAvgPool, &[x]);
+        let maximum = case.output(Op::GlobalMaxPool, &[x]);
+        case.output(Op::Concat, &[average, maximum]);
+        let (w1, w2) = (case.input(&[1, c]), case.input(&[1, c]));
+        let linear = Op::Linear { bias: false, activation: Activation::Identity };
+        let a = case.output(linear.clone(), &[average, w1]);
+        let b = case.output(linear.clone(), &[maximum, w2]);
+        case.output(Op::Concat, &[a, b]);
+        let mix = case.input(&[5, 2 * c, 1, 1]);
+        case.output(Op::CamWeight, &[mix, w1, w2]);
+        let (w3, bias) = (case.input(&[9, c]), case.input(&[9]));
+        case.output(Op::Linear { bias: true, activation: Activation::Relu }, &[average, w3, bias]);
+        let flat = case.graph.add(Op::Flatten, &[y]).unwrap();
+        let w4 = case.input(&[6, c * h * w]);
+        case.output(linear, &[flat, w4]);
+        case.check(AdapterClass::Gpu, None, rounding(c * h * w));
+    }
+}
+
+/// The full model's first layer is too large for one binding: with a small limit its rows are
+/// bound in blocks.
+#[test]
+fn a_large_matrix_is_bound_in_blocks() {
+    let gpu = gpu();
+    let mut target = gpu.target();
+    let (m, k) = (42, 1000);
+    target.max_binding = 16 * 1000 * 4;
+    let mut graph = Graph::new();
+    let x = graph.input("x", [2, k]);
+    let w = graph.parameter("w", [m, k]);
+    let y = graph.add(Op::Linear { bias: false, activation: Activation::Tanh }, &[x, w]).unwrap();
+    let map = ParameterMap::new(&graph, &target).unwrap();
+    assert_eq!(map.pieces.len(), 3);
+    let feed: HashMap<&str, Tensor> = [("x", noise(&[2, k], 1)), ("w", noise(&[m, k], 2).map(|v| v * 0.05))].into();
+    let plan = Plan::compile(&graph, &[y], &map, &target).unwrap();
+    let parameters = Arc::new(Parameters::upload(gpu, map, |name| feed.get(name)).unwrap());
+    let mut executor = Executor::new(gpu, plan, parameters).unwrap();
+    let found = pollster::block_on(executor.run(&[&feed["x"]])).unwrap();
+    let expected = cpu::run(&graph, &[y], &|name| feed.get(name)).unwrap();
+    for (a, b) in found[0].data().iter().zip(expected[0].data()) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
