@@ -1,5 +1,7 @@
 //! The CPU executor against plain loops.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail and report like the tests themselves")]
+
 use proptest::prelude::*;
 use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
 use ugatit::{Error, Tensor, cpu};

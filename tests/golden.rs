@@ -4,6 +4,13 @@
 //! `UGATIT_GOLDEN_DIR` names another folder of fixtures, `UGATIT_GOLDEN_REPORT=1` prints every
 //! error (with `--nocapture`).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
+
 mod support;
 
 use support::golden::{Case, Check, File, files};

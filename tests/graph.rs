@@ -1,5 +1,11 @@
 //! The graph: shapes are checked where a node is added, and fusion changes no number.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
+
 use std::collections::HashMap;
 
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, fuse};
@@ -128,7 +134,9 @@ fn shape_errors_name_both_sides() {
     let linear = Op::Linear { bias: true, activation: Activation::Identity };
     let layer = Op::Norm(Norm { kind: NormKind::LayerInstance, ..INSTANCE });
     let biased = Op::Conv2d(Conv2d { bias: true, ..PLAIN });
-    let cases: &[(Op, &[&[usize]], &[&str])] = &[
+    /// An operation, the shapes of its inputs, and what the error must say.
+    type Case = (Op, &'static [&'static [usize]], &'static [&'static str]);
+    let cases: &[Case] = &[
         (Op::Conv2d(PLAIN), &[&[1, 3, 8, 8], &[4, 5, 3, 3]], &["3 channels", "takes 5"]),
         (Op::Conv2d(PLAIN), &[&[1, 3, 2, 9], &[4, 3, 3, 3]], &["3x3 window", "2x9"]),
         (Op::Conv2d(PLAIN), &[&[1, 3, 8, 8]], &["2 inputs", "not 1"]),
