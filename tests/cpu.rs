@@ -246,6 +246,11 @@ fn what_is_not_fed_or_does_not_fit_is_an_error() {
     for part in ["conv.weight", "[4, 2, 3, 3]", "[1, 2, 3, 3]"] {
         assert!(text.contains(part), "{text}");
     }
+    let mut nothing = Graph::new();
+    let none = nothing.input("none", [1, 0, 3, 3]);
+    let pooled = nothing.add(Op::GlobalMaxPool, &[none]).unwrap();
+    let empty = Tensor::<f32>::zeros([1, 0, 3, 3]);
+    assert!(matches!(cpu::run(&nothing, &[pooled], &|_| Some(&empty)), Err(Error::Shape(_))));
     // What the outputs do not need may be missing.
     let found = cpu::run(&graph, &[x, x], &|name| (name == "x").then_some(&fed)).unwrap();
     assert_eq!(found, [fed.clone(), fed]);
