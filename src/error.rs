@@ -99,6 +99,15 @@ pub enum Error {
         count: usize,
     },
 
+    /// A checkpoint whose pickle would call something when PyTorch unpickles it.
+    #[error("{path} holds the Python object `{object}`, which loading it in Python could run; it was not run. Save the state_dicts only, or fetch the checkpoint from a source that you trust", path = path.display())]
+    UnsafeCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The Python object, module first.
+        object: String,
+    },
+
     /// A direction that the model does not have.
     #[error("{path} translates {available} only, not {asked}; choose a model of that direction", path = path.display())]
     Direction {

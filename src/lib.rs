@@ -14,11 +14,16 @@
 //! | [`gpu`] | adapters, devices, buffers |
 //! | [`io`] | files: pictures, models, official checkpoints |
 
+pub mod catalogue;
 pub mod cpu;
 pub mod error;
+pub mod exec;
+pub mod gpu;
 pub mod graph;
 pub mod io;
 pub mod model;
+pub mod plan;
+pub mod shader;
 pub mod tensor;
 
 pub use error::{Error, Result};

@@ -1,2 +1,7 @@
 //! What a person types in this repository.
-fn main() {}
+
+mod bench;
+
+fn main() -> anyhow::Result<()> {
+    pollster::block_on(bench::run())
+}

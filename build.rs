@@ -1,0 +1,226 @@
+//! Expands every shader variant, validates it under browser rules, reflects it, and writes
+//! the typed catalogue that `src/gpu/catalogue.rs` includes. Any mistake fails the build with
+//! the file, the line and the message.
+
+#[path = "src/shader.rs"]
+#[allow(unreachable_pub, reason = "the same file is a public module of the library")]
+#[allow(dead_code, reason = "the library's half of the file is not used here")]
+mod shader;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use shader::{Constants, Expanded, expand};
+
+/// `variants.toml`: for each shader file the names of its variants, each with its constants.
+type Variants = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
+
+/// The default limits of WebGPU, which every browser grants.
+const MAX_INVOCATIONS: u32 = 256;
+const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
+const MAX_STORAGE_BUFFERS: usize = 8;
+
+fn main() {
+    // A test points this at a copy of the folder with a mistake in it.
+    println!("cargo::rerun-if-env-changed=UGATIT_SHADER_DIR");
+    let folder = env::var_os("UGATIT_SHADER_DIR").map_or_else(|| PathBuf::from("shaders"), PathBuf::from);
+    println!("cargo::rerun-if-changed={}", folder.display());
+    println!("cargo::rerun-if-changed=src/shader.rs");
+
+    match catalogue(&folder) {
+        Ok(text) => {
+            let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("catalogue.rs");
+            if let Err(e) = fs::write(&out, text) {
+                println!("cargo::error={}: {e}", out.display());
+            }
+        }
+        Err(message) => {
+            for line in message.lines() {
+                println!("cargo::error={line}");
+            }
+        }
+    }
+}
+
+fn catalogue(folder: &Path) -> Result<String, String> {
+    let list = folder.join("variants.toml");
+    let text = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let variants: Variants = toml::from_str(&text).map_err(|e| format!("{}: {e}", list.display()))?;
+
+    let mut out = String::new();
+    let mut all = vec![];
+    for (file, variants) in &variants {
+        let mut params: Option<String> = None;
+        let _ =
+            writeln!(out, "/// The variants of `shaders/{file}.wgsl`.\npub mod {file} {{\n    use super::*;");
+        for (name, constants) in variants {
+            let shader = Reflected::new(folder, file, constants)?;
+            if params.get_or_insert_with(|| shader.params.clone()) != &shader.params {
+                return Err(format!("{file}.wgsl: `Params` differs between variants"));
+            }
+            let constant = name.to_uppercase();
+            let _ = writeln!(
+                out,
+                "    /// Variant `{name}`.\n    pub static {constant}: Shader = Shader {{ name: {name:?}, source: {:?}, workgroup_size: {:?}, workgroup_bytes: {}, bindings: &{}, constants: &{:?} }};",
+                shader.source,
+                shader.workgroup_size,
+                shader.workgroup_bytes,
+                shader.bindings,
+                constants.iter().collect::<Vec<_>>(),
+            );
+            all.push(format!("&{file}::{constant}"));
+        }
+        let _ = writeln!(out, "{}}}", params.unwrap_or_default());
+    }
+    let _ = writeln!(
+        out,
+        "/// Every variant of every shader.\npub static ALL: &[&Shader] = &[{}];",
+        all.join(", ")
+    );
+    Ok(out)
+}
+
+/// One validated variant, as Rust source.
+struct Reflected {
+    source: String,
+    workgroup_size: [u32; 3],
+    workgroup_bytes: u32,
+    bindings: String,
+    params: String,
+}
+
+impl Reflected {
+    fn new(folder: &Path, file: &str, constants: &BTreeMap<String, u32>) -> Result<Self, String> {
+        let constants: Constants = constants.iter().map(|(k, v)| (k.clone(), i64::from(*v))).collect();
+        let show = |file: &str| folder.join(file).display().to_string();
+        let expanded =
+            expand(&format!("{file}.wgsl"), &constants, &mut |f| fs::read_to_string(folder.join(f)).ok())
+                .map_err(|e| format!("{}:{}: {}", show(&e.file), e.line, e.message))?;
+        let place = |line: usize| {
+            let (file, line) = expanded
+                .origin
+                .get(line.saturating_sub(1))
+                .cloned()
+                .unwrap_or_else(|| (format!("{file}.wgsl"), 1));
+            format!("{}:{line}", show(&file))
+        };
+
+        let module = naga::front::wgsl::parse_str(&expanded.text).map_err(|e| {
+            let line = e.location(&expanded.text).map_or(1, |l| l.line_number as usize);
+            format!("{}: {}", place(line), one_line(&e.message(), &e))
+        })?;
+        // Browser rules: no capability beyond the core specification.
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+            .validate(&module)
+            .map_err(|e| {
+                let line = e.location(&expanded.text).map_or(1, |l| l.line_number as usize);
+                format!("{}: {}", place(line), one_line("", e.as_inner()))
+            })?;
+        reflect(&module, expanded).map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))
+    }
+}
+
+/// A message and the chain of its causes.
+fn one_line(first: &str, error: &dyn std::error::Error) -> String {
+    let mut text = if first.is_empty() { error.to_string() } else { first.to_string() };
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let _ = write!(text, ": {e}");
+        cause = e.source();
+    }
+    text.replace('\n', " ")
+}
+
+fn reflect(module: &naga::Module, expanded: Expanded) -> Result<Reflected, String> {
+    let entry = match module.entry_points.as_slice() {
+        [entry] if entry.name == "main" && entry.stage == naga::ShaderStage::Compute => entry,
+        _ => return Err("a shader file has one compute entry point, `main`".into()),
+    };
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).map_err(|e| e.to_string())?;
+
+    let (mut bindings, mut workgroup_bytes) = (BTreeMap::new(), 0);
+    let mut params = "    /// This shader has no uniforms.\n    pub type Params = ();\n".to_string();
+    for (_, var) in module.global_variables.iter() {
+        let kind = match var.space {
+            naga::AddressSpace::Uniform => "Uniform",
+            naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                "ReadWrite"
+            }
+            naga::AddressSpace::Storage { .. } => "Read",
+            naga::AddressSpace::WorkGroup => {
+                workgroup_bytes += layouter[var.ty].size.next_multiple_of(16);
+                continue;
+            }
+            _ => continue,
+        };
+        if kind == "Uniform" {
+            params = uniform_struct(module, var.ty)?;
+        }
+        let name = var.name.clone().unwrap_or_default();
+        let at = var.binding.ok_or("a variable without a binding")?;
+        bindings.insert((at.group, at.binding), (name, kind));
+    }
+    for (i, (group, binding)) in bindings.keys().enumerate() {
+        if (*group, *binding as usize) != (0, i) {
+            return Err(format!(
+                "bindings must be 0, 1, 2, … of group 0; found group {group} binding {binding}"
+            ));
+        }
+    }
+    let invocations: u32 = entry.workgroup_size.iter().product();
+    let storage = bindings.values().filter(|(_, kind)| *kind != "Uniform").count();
+    for (what, value, limit) in [
+        ("invocations in a workgroup", invocations, MAX_INVOCATIONS),
+        ("bytes of workgroup memory", workgroup_bytes, MAX_WORKGROUP_BYTES),
+        ("storage buffers", storage as u32, MAX_STORAGE_BUFFERS as u32),
+    ] {
+        if value > limit {
+            return Err(format!("{value} {what}; browsers grant {limit}"));
+        }
+    }
+    let bindings: Vec<String> = bindings
+        .values()
+        .map(|(name, kind)| format!("Binding {{ name: {name:?}, kind: BindingKind::{kind} }}"))
+        .collect();
+    Ok(Reflected {
+        source: expanded.text,
+        workgroup_size: entry.workgroup_size,
+        workgroup_bytes,
+        bindings: format!("[{}]", bindings.join(", ")),
+        params,
+    })
+}
+
+/// The Rust twin of a uniform struct of `u32`, `i32` and `f32` members.
+fn uniform_struct(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Result<String, String> {
+    let naga::TypeInner::Struct { members, span } = &module.types[ty].inner else {
+        return Err("the uniform must be a struct".into());
+    };
+    let mut text = String::from(
+        "    /// The uniforms.\n    #[repr(C)]\n    #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]\n    pub struct Params {\n",
+    );
+    for (i, member) in members.iter().enumerate() {
+        let scalar = match module.types[member.ty].inner {
+            naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
+            naga::TypeInner::Scalar(naga::Scalar::I32) => "i32",
+            naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
+            _ => return Err("uniforms must be u32, i32 or f32".into()),
+        };
+        let name = member.name.as_deref().unwrap_or_default();
+        if member.offset as usize != 4 * i {
+            return Err(format!("uniform `{name}` is not packed"));
+        }
+        let _ = writeln!(
+            text,
+            "        #[allow(missing_docs, reason = \"documented in the shader\")]\n        pub {name}: {scalar},"
+        );
+    }
+    if *span as usize != 4 * members.len() {
+        return Err("the uniform struct has padding at its end".into());
+    }
+    text.push_str("    }\n");
+    Ok(text)
+}

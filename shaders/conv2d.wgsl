@@ -1,0 +1,81 @@
+// Convolution as an implicit matrix product, register tiles only.
+//
+//   y[n, oy, ox, o] = act(bias[o] + sum over ky, kx, i of
+//                         X[n, stride oy + ky - pad, stride ox + kx - pad, i] w[ky, kx, i, o])
+//
+// X is x, doubled by nearest neighbour if `upsample` is 1, then reflected at its borders.
+//
+//   x     [N, H, W, I/4]          vec4 of four input channels
+//   w     [KH, KW, I, O/4]        vec4 of four output channels, I padded to a multiple of 4
+//   y     [N, OH, OW, O/4]
+//   bias  [O/4], read only if `has_bias`
+//
+// Launch: an invocation computes PIXELS pixels x QUADS vec4s of output channels. Workgroups
+// cover ceil(pixels / (PIXELS LANES)) in x and z, ceil(O/4 / (QUADS ROWS)) in y.
+#import shared/activation.wgsl
+#import shared/conv2d.wgsl
+
+@compute @workgroup_size(${LANES}, ${ROWS})
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let pixels = params.batch * params.out_height * params.out_width;
+    let first = ((group.z * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
+    let first_quad = (group.y * ${ROWS}u + local.y) * ${QUADS}u;
+    if (first >= pixels || first_quad >= params.out_quads) {
+        return;
+    }
+#for p in 0..PIXELS
+    let pixel_${p} = pixel(min(first + ${p}u, pixels - 1u));
+#endfor
+#for q in 0..QUADS
+    let column_${q} = min(first_quad + ${q}u, params.out_quads - 1u);
+#for p in 0..PIXELS
+    var sum_${p}_${q} = vec4f(0.0);
+#endfor
+#endfor
+
+    var row = 0u;
+    for (var ky = 0u; ky < params.kernel_height; ky += 1u) {
+        for (var kx = 0u; kx < params.kernel_width; kx += 1u) {
+#for p in 0..PIXELS
+            let from_${p} = source(pixel_${p}, ky, kx);
+#endfor
+            for (var i = 0u; i < params.in_quads; i += 1u) {
+#for p in 0..PIXELS
+                let x_${p} = x[from_${p} + i];
+#endfor
+#for c in 0..4
+                {
+#for q in 0..QUADS
+                    let w_${q} = w[row + column_${q}];
+#endfor
+#for q in 0..QUADS
+#for p in 0..PIXELS
+                    sum_${p}_${q} = fma(vec4f(x_${p}[${c}]), w_${q}, sum_${p}_${q});
+#endfor
+#endfor
+                    row += params.out_quads;
+                }
+#endfor
+            }
+        }
+    }
+
+#for q in 0..QUADS
+    if (first_quad + ${q}u < params.out_quads) {
+        var offset = vec4f(0.0);
+        if (params.has_bias != 0u) {
+            offset = bias[column_${q}];
+        }
+#for p in 0..PIXELS
+        if (first + ${p}u < pixels) {
+            y[(first + ${p}u) * params.out_quads + column_${q}] =
+                activate(sum_${p}_${q} + offset, params.activation, params.slope);
+        }
+#endfor
+    }
+#endfor
+}

@@ -1,0 +1,34 @@
+// The second half of global pooling: y[n, c] = scale * (sum or maximum over chunks of
+// partial[n, chunk, c]).
+//
+//   MODE 1: sum (scale 1 / (H W) makes it the mean), MODE 2: maximum
+//   partial [N, chunks, C/4], y [N, C/4]
+//
+// Launch: one invocation per vec4 of y.
+struct Params {
+    total: u32, // N C/4
+    quads: u32,
+    chunks: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if (id.x >= params.total) {
+        return;
+    }
+    let first = id.x / params.quads * params.chunks * params.quads + id.x % params.quads;
+    var value = partial[first];
+    for (var i = 1u; i < params.chunks; i += 1u) {
+#if MODE == 1
+        value += partial[first + i * params.quads];
+#else
+        value = max(value, partial[first + i * params.quads]);
+#endif
+    }
+    y[id.x] = value * params.scale;
+}

@@ -1,0 +1,170 @@
+//! Which adapter is used.
+
+use wgpu::{Adapter, AdapterInfo, DeviceType, Instance};
+
+use crate::error::{Error, Result};
+use crate::plan::AdapterClass;
+
+/// Which adapter to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdapterOptions {
+    /// A part of the adapter's name, in any case. Asked for by name, a software adapter is
+    /// taken too.
+    pub name: Option<String>,
+    /// Whether a driver that runs on the CPU may be taken where there is no GPU.
+    pub allow_software: bool,
+}
+
+impl AdapterOptions {
+    /// Any adapter, software too, or the one that the environment variable `UGATIT_ADAPTER`
+    /// names.
+    pub fn any() -> Self {
+        Self { name: std::env::var("UGATIT_ADAPTER").ok(), allow_software: true }
+    }
+}
+
+/// What there is to know of an adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// The adapter's name.
+    pub name: String,
+    /// Discrete, integrated, virtual, software or other.
+    pub kind: &'static str,
+    /// Vulkan, Metal, DX12 or WebGPU.
+    pub backend: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// The features that this program can use, where the adapter has them.
+    pub features: Vec<&'static str>,
+    /// The largest binding in bytes.
+    pub max_binding: u64,
+    /// The largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: u32,
+    /// Invocations in a workgroup.
+    pub workgroup_invocations: u32,
+}
+
+impl AdapterReport {
+    fn new(adapter: &Adapter) -> Self {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let known = [
+            (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
+            (wgpu::Features::SHADER_F16, "f16"),
+            (wgpu::Features::SUBGROUP, "subgroups"),
+            (wgpu::Features::PIPELINE_CACHE, "pipeline cache"),
+            (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative matrices"),
+        ];
+        Self {
+            kind: kind(&info),
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            name: info.name,
+            features: known
+                .into_iter()
+                .filter(|(f, _)| features.contains(*f))
+                .map(|(_, name)| name)
+                .collect(),
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+        }
+    }
+}
+
+/// Drivers that run shaders on the CPU, by their names: browsers report no adapter type.
+const SOFTWARE: [&str; 5] = ["llvmpipe", "lavapipe", "swiftshader", "basic render", "software"];
+
+/// The class of an adapter.
+pub(super) fn class(info: &AdapterInfo) -> AdapterClass {
+    let name = info.name.to_lowercase();
+    if info.device_type == DeviceType::Cpu || SOFTWARE.iter().any(|s| name.contains(s)) {
+        AdapterClass::Software
+    } else {
+        AdapterClass::Gpu
+    }
+}
+
+fn kind(info: &AdapterInfo) -> &'static str {
+    match (class(info), info.device_type) {
+        (AdapterClass::Software, _) => "software",
+        (_, DeviceType::DiscreteGpu) => "discrete",
+        (_, DeviceType::IntegratedGpu) => "integrated",
+        (_, DeviceType::VirtualGpu) => "virtual",
+        _ => "other",
+    }
+}
+
+fn rank(info: &AdapterInfo) -> usize {
+    const ORDER: [&str; 5] = ["discrete", "integrated", "virtual", "other", "software"];
+    ORDER.iter().position(|k| *k == kind(info)).unwrap_or(ORDER.len())
+}
+
+fn instance() -> Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    Instance::new(descriptor.with_env())
+}
+
+/// All adapters, the one that would be used first.
+#[cfg(not(target_arch = "wasm32"))]
+async fn enumerate() -> Vec<Adapter> {
+    let mut adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    adapters.sort_by_key(|a| rank(&a.get_info()));
+    adapters
+}
+
+/// The adapter that the browser offers.
+#[cfg(target_arch = "wasm32")]
+async fn enumerate() -> Vec<Adapter> {
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    instance().request_adapter(&options).await.into_iter().collect()
+}
+
+/// All adapters of this machine, the one that would be used first.
+pub async fn adapters() -> Vec<AdapterReport> {
+    enumerate().await.iter().map(AdapterReport::new).collect()
+}
+
+/// The adapter that `options` ask for.
+pub(super) async fn choose(options: &AdapterOptions) -> Result<Adapter> {
+    let mut adapters = enumerate().await;
+    let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+    let position = match &options.name {
+        Some(asked) => {
+            let found = names.iter().position(|n| n.to_lowercase().contains(&asked.to_lowercase()));
+            Some(found.ok_or_else(|| Error::AdapterNotFound {
+                asked: asked.clone(),
+                available: if names.is_empty() { "none".into() } else { names.join(", ") },
+            })?)
+        }
+        None => {
+            adapters.iter().position(|a| options.allow_software || class(&a.get_info()) == AdapterClass::Gpu)
+        }
+    };
+    match position {
+        Some(i) => Ok(adapters.swap_remove(i)),
+        None if names.is_empty() => Err(Error::NoAdapter { advice: advice().into() }),
+        None => Err(Error::NoAdapter {
+            advice: format!("there is only a software one ({}); {}", names.join(", "), advice()),
+        }),
+    }
+}
+
+/// What to install where there is no adapter.
+fn advice() -> &'static str {
+    if cfg!(target_arch = "wasm32") {
+        "this browser offers no WebGPU adapter; use a current Chrome, Edge, Safari or Firefox, with hardware acceleration switched on"
+    } else if cfg!(target_os = "linux") {
+        "install the GPU's Vulkan driver (Debian, Ubuntu: `apt-get install mesa-vulkan-drivers`, or NVIDIA's package `nvidia-driver`), or use --device cpu"
+    } else if cfg!(target_os = "macos") {
+        "Metal needs macOS 10.15 or later; or use --device cpu"
+    } else {
+        "install the GPU maker's current driver, or use --device cpu"
+    }
+}

@@ -1,0 +1,10 @@
+//! Adapters, devices, errors, pipelines.
+
+mod adapter;
+mod device;
+mod fault;
+#[cfg(not(target_arch = "wasm32"))]
+mod pipeline_cache;
+
+pub use adapter::{AdapterOptions, AdapterReport, adapters};
+pub use device::{Gpu, Pipeline};

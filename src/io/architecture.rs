@@ -1,0 +1,191 @@
+//! From named tensors to a checked generator: which architecture they are, whether all of
+//! them are there, of the right shape and finite.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::Tensor;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Shape};
+use crate::model::{Direction, Generator, GeneratorConfig};
+
+/// The networks of an official checkpoint that are not generators.
+const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
+
+/// A tensor of a file that can be read when it is known to be wanted.
+pub(super) struct Source<'a> {
+    pub(super) shape: Vec<usize>,
+    pub(super) read: Box<dyn Fn() -> Result<Vec<f32>> + 'a>,
+}
+
+/// Tensors by `state_dict` key.
+pub(super) type Sources<'a> = BTreeMap<String, Source<'a>>;
+
+/// What a file holds, by network.
+#[derive(Default)]
+pub(super) struct Networks<'a> {
+    pub(super) a2b: Sources<'a>,
+    pub(super) b2a: Sources<'a>,
+    /// Tensors that bear no known network's name: one generator's own `state_dict`, or
+    /// things that we know nothing about.
+    pub(super) bare: Sources<'a>,
+}
+
+impl<'a> Networks<'a> {
+    /// Sorts tensors by the network that their names begin with (`genA2B.` or `genA2B/`);
+    /// those of discriminators are left out.
+    pub(super) fn sort(tensors: impl IntoIterator<Item = (String, Source<'a>)>) -> Self {
+        let mut networks = Self::default();
+        for (name, source) in tensors {
+            let within = |network: &str| {
+                name.strip_prefix(network).and_then(|rest| rest.strip_prefix(['.', '/'])).map(str::to_owned)
+            };
+            if let Some(key) = within(Direction::A2B.network()) {
+                networks.a2b.insert(key, source);
+            } else if let Some(key) = within(Direction::B2A.network()) {
+                networks.b2a.insert(key, source);
+            } else if OTHERS.into_iter().all(|other| within(other).is_none()) {
+                networks.bare.insert(name, source);
+            }
+        }
+        networks
+    }
+
+    pub(super) fn generator_mut(&mut self, direction: Direction) -> &mut Sources<'a> {
+        match direction {
+            Direction::A2B => &mut self.a2b,
+            Direction::B2A => &mut self.b2a,
+        }
+    }
+
+    /// The directions whose generators are there by name.
+    pub(super) fn directions(&self) -> Vec<Direction> {
+        let there = |d: &Direction| match d {
+            Direction::A2B => !self.a2b.is_empty(),
+            Direction::B2A => !self.b2a.is_empty(),
+        };
+        Direction::BOTH.into_iter().filter(there).collect()
+    }
+}
+
+/// Finds the architecture that `tensors` belong to. A light generator does not tell the size
+/// of its training pictures: it is taken to be `light_size`.
+///
+/// # Errors
+/// [`Error::ModelFile`] where they are no generator's, [`Error::Config`] where they are one's
+/// that cannot work.
+pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Result<GeneratorConfig> {
+    let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
+    let shape = |key: &str| {
+        tensors.get(key).map(|s| s.shape.as_slice()).ok_or_else(|| {
+            let first = tensors.keys().next().map_or("none at all".into(), |k| format!("`{k}` first"));
+            refuse(format!(
+                "it has no tensor `{key}`, so it is no U-GAT-IT generator (it has {} tensors, {first})",
+                tensors.len()
+            ))
+        })
+    };
+    let &[ch, img_ch, 7, 7] = shape("DownBlock.1.weight")? else {
+        return Err(refuse("tensor `DownBlock.1.weight` is no 7x7 convolution".into()));
+    };
+    // The highest number tells: a block that is missing below it is reported as missing.
+    let highest = |prefix: &str, suffix: &str| {
+        let number = |key: &String| key.strip_prefix(prefix)?.strip_suffix(suffix)?.parse::<usize>().ok();
+        tensors.keys().filter_map(number).max()
+    };
+    let n_res = highest("DownBlock.", ".conv_block.1.weight").map_or(0, |n| n.saturating_sub(11));
+    let n_res_decoder = highest("UpBlock1_", ".conv1.weight").unwrap_or(0);
+
+    let features = ch.saturating_mul(4);
+    let &[_, inputs] = shape("FC.0.weight")? else {
+        return Err(refuse("tensor `FC.0.weight` is no matrix".into()));
+    };
+    let light = inputs == features;
+    let img_size = if light {
+        light_size
+    } else {
+        let side = inputs.checked_div(features).unwrap_or(0).isqrt();
+        if side == 0 || side.checked_mul(side).and_then(|n| n.checked_mul(features)) != Some(inputs) {
+            return Err(refuse(format!(
+                "tensor `FC.0.weight` takes {inputs} inputs, which is neither {features} (light) nor {features} times a square (full)"
+            )));
+        }
+        4 * side
+    };
+    let config = GeneratorConfig { ch, n_res, n_res_decoder, img_size, img_ch, light };
+    config.validate()?;
+    Ok(config)
+}
+
+/// The keys and shapes that `config` asks for, as the graph of the network names them.
+///
+/// # Errors
+/// [`Error::Config`] where `config` cannot work.
+pub(super) fn parameters(config: &GeneratorConfig) -> Result<Vec<(String, Shape)>> {
+    config.validate()?;
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, config.img_ch, config.img_size, config.img_size]);
+    Generator::build(&mut graph, config, "", x)?;
+    Ok(graph.parameters().map(|(_, node)| (node.name.clone(), node.shape.clone())).collect())
+}
+
+/// Reads the tensors of a generator of architecture `config`.
+///
+/// # Errors
+/// [`Error::MissingTensor`], [`Error::TensorShape`], [`Error::NonFiniteWeights`], or
+/// [`Error::ModelFile`] where there are tensors that the architecture does not have.
+pub(super) fn assemble(
+    path: &Path,
+    config: &GeneratorConfig,
+    mut sources: Sources<'_>,
+) -> Result<BTreeMap<String, Tensor>> {
+    let expected = parameters(config)?;
+    // First everything that costs nothing to check, so that a wrong file is refused at once.
+    for (key, shape) in &expected {
+        let Some(source) = sources.get(key) else {
+            return Err(Error::MissingTensor {
+                path: path.into(),
+                key: key.clone(),
+                expected: shape.clone(),
+            });
+        };
+        if source.shape != shape.dims() {
+            return Err(Error::TensorShape {
+                path: path.into(),
+                key: key.clone(),
+                expected: shape.clone(),
+                found: source.shape.as_slice().into(),
+            });
+        }
+    }
+    if sources.len() > expected.len() {
+        let known = |key: &&String| !expected.iter().any(|(k, _)| k == *key);
+        let extra: Vec<&String> = sources.keys().filter(known).collect();
+        let names: Vec<String> = extra.iter().take(5).map(|k| format!("`{k}`")).collect();
+        let more = if extra.len() > 5 { format!(" and {} more", extra.len() - 5) } else { String::new() };
+        return Err(Error::ModelFile {
+            path: path.into(),
+            problem: format!(
+                "it has tensors that belong to no network of this architecture: {}{more}",
+                names.join(", ")
+            ),
+        });
+    }
+    let mut tensors = BTreeMap::new();
+    for (key, shape) in expected {
+        let Some(source) = sources.remove(&key) else { continue };
+        let data = (source.read)()?;
+        check_finite(path, &key, &data)?;
+        tensors.insert(key, Tensor::new(shape, data)?);
+    }
+    Ok(tensors)
+}
+
+/// # Errors
+/// [`Error::NonFiniteWeights`].
+pub(super) fn check_finite(path: &Path, key: &str, data: &[f32]) -> Result<()> {
+    match data.iter().filter(|v| !v.is_finite()).count() {
+        0 => Ok(()),
+        count => Err(Error::NonFiniteWeights { path: path.into(), key: key.into(), count }),
+    }
+}

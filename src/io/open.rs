@@ -1,0 +1,84 @@
+//! Whatever a person calls "the model": a file of ours, an official checkpoint, a folder.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::model::Direction;
+
+use super::model_file::Model;
+
+impl Model {
+    /// Loads a model file, found by its content: one of ours or any safetensors file of a
+    /// generator ([`Model::from_bytes`]), an official `.pt` (feature `pytorch`), or a folder
+    /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model.
+    ///
+    /// `direction` chooses where there are both; without it the first is taken, A2B first.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`]; [`Error::Io`] where the file cannot be read.
+    pub fn open(path: impl AsRef<Path>, direction: Option<Direction>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Self::open(in_folder(path, direction)?, direction);
+        }
+        let file = File::open(path).map_err(Error::io(path))?;
+        let mut start = vec![];
+        (&file).take(512).read_to_end(&mut start).map_err(Error::io(path))?;
+        if start.is_empty() {
+            return Err(Error::ModelFile {
+                path: path.into(),
+                problem: "the file is empty; fetch it again".into(),
+            });
+        }
+        #[cfg(feature = "pytorch")]
+        if super::checkpoint::is_checkpoint(&start) {
+            return super::checkpoint::read_one(path, direction);
+        }
+        #[expect(
+            unsafe_code,
+            reason = "mapping a file is unsafe because others may change it meanwhile; every value read is checked, as with any file"
+        )]
+        // SAFETY: the map is only read as plain bytes and copied out; a file that somebody
+        // shortens meanwhile ends the process, as it would any program that maps files.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
+        Self::from_bytes(path, &map, direction)
+    }
+}
+
+/// The model file to use in a folder.
+fn in_folder(folder: &Path, direction: Option<Direction>) -> Result<PathBuf> {
+    let named = |d: Direction| folder.join(format!("{d}.safetensors"));
+    let wanted = match direction {
+        Some(direction) => vec![direction],
+        None => Direction::BOTH.to_vec(),
+    };
+    if let Some(path) = wanted.into_iter().map(named).find(|path| path.is_file()) {
+        return Ok(path);
+    }
+    let mut models = vec![];
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        if path.is_file() && matches!(extension.as_deref(), Some("safetensors" | "pt" | "pth")) {
+            models.push(path);
+        }
+    }
+    models.sort();
+    match models.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Error::ModelFile {
+            path: folder.into(),
+            problem: "the folder holds no model (.safetensors or .pt)".into(),
+        }),
+        [first, ..] => Err(Error::ModelFile {
+            path: folder.into(),
+            problem: format!(
+                "the folder holds {} models and none is called A2B.safetensors or B2A.safetensors; name one, for example {}",
+                models.len(),
+                first.display()
+            ),
+        }),
+    }
+}

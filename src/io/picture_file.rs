@@ -1,0 +1,243 @@
+//! Picture files: JPEG, PNG, WebP, BMP and GIF in, PNG, JPEG and WebP out.
+
+use std::fmt;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
+use image::codecs::webp::WebPEncoder;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+use crate::error::{Error, Result};
+
+use super::Picture;
+
+/// A picture of this many pixels or more is refused before anything of it is decoded.
+pub const MAX_PIXELS: u64 = 100_000_000;
+/// What a decoder may allocate beside the pixels.
+const WORKING_MEMORY: u64 = 64 << 20;
+
+/// The formats that results are written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// Lossless, with opacity.
+    #[default]
+    Png,
+    /// Lossy, on a white ground where the picture is not opaque.
+    Jpeg {
+        /// 1 to 100.
+        quality: u8,
+    },
+    /// WebP, lossless, with opacity.
+    WebP,
+}
+
+impl PictureFormat {
+    /// The usual ending of a file's name, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg { .. } => "jpg",
+            Self::WebP => "webp",
+        }
+    }
+
+    /// The format that a file's name ends in; JPEG with quality 95.
+    pub fn from_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "png" => Some(Self::Png),
+            "jpg" | "jpeg" => Some(Self::Jpeg { quality: 95 }),
+            "webp" => Some(Self::WebP),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a picture file: upright (EXIF), in sRGB (ICC), 8 bits a channel.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Picture`] as [`decode_picture`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture> {
+    let path = path.as_ref();
+    decode_picture(path, &std::fs::read(path).map_err(Error::io(path))?)
+}
+
+/// Decodes a picture by its content, whatever its name; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Picture`] where the bytes are empty, cut off, of no known format, or make a
+/// picture of [`MAX_PIXELS`] or more.
+pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
+    let path = path.as_ref();
+    let refuse = |problem: String| Error::Picture { path: path.into(), problem };
+    let damaged = |e: &dyn fmt::Display| refuse(format!("the picture is damaged or cut off ({e})"));
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty".into()));
+    }
+    let kinds = "JPEG, PNG, WebP, BMP and GIF pictures are read";
+    let format = match image::guess_format(bytes) {
+        Ok(
+            format @ (ImageFormat::Jpeg
+            | ImageFormat::Png
+            | ImageFormat::WebP
+            | ImageFormat::Bmp
+            | ImageFormat::Gif),
+        ) => format,
+        Ok(other) => return Err(refuse(format!("it is a {other:?} picture; {kinds}"))),
+        Err(_) => return Err(refuse(format!("it is no picture; {kinds}"))),
+    };
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(damaged(&"the JPEG ends before its last line"));
+    }
+
+    let mut decoder =
+        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|e| damaged(&e))?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) >= MAX_PIXELS {
+        return Err(refuse(format!(
+            "it has {width}x{height} pixels; pictures of less than {} megapixels are read, make it smaller",
+            MAX_PIXELS / 1_000_000
+        )));
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(decoder.total_bytes() + WORKING_MEMORY);
+    decoder.set_limits(limits).map_err(|e| damaged(&e))?;
+    // A damaged orientation or profile is no reason to lose the picture.
+    let orientation = decoder.orientation().ok();
+    let profile = decoder.icc_profile().ok().flatten();
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
+    if let Some(orientation) = orientation {
+        decoded.apply_orientation(orientation);
+    }
+
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+    let grey = !decoded.color().has_color();
+    let mut alpha = None;
+    if decoded.color().has_alpha() {
+        let values: Vec<u8> = decoded.to_rgba8().pixels().map(|p| p.0[3]).collect();
+        alpha = values.iter().any(|&a| a != 255).then_some(values);
+    }
+    let mut pixels = if grey { decoded.into_luma8().into_raw() } else { decoded.into_rgb8().into_raw() };
+    let mut channels = if grey { 1 } else { 3 };
+    if let Some(profile) = profile
+        && let Some(converted) = to_srgb(&profile, &pixels, grey)
+    {
+        pixels = converted;
+        channels = 3;
+    }
+    let picture = Picture::new(width, height, channels, pixels).map_err(|e| damaged(&e))?;
+    Ok(Picture { alpha, ..picture })
+}
+
+/// Converts pixels from a colour profile to sRGB, RGB. `None` where there is nothing to do:
+/// the profile is sRGB's (within rounding), is damaged, or is of another kind of pixels (a
+/// CMYK profile, whose pixels the decoder has made RGB without it).
+fn to_srgb(profile: &[u8], pixels: &[u8], grey: bool) -> Option<Vec<u8>> {
+    let profile = ColorProfile::new_from_slice(profile).ok()?;
+    let (space, layout) =
+        if grey { (DataColorSpace::Gray, Layout::Gray) } else { (DataColorSpace::Rgb, Layout::Rgb) };
+    if profile.color_space != space {
+        return None;
+    }
+    let srgb = ColorProfile::new_srgb();
+    let transform =
+        profile.create_transform_8bit(layout, &srgb, Layout::Rgb, TransformOptions::default()).ok()?;
+    // A profile that changes nothing is left out, so that pixels stay exactly as they are.
+    let levels = || (0..=255_u8).step_by(17);
+    let probe: Vec<u8> = if grey {
+        (0..=255).collect()
+    } else {
+        levels().flat_map(|r| levels().flat_map(move |g| levels().flat_map(move |b| [r, g, b]))).collect()
+    };
+    let expected: Vec<u8> = if grey { probe.iter().flat_map(|&v| [v; 3]).collect() } else { probe.clone() };
+    let mut out = vec![0; expected.len()];
+    transform.transform(&probe, &mut out).ok()?;
+    if out.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) <= 1) {
+        return None;
+    }
+    let mut converted = vec![0; if grey { pixels.len() * 3 } else { pixels.len() }];
+    transform.transform(pixels, &mut converted).ok()?;
+    Some(converted)
+}
+
+/// Whether a JPEG has its end marker. The decoder would fill what is missing with grey.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
+        match marker {
+            0xd9 => return true,
+            // Fill bytes, and markers without a segment.
+            0xff => at += 1,
+            0x01 | 0xd0..=0xd8 => at += 2,
+            _ => {
+                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
+                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
+                if marker == 0xda {
+                    // Compressed data, up to a marker that is neither stuffing nor restart.
+                    while let Some(pair) = bytes.get(at..at + 2) {
+                        if pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7) {
+                            break;
+                        }
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+    false
+}
+
+/// Encodes a picture.
+///
+/// # Errors
+/// [`Error::Output`] where the encoder refuses it, as JPEG and WebP do with pictures of more
+/// than 65535 and 16383 pixels a side; `path` is for messages.
+pub fn encode_picture(path: impl AsRef<Path>, picture: &Picture, format: PictureFormat) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let refuse = |problem: String| Error::Output { path: path.into(), problem };
+    let side = |n: usize| u32::try_from(n).map_err(|e| refuse(e.to_string()));
+    let (width, height) = (side(picture.width)?, side(picture.height)?);
+    let opaque = matches!(format, PictureFormat::Jpeg { .. });
+    let (pixels, kind) = match (&picture.alpha, picture.channels) {
+        (Some(_), 1) if opaque => (picture.clone().on_white().pixels, ExtendedColorType::L8),
+        (Some(_), _) if opaque => (picture.clone().on_white().pixels, ExtendedColorType::Rgb8),
+        (Some(alpha), channels) => {
+            let pixels = picture.pixels.chunks(channels).zip(alpha);
+            let pixels = pixels.flat_map(|(p, &a)| p.iter().copied().chain([a])).collect();
+            (pixels, if channels == 1 { ExtendedColorType::La8 } else { ExtendedColorType::Rgba8 })
+        }
+        (None, 1) => (picture.pixels.clone(), ExtendedColorType::L8),
+        (None, _) => (picture.pixels.clone(), ExtendedColorType::Rgb8),
+    };
+    let mut bytes = vec![];
+    match format {
+        PictureFormat::Png => PngEncoder::new(&mut bytes).write_image(&pixels, width, height, kind),
+        PictureFormat::Jpeg { quality } => JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100))
+            .write_image(&pixels, width, height, kind),
+        PictureFormat::WebP => {
+            WebPEncoder::new_lossless(&mut bytes).write_image(&pixels, width, height, kind)
+        }
+    }
+    .map_err(|e| refuse(e.to_string()))?;
+    Ok(bytes)
+}
+
+/// Encodes a picture and writes it: whole or not at all.
+///
+/// # Errors
+/// [`Error::Output`] where it cannot be encoded or written, or is there already and
+/// `overwrite` is false.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn write_picture(
+    path: impl AsRef<Path>,
+    picture: &Picture,
+    format: PictureFormat,
+    overwrite: bool,
+) -> Result<()> {
+    let path = path.as_ref();
+    let bytes = encode_picture(path, picture, format)?;
+    super::write_atomically(path, overwrite, |out: &mut dyn Write| out.write_all(&bytes))
+}

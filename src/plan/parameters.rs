@@ -1,0 +1,124 @@
+//! Where a model's parameters lie in GPU memory. Independent of the picture size, so that the
+//! plans of all sizes share one upload.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Shape};
+
+use super::Target;
+use super::layout::Layout;
+
+/// A parameter, or a block of rows of one too large for a single binding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// The official `state_dict` key.
+    pub name: String,
+    /// The whole parameter's shape.
+    pub shape: Shape,
+    /// The layout of this piece; of a block of rows: as if it were the whole.
+    pub layout: Layout,
+    /// The first element of the official tensor that belongs to this piece.
+    pub first_element: usize,
+    /// The buffer that holds it.
+    pub buffer: usize,
+    /// Where in that buffer, in bytes.
+    pub offset: u64,
+}
+
+impl Piece {
+    /// The elements of the official tensor that belong to this piece.
+    pub fn elements(&self) -> std::ops::Range<usize> {
+        let count = match self.layout {
+            Layout::LinearWeight { m, k } => m * k,
+            Layout::FlattenedWeight { m, c, pixels } => m * c * pixels,
+            _ => self.shape.elements(),
+        };
+        self.first_element..self.first_element + count
+    }
+}
+
+/// All parameters of a graph.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterMap {
+    /// The pieces, in the order of the graph.
+    pub pieces: Vec<Piece>,
+    /// The size of each buffer in bytes.
+    pub buffers: Vec<u64>,
+    by_name: HashMap<String, std::ops::Range<usize>>,
+}
+
+impl ParameterMap {
+    /// Lays out the parameters of a fused graph.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
+    pub fn new(graph: &Graph, target: &Target) -> Result<Self> {
+        let mut map = Self::default();
+        for (id, node) in graph.parameters() {
+            let first = map.pieces.len();
+            let layout = Layout::of_leaf(graph, id)?;
+            for (layout, first_element) in blocks(layout, target.max_binding) {
+                if layout.bytes() > target.max_binding {
+                    return Err(target.limit(format!(
+                        "parameter `{}` {} needs {} MiB in one binding, the adapter allows {} MiB",
+                        node.name,
+                        node.shape,
+                        layout.bytes() >> 20,
+                        target.max_binding >> 20
+                    )));
+                }
+                let (buffer, offset) = map.place(layout.bytes(), target);
+                map.pieces.push(Piece {
+                    name: node.name.clone(),
+                    shape: node.shape.clone(),
+                    layout,
+                    first_element,
+                    buffer,
+                    offset,
+                });
+            }
+            if map.by_name.insert(node.name.clone(), first..map.pieces.len()).is_some() {
+                return Err(Error::Shape(format!("two parameters are named `{}`", node.name)));
+            }
+        }
+        Ok(map)
+    }
+
+    /// The pieces of one parameter.
+    pub fn get(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// Bytes of GPU memory for all parameters.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().sum()
+    }
+
+    fn place(&mut self, bytes: u64, target: &Target) -> (usize, u64) {
+        let align = u64::from(target.alignment);
+        if let Some(size) = self.buffers.last_mut() {
+            let offset = size.next_multiple_of(align);
+            if offset + bytes <= target.max_buffer {
+                *size = offset + bytes;
+                return (self.buffers.len() - 1, offset);
+            }
+        }
+        self.buffers.push(bytes);
+        (self.buffers.len() - 1, 0)
+    }
+}
+
+/// Blocks of rows of at most `max_binding` bytes, each with its first element. Only the
+/// weights of linear layers can be cut.
+fn blocks(layout: Layout, max_binding: u64) -> Vec<(Layout, usize)> {
+    let (rows, row_elements, block): (usize, usize, &dyn Fn(usize) -> Layout) = match layout {
+        Layout::LinearWeight { m, k } => (m, k, &move |m| Layout::LinearWeight { m, k }),
+        Layout::FlattenedWeight { m, c, pixels } => {
+            (m, c * pixels, &move |m| Layout::FlattenedWeight { m, c, pixels })
+        }
+        _ => return vec![(layout, 0)],
+    };
+    let fitting = (max_binding / block(4).bytes()).max(1) as usize * 4;
+    (0..rows).step_by(fitting).map(|first| (block(fitting.min(rows - first)), first * row_elements)).collect()
+}

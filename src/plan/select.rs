@@ -1,0 +1,79 @@
+//! Which kernel variant runs where: a table by adapter class and shape, not a search at
+//! start-up. The first row that fits is taken. `docs/benchmarks.md` has the figures behind it.
+
+use crate::catalogue::{conv2d, conv2d_tiled};
+use crate::shader::Shader;
+
+/// What kind of adapter a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AdapterClass {
+    /// A GPU: workgroup memory is fast.
+    Gpu,
+    /// A driver that runs shaders on the CPU (lavapipe, SwiftShader, WARP): workgroup memory is
+    /// slow, large register tiles win.
+    Software,
+}
+
+/// A row of the convolution table.
+struct Row {
+    class: AdapterClass,
+    /// At least so many quads of output channels.
+    min_out_quads: usize,
+    /// The input channels are a multiple of 16.
+    aligned: bool,
+    /// At least so many workgroups would run.
+    min_workgroups: usize,
+    shader: &'static Shader,
+}
+
+use AdapterClass::{Gpu, Software};
+
+const fn row(
+    class: AdapterClass,
+    min_out_quads: usize,
+    aligned: bool,
+    min_workgroups: usize,
+    shader: &'static Shader,
+) -> Row {
+    Row { class, min_out_quads, aligned, min_workgroups, shader }
+}
+
+static CONV2D: &[Row] = &[
+    row(Gpu, 32, true, 256, &conv2d_tiled::CONV2D_TILED_128X128),
+    row(Gpu, 16, true, 256, &conv2d_tiled::CONV2D_TILED_128X64),
+    row(Gpu, 8, true, 0, &conv2d_tiled::CONV2D_TILED_64X64),
+    row(Gpu, 8, false, 0, &conv2d_tiled::CONV2D_TILED_64X64_ANY),
+    row(Gpu, 2, false, 0, &conv2d::CONV2D_4X2),
+    row(Gpu, 0, false, 0, &conv2d::CONV2D_8X1),
+    row(Software, 4, false, 0, &conv2d::CONV2D_8X4),
+    row(Software, 2, false, 0, &conv2d::CONV2D_8X2),
+    row(Software, 0, false, 0, &conv2d::CONV2D_8X1),
+];
+
+/// The output pixels and quads of output channels that one workgroup of `shader` covers.
+pub fn conv2d_tile(shader: &Shader) -> (usize, usize) {
+    let constant = |name| shader.constant(name) as usize;
+    if constant("PIXELS") > 0 {
+        (constant("PIXELS") * constant("LANES"), constant("QUADS") * constant("ROWS"))
+    } else {
+        (64 * constant("PIXEL_QUADS"), 16 * constant("QUADS"))
+    }
+}
+
+/// The kernel for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
+/// quads of channels from `in_quads` quads.
+pub fn conv2d(class: AdapterClass, pixels: usize, in_quads: usize, out_quads: usize) -> &'static Shader {
+    let fits = |row: &&Row| {
+        let (tile_pixels, tile_quads) = conv2d_tile(row.shader);
+        row.class == class
+            && out_quads >= row.min_out_quads
+            && (!row.aligned || in_quads.is_multiple_of(4))
+            && pixels.div_ceil(tile_pixels) * out_quads.div_ceil(tile_quads) >= row.min_workgroups
+    };
+    CONV2D.iter().find(fits).map_or(&conv2d::CONV2D_8X1, |row| row.shader)
+}
+
+/// Every convolution kernel, to be tested and measured against each other.
+pub fn conv2d_variants() -> impl Iterator<Item = &'static Shader> {
+    crate::catalogue::ALL.iter().copied().filter(|s| s.name.starts_with("conv2d"))
+}

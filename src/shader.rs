@@ -1,0 +1,301 @@
+//! The shader catalogue's types, and the expander that turns a `.wgsl` file and one row of
+//! `shaders/variants.toml` into plain WGSL.
+//!
+//! `build.rs` includes this same file: what is tested here is what runs at build time.
+//!
+//! A shader file is WGSL plus four kinds of line, each beginning with `#`:
+//!
+//! ```text
+//! #import shared/name.wgsl      the file's text, once
+//! #if EXPR … #else … #endif     text that is kept where EXPR is not zero
+//! #for NAME in EXPR..EXPR … #endfor   text repeated (hot loops are unrolled in the text)
+//! ```
+//!
+//! and `${EXPR}`, replaced by its value. An `EXPR` is integer arithmetic over the variant's
+//! constants and loop names: `+ - * / % ( ) == != < <= > >= && || !`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How a shader uses a binding of group 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingKind {
+    /// `var<uniform>`, bound with a dynamic offset.
+    Uniform,
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    ReadWrite,
+}
+
+/// One variable of group 0; its position in [`Shader::bindings`] is its binding number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name.
+    pub name: &'static str,
+    /// How it is used.
+    pub kind: BindingKind,
+}
+
+/// One variant of a shader file: validated WGSL with what was reflected from it.
+#[derive(Debug)]
+pub struct Shader {
+    /// The variant's name in `variants.toml`.
+    pub name: &'static str,
+    /// Plain WGSL; the entry point is `main`.
+    pub source: &'static str,
+    /// Invocations of one workgroup.
+    pub workgroup_size: [u32; 3],
+    /// Bytes of `var<workgroup>` memory.
+    pub workgroup_bytes: u32,
+    /// The variables of group 0.
+    pub bindings: &'static [Binding],
+    /// The variant's constants, as in `variants.toml`.
+    pub constants: &'static [(&'static str, u32)],
+}
+
+impl Shader {
+    /// A constant of the variant; 0 where it sets none of that name.
+    pub fn constant(&self, name: &str) -> u32 {
+        self.constants.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value)
+    }
+}
+
+/// A mistake in a shader file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpandError {
+    /// The file, relative to `shaders/`.
+    pub file: String,
+    /// The line in that file, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ExpandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+    }
+}
+
+/// Plain WGSL, and where each of its lines comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Expanded {
+    /// The WGSL text.
+    pub text: String,
+    /// For each line of `text`: the file and the line in it, from 1.
+    pub origin: Vec<(String, usize)>,
+}
+
+/// Integer constants by name.
+pub type Constants = BTreeMap<String, i64>;
+
+/// Expands `file` (its text is asked of `read`, as are those of its imports).
+///
+/// # Errors
+/// The first mistake, with its file and line.
+pub fn expand(
+    file: &str,
+    constants: &Constants,
+    read: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<Expanded, ExpandError> {
+    let mut state = Expander { read, imported: vec![], out: Expanded::default() };
+    state.file(file, constants, &|message| ExpandError { file: file.into(), line: 1, message })?;
+    Ok(state.out)
+}
+
+struct Expander<'a> {
+    read: &'a mut dyn FnMut(&str) -> Option<String>,
+    imported: Vec<String>,
+    out: Expanded,
+}
+
+impl Expander<'_> {
+    fn file(
+        &mut self,
+        file: &str,
+        constants: &Constants,
+        missing: &dyn Fn(String) -> ExpandError,
+    ) -> Result<(), ExpandError> {
+        if self.imported.iter().any(|f| f == file) {
+            return Ok(());
+        }
+        self.imported.push(file.into());
+        let text = (self.read)(file).ok_or_else(|| missing(format!("there is no shader file `{file}`")))?;
+        let lines: Vec<&str> = text.lines().collect();
+        let end = self.block(file, &lines, 0, &mut constants.clone(), true)?;
+        if end < lines.len() {
+            return Err(at(file, end, format!("`{}` without a beginning", lines[end].trim())));
+        }
+        Ok(())
+    }
+
+    /// Expands lines from `start` up to the `#else`, `#endif` or `#endfor` that ends the
+    /// block, and returns that line's index. Where `keep` is false, nothing is emitted.
+    fn block(
+        &mut self,
+        file: &str,
+        lines: &[&str],
+        start: usize,
+        constants: &mut Constants,
+        keep: bool,
+    ) -> Result<usize, ExpandError> {
+        let mut i = start;
+        while i < lines.len() {
+            let line = lines[i];
+            let Some(directive) = line.trim_start().strip_prefix('#') else {
+                if keep {
+                    let text = substitute(line, constants).map_err(|m| at(file, i, m))?;
+                    self.out.text.push_str(&text);
+                    self.out.text.push('\n');
+                    self.out.origin.push((file.into(), i + 1));
+                }
+                i += 1;
+                continue;
+            };
+            let (word, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+            match word {
+                "import" => {
+                    if keep {
+                        self.file(rest.trim(), constants, &|m| at(file, i, m))?;
+                    }
+                    i += 1;
+                }
+                "if" => {
+                    let holds = keep && evaluate(rest, constants).map_err(|m| at(file, i, m))? != 0;
+                    let opened = i;
+                    i = self.block(file, lines, i + 1, constants, holds)?;
+                    if lines.get(i).is_some_and(|l| l.trim() == "#else") {
+                        i = self.block(file, lines, i + 1, constants, keep && !holds)?;
+                    }
+                    i = expect_end(file, lines, i, "#endif", opened)?;
+                }
+                "for" => {
+                    let (name, range) = rest
+                        .split_once(" in ")
+                        .and_then(|(name, range)| Some((name.trim(), range.split_once("..")?)))
+                        .ok_or_else(|| at(file, i, "expected `#for NAME in FIRST..END`".into()))?;
+                    let opened = i;
+                    let bound = |e| evaluate(e, constants).map_err(|m| at(file, i, m));
+                    let (first, end) = if keep { (bound(range.0)?, bound(range.1)?) } else { (0, 0) };
+                    let shadowed = constants.get(name).copied();
+                    let body = i + 1;
+                    // An empty range still has to find its end.
+                    i = self.block(file, lines, body, &mut constants.clone(), false)?;
+                    for value in first..end {
+                        constants.insert(name.into(), value);
+                        self.block(file, lines, body, constants, true)?;
+                    }
+                    match shadowed {
+                        Some(value) => constants.insert(name.into(), value),
+                        None => constants.remove(name),
+                    };
+                    i = expect_end(file, lines, i, "#endfor", opened)?;
+                }
+                "else" | "endif" | "endfor" => return Ok(i),
+                _ => return Err(at(file, i, format!("unknown directive `#{word}`"))),
+            }
+        }
+        Ok(i)
+    }
+}
+
+fn at(file: &str, index: usize, message: String) -> ExpandError {
+    ExpandError { file: file.into(), line: index + 1, message }
+}
+
+fn expect_end(file: &str, lines: &[&str], i: usize, end: &str, opened: usize) -> Result<usize, ExpandError> {
+    match lines.get(i) {
+        Some(line) if line.trim() == end => Ok(i + 1),
+        Some(line) => Err(at(file, i, format!("expected `{end}`, found `{}`", line.trim()))),
+        None => Err(at(file, opened, format!("this block has no `{end}`"))),
+    }
+}
+
+/// Replaces each `${EXPR}` in `line`.
+fn substitute(line: &str, constants: &Constants) -> Result<String, String> {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (expr, after) = after.split_once('}').ok_or("`${` without `}`")?;
+        text.push_str(before);
+        text.push_str(&evaluate(expr, constants)?.to_string());
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// The value of an integer expression; comparisons give 0 or 1.
+fn evaluate(expr: &str, constants: &Constants) -> Result<i64, String> {
+    let mut parser = Parser { rest: expr.trim(), constants };
+    let value = parser.binary(0)?;
+    if parser.rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(format!("`{}` is left over in `{expr}`", parser.rest))
+    }
+}
+
+/// Binary operators, loosest first; longer spellings before their prefixes.
+const LEVELS: [&[&str]; 5] =
+    [&["||"], &["&&"], &["==", "!=", "<=", ">=", "<", ">"], &["+", "-"], &["*", "/", "%"]];
+
+struct Parser<'a> {
+    rest: &'a str,
+    constants: &'a Constants,
+}
+
+impl Parser<'_> {
+    fn eat(&mut self, token: &str) -> bool {
+        let found = self.rest.strip_prefix(token);
+        if let Some(rest) = found {
+            self.rest = rest.trim_start();
+        }
+        found.is_some()
+    }
+
+    fn binary(&mut self, level: usize) -> Result<i64, String> {
+        let Some(operators) = LEVELS.get(level) else { return self.atom() };
+        let mut left = self.binary(level + 1)?;
+        while let Some(op) = operators.iter().copied().find(|op| self.eat(op)) {
+            let right = self.binary(level + 1)?;
+            left = match op {
+                "||" => i64::from(left != 0 || right != 0),
+                "&&" => i64::from(left != 0 && right != 0),
+                "==" => i64::from(left == right),
+                "!=" => i64::from(left != right),
+                "<=" => i64::from(left <= right),
+                ">=" => i64::from(left >= right),
+                "<" => i64::from(left < right),
+                ">" => i64::from(left > right),
+                "+" => left + right,
+                "-" => left - right,
+                "*" => left * right,
+                _ if right == 0 => return Err("division by zero".into()),
+                "/" => left / right,
+                _ => left % right,
+            };
+        }
+        Ok(left)
+    }
+
+    fn atom(&mut self) -> Result<i64, String> {
+        if self.eat("!") {
+            return Ok(i64::from(self.atom()? == 0));
+        }
+        if self.eat("(") {
+            let value = self.binary(0)?;
+            return if self.eat(")") { Ok(value) } else { Err("`(` without `)`".into()) };
+        }
+        let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest.trim_start();
+        if let Ok(number) = word.parse() {
+            return Ok(number);
+        }
+        self.constants.get(word).copied().ok_or_else(|| {
+            if word.is_empty() { "a value is missing".into() } else { format!("`{word}` is not defined") }
+        })
+    }
+}

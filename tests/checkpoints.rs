@@ -1,0 +1,190 @@
+//! Official PyTorch checkpoints: every container imports alike, and none is ever run.
+#![cfg(feature = "pytorch")]
+
+mod files;
+
+use std::fs;
+use std::path::Path;
+
+use files::checkpoint::{Network, Storage, hostile, legacy_checkpoint, zip_checkpoint};
+use ugatit::Error;
+use ugatit::io::{ImportOptions, Model, Precision, read_checkpoint};
+use ugatit::model::{Direction, GeneratorConfig};
+
+fn read(path: &Path) -> Vec<Model> {
+    read_checkpoint(path, None, &ImportOptions::default()).unwrap()
+}
+
+fn state_dict(model: &Model) -> Vec<(String, ugatit::Tensor)> {
+    model.tensors.iter().map(|(k, t)| (k.clone(), t.clone())).collect()
+}
+
+fn both() -> (Vec<Model>, Vec<Network<'static>>) {
+    let models = read(&files::tiny_checkpoint());
+    let networks = models.iter().map(|m| (m.direction.network(), state_dict(m))).collect();
+    (models, networks)
+}
+
+#[test]
+fn the_official_checkpoint_is_understood() {
+    let models = read(&files::tiny_checkpoint());
+    let config = GeneratorConfig { ch: 4, n_res: 4, n_res_decoder: 4, img_size: 256, img_ch: 3, light: true };
+    for (model, direction) in models.iter().zip(Direction::BOTH) {
+        assert_eq!((model.config, model.direction), (config, direction));
+        let note = model.metadata.provenance.as_deref().unwrap();
+        assert!(note.contains("tiny_params_0000005.pt") && note.contains("256 is assumed"), "{note}");
+    }
+    assert_eq!(models.len(), 2);
+    let sized = ImportOptions { img_size: Some(96), ..ImportOptions::default() };
+    let models = read_checkpoint(files::tiny_checkpoint(), Some(Direction::B2A), &sized).unwrap();
+    assert_eq!((models.len(), models[0].config.img_size), (1, 96));
+}
+
+/// All checkpoints of the fixtures' folder that hold one run's weights: bit-equal.
+#[test]
+fn every_container_of_the_fixtures_imports_alike() {
+    let reference = read(&files::tiny_checkpoint());
+    let mut seen = 0;
+    for entry in fs::read_dir(files::golden_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "pt") {
+            for (model, expected) in read(&path).iter().zip(&reference) {
+                assert!(model.tensors == expected.tensors, "{}", path.display());
+                assert_eq!(model.config, expected.config);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn containers_and_location_tags_import_alike() {
+    let (models, networks) = both();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [
+        ("zip.pt", zip_checkpoint(&networks, "cpu", Storage::Float)),
+        ("cuda.pt", zip_checkpoint(&networks, "cuda:0", Storage::Float)),
+        ("legacy.pt", legacy_checkpoint(&networks, "cpu", Storage::Float)),
+        ("legacy_cuda.pt", legacy_checkpoint(&networks, "cuda:0", Storage::Float)),
+        ("double.pt", zip_checkpoint(&networks, "cpu", Storage::Double)),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        for (model, expected) in read(&path).iter().zip(&models) {
+            assert!(model.tensors == expected.tensors, "{name}");
+        }
+    }
+}
+
+#[test]
+fn shorter_floats_are_widened() {
+    let (models, networks) = both();
+    let folder = tempfile::tempdir().unwrap();
+    for (storage, relative) in [(Storage::Half, 1.0 / 1024.0), (Storage::BFloat16, 1.0 / 128.0)] {
+        let path = folder.path().join("short.pt");
+        fs::write(&path, zip_checkpoint(&networks, "cpu", storage)).unwrap();
+        let read = read(&path);
+        for (key, tensor) in &models[0].tensors {
+            for (a, b) in tensor.data().iter().zip(read[0].tensors[key].data()) {
+                assert!((a - b).abs() <= a.abs() * relative + 1e-7, "{key}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bare_state_dict_is_one_generator() {
+    let (models, _) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cat_B2A.pt");
+    fs::write(&path, zip_checkpoint(&[("", state_dict(&models[1]))], "cpu", Storage::Float)).unwrap();
+    let model = Model::open(&path, None).unwrap();
+    assert!(model.direction == Direction::B2A && model.tensors == models[1].tensors);
+    assert_eq!(Model::open(&path, Some(Direction::A2B)).unwrap().direction, Direction::A2B);
+}
+
+#[test]
+fn a_direction_that_is_not_there_is_named() {
+    let (models, _) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.pt");
+    fs::write(&path, zip_checkpoint(&[("genA2B", state_dict(&models[0]))], "cpu", Storage::Float)).unwrap();
+    assert_eq!(Model::open(&path, None).unwrap().direction, Direction::A2B);
+    match Model::open(&path, Some(Direction::B2A)) {
+        Err(Error::Direction { asked, available, .. }) => {
+            assert_eq!((asked.as_str(), available.as_str()), ("B2A", "A2B"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hostile_pickle_is_never_run() {
+    let (_, networks) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("it_ran");
+    let command = format!("touch {}", trace.display());
+    for (networks, in_zip) in
+        [(&networks[..], true), (&networks[..], false), (&[][..], true), (&[][..], false)]
+    {
+        let path = folder.path().join("hostile.pt");
+        fs::write(&path, hostile(networks, &command, in_zip)).unwrap();
+        match Model::open(&path, None) {
+            Err(Error::UnsafeCheckpoint { object, .. }) => assert_eq!(object, "posix.system"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!trace.exists());
+    }
+}
+
+#[test]
+fn a_cut_off_checkpoint_is_refused() {
+    let (_, networks) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.pt");
+    let whole = [
+        zip_checkpoint(&networks, "cpu", Storage::Float),
+        legacy_checkpoint(&networks, "cpu", Storage::Float),
+    ];
+    for bytes in whole {
+        for keep in [1, 3, 100, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..keep]).unwrap();
+            let error = Model::open(&path, None).unwrap_err();
+            assert!(matches!(error, Error::ModelFile { .. }), "{keep}: {error}");
+        }
+    }
+    fs::write(&path, "").unwrap();
+    assert!(Model::open(&path, None).unwrap_err().to_string().contains("empty"));
+}
+
+#[test]
+fn a_full_checkpoint_tells_its_size() {
+    let (models, _) = both();
+    let mut full = state_dict(&models[0]);
+    for (key, tensor) in &mut full {
+        if key == "FC.0.weight" {
+            *tensor = ugatit::Tensor::zeros([16, 8 * 8 * 16]);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.pt");
+    fs::write(&path, zip_checkpoint(&[("genA2B", full)], "cpu", Storage::Float)).unwrap();
+    let model = Model::open(&path, None).unwrap();
+    assert_eq!((model.config.light, model.config.img_size), (false, 32));
+    let other = ImportOptions { img_size: Some(64), ..ImportOptions::default() };
+    assert!(matches!(read_checkpoint(&path, None, &other), Err(Error::Config(_))));
+}
+
+#[test]
+fn imported_models_survive_our_own_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in read(&files::tiny_checkpoint()) {
+        let path = folder.path().join(format!("{}.safetensors", model.direction));
+        model.save(&path, Precision::F32, false).unwrap();
+        assert!(Model::open(&path, None).unwrap() == model);
+    }
+    for direction in Direction::BOTH {
+        assert_eq!(Model::open(folder.path(), Some(direction)).unwrap().direction, direction);
+    }
+}

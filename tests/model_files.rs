@@ -1,0 +1,254 @@
+//! Model files: what is written is read back, and what is damaged is refused by name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ugatit::io::{Model, ModelMetadata, Precision};
+use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::{Error, Tensor};
+
+fn config(light: bool) -> GeneratorConfig {
+    GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 2, img_size: 16, img_ch: 3, light }
+}
+
+fn weights(config: &GeneratorConfig) -> BTreeMap<String, Tensor> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let each = Model::expected(config).unwrap().into_iter();
+    each.map(|(key, shape)| {
+        let data = (0..shape.elements()).map(|_| next()).collect();
+        (key, Tensor::new(shape, data).unwrap())
+    })
+    .collect()
+}
+
+fn model(light: bool) -> Model {
+    let config = config(light);
+    let metadata = ModelMetadata {
+        domain_a: Some("cat".into()),
+        domain_b: Some("dog \"quoted\" ü".into()),
+        license: Some("MIT".into()),
+        provenance: Some("made by a test".into()),
+    };
+    Model::new(config, Direction::B2A, metadata, weights(&config)).unwrap()
+}
+
+/// A file as `safetensors.torch.save_file(state_dict)` writes it, without metadata.
+fn foreign(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), vec![]);
+    for (key, tensor) in tensors {
+        let begin = data.len();
+        data.extend(tensor.data().iter().flat_map(|v| v.to_le_bytes()));
+        let entry = serde_json::json!({
+            "dtype": "F32", "shape": tensor.shape().dims(), "data_offsets": [begin, data.len()],
+        });
+        header.insert(format!("{prefix}{key}"), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend(data);
+    bytes
+}
+
+fn parse(bytes: &[u8]) -> ugatit::Result<Model> {
+    Model::from_bytes(Path::new("m.safetensors"), bytes, None)
+}
+
+#[test]
+fn f32_is_exact_and_f16_is_near() {
+    let folder = tempfile::tempdir().unwrap();
+    for light in [true, false] {
+        let model = model(light);
+        let path = folder.path().join(format!("{light}.safetensors"));
+        model.save(&path, Precision::F32, false).unwrap();
+        assert_eq!(Model::open(&path, None).unwrap(), model);
+        assert_eq!(fs::read(&path).unwrap(), model.to_bytes(Precision::F32).unwrap());
+
+        let half = parse(&model.to_bytes(Precision::F16).unwrap()).unwrap();
+        assert_eq!((half.config, &half.metadata), (model.config, &model.metadata));
+        for (key, tensor) in &model.tensors {
+            for (a, b) in tensor.data().iter().zip(half.tensors[key].data()) {
+                assert!((a - b).abs() < 3e-4, "{key}");
+            }
+        }
+        // Nothing more is lost the second time.
+        let again = half.to_bytes(Precision::F16).unwrap();
+        assert_eq!(parse(&again).unwrap(), half);
+    }
+}
+
+#[test]
+fn a_foreign_file_is_understood() {
+    for light in [true, false] {
+        let model = model(light);
+        let known = if light { 256 } else { 16 };
+        for (prefix, direction) in
+            [("", Direction::A2B), ("genA2B.", Direction::A2B), ("genB2A/", Direction::B2A)]
+        {
+            let read = parse(&foreign(&model.tensors, prefix)).unwrap();
+            assert_eq!(read.config, GeneratorConfig { img_size: known, ..model.config });
+            assert_eq!((read.direction, &read.tensors), (direction, &model.tensors));
+        }
+    }
+}
+
+#[test]
+fn a_foreign_file_of_all_networks_gives_the_one_asked_for() {
+    let config = config(true);
+    let mut all = BTreeMap::new();
+    for (prefix, scale) in [("genA2B.", 1.0), ("genB2A.", 2.0), ("disGA.", 3.0)] {
+        for (key, tensor) in weights(&config) {
+            all.insert(format!("{prefix}{key}"), tensor.map(|v| v * scale));
+        }
+    }
+    let bytes = foreign(&all, "");
+    let path = Path::new("all.safetensors");
+    for (direction, prefix) in [(Direction::A2B, "genA2B."), (Direction::B2A, "genB2A.")] {
+        let model = Model::from_bytes(path, &bytes, Some(direction)).unwrap();
+        assert_eq!(model.tensors["gap_fc.weight"], all[&format!("{prefix}gap_fc.weight")]);
+    }
+    all.insert("epoch".into(), Tensor::zeros([1]));
+    let error = parse(&foreign(&all, "")).unwrap_err().to_string();
+    assert!(error.contains("`epoch`"), "{error}");
+}
+
+#[test]
+fn a_missing_tensor_is_named_with_its_shape() {
+    let mut tensors = weights(&config(true));
+    tensors.remove("UpBlock1_1.norm1.rho");
+    match parse(&foreign(&tensors, "")) {
+        Err(Error::MissingTensor { key, expected, .. }) => {
+            assert_eq!((key.as_str(), expected.dims()), ("UpBlock1_1.norm1.rho", &[1, 8, 1, 1][..]));
+        }
+        other => panic!("{other:?}"),
+    }
+    tensors.remove("DownBlock.1.weight");
+    assert!(parse(&foreign(&tensors, "")).unwrap_err().to_string().contains("no U-GAT-IT generator"));
+    assert!(parse(&foreign(&BTreeMap::new(), "")).is_err());
+}
+
+#[test]
+fn a_wrong_shape_is_named_with_both() {
+    let mut tensors = weights(&config(true));
+    tensors.insert("gamma.weight".into(), Tensor::zeros([8, 9]));
+    let error = parse(&foreign(&tensors, "")).unwrap_err();
+    assert!(matches!(error, Error::TensorShape { .. }));
+    let text = error.to_string();
+    assert!(text.contains("gamma.weight") && text.contains("[8, 9]") && text.contains("[8, 8]"), "{text}");
+}
+
+#[test]
+fn unknown_tensors_are_named() {
+    let mut tensors = weights(&config(true));
+    tensors.insert("num_batches_tracked".into(), Tensor::zeros([1]));
+    let error = parse(&foreign(&tensors, "")).unwrap_err().to_string();
+    assert!(error.contains("belong to no network") && error.contains("`num_batches_tracked`"), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_counted() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut tensors = weights(&config(true));
+        tensors.get_mut("beta.weight").unwrap().data_mut()[3..5].fill(bad);
+        match parse(&foreign(&tensors, "")) {
+            Err(Error::NonFiniteWeights { key, count, .. }) => {
+                assert_eq!((key.as_str(), count), ("beta.weight", 2))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn f16_refuses_what_it_cannot_hold() {
+    let mut model = model(true);
+    model.tensors.get_mut("beta.weight").unwrap().data_mut()[0] = 1e6;
+    assert!(model.to_bytes(Precision::F32).is_ok());
+    assert!(model.to_bytes(Precision::F16).unwrap_err().to_string().contains("beta.weight"));
+}
+
+#[test]
+fn a_truncated_file_is_refused_wherever_it_ends() {
+    let bytes = model(true).to_bytes(Precision::F32).unwrap();
+    for keep in [0, 1, 7, 8, 9, 100, bytes.len() / 2, bytes.len() - 1] {
+        assert!(matches!(parse(&bytes[..keep]), Err(Error::ModelFile { .. })), "{keep}");
+    }
+}
+
+/// Every single byte of the header changed: never a panic.
+#[test]
+fn a_damaged_header_never_panics() {
+    let bytes = model(true).to_bytes(Precision::F16).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for at in 0..header {
+        for flip in [0x01, 0x10, 0x80] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= flip;
+            drop(parse(&damaged));
+        }
+    }
+}
+
+#[test]
+fn metadata_that_lies_is_refused() {
+    let bytes = model(true).to_bytes(Precision::F32).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let change = |key: &str, value: Option<&str>| {
+        let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        match value {
+            Some(value) => header["__metadata__"][key] = value.into(),
+            None => drop(header["__metadata__"].as_object_mut().unwrap().remove(key)),
+        }
+        let header = serde_json::to_vec(&header).unwrap();
+        let mut out = (header.len() as u64).to_le_bytes().to_vec();
+        out.extend(header);
+        out.extend(&bytes[8 + length..]);
+        parse(&out).unwrap_err()
+    };
+    assert!(change("format_version", Some("2")).to_string().contains("update ugatit"));
+    assert!(change("ch", None).to_string().contains("`ch`"));
+    assert!(change("ch", Some("two")).to_string().contains("two"));
+    assert!(matches!(change("ch", Some("4")), Error::TensorShape { .. }));
+    assert!(matches!(change("architecture", Some("full")), Error::TensorShape { .. }));
+    assert!(matches!(change("n_res", Some("2")), Error::MissingTensor { .. }));
+    assert!(matches!(change("n_res", Some("99999999999")), Error::Config(_)));
+    assert!(matches!(change("img_size", Some("30")), Error::Config(_)));
+    assert!(change("direction", Some("sideways")).to_string().contains("direction"));
+}
+
+#[test]
+fn a_direction_that_is_not_there_is_refused() {
+    let bytes = model(true).to_bytes(Precision::F32).unwrap();
+    let path = Path::new("m.safetensors");
+    assert!(Model::from_bytes(path, &bytes, Some(Direction::B2A)).is_ok());
+    assert!(matches!(Model::from_bytes(path, &bytes, Some(Direction::A2B)), Err(Error::Direction { .. })));
+}
+
+#[test]
+fn a_folder_is_a_model_where_it_holds_one() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Model::open(folder.path(), None).unwrap_err().to_string().contains("no model"));
+    model(true).save(folder.path().join("cats.safetensors"), Precision::F16, false).unwrap();
+    assert_eq!(Model::open(folder.path(), None).unwrap().direction, Direction::B2A);
+    assert!(matches!(Model::open(folder.path(), Some(Direction::A2B)), Err(Error::Direction { .. })));
+    model(true).save(folder.path().join("dogs.safetensors"), Precision::F16, false).unwrap();
+    assert!(Model::open(folder.path(), None).unwrap_err().to_string().contains("name one"));
+    assert!(matches!(Model::open(folder.path().join("none"), None), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_file_is_not_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let model = model(true);
+    model.save(&path, Precision::F32, false).unwrap();
+    assert!(matches!(model.save(&path, Precision::F32, false), Err(Error::Output { .. })));
+    model.save(&path, Precision::F16, true).unwrap();
+    let below_a_file = path.join("m.safetensors");
+    assert!(matches!(model.save(below_a_file, Precision::F32, true), Err(Error::Output { .. })));
+}
