@@ -12,7 +12,7 @@ use super::{Real, conv, linear, norm, pointwise, pool, spatial};
 ///
 /// # Errors
 /// [`Error::NotFed`] where `feed` gives nothing for a name, [`Error::Shape`] where it gives a
-/// tensor of another shape than the graph's.
+/// tensor of another shape than the graph's, or one without elements.
 pub fn run<'a, T: Real>(
     graph: &Graph,
     outputs: &[NodeId],
@@ -77,6 +77,12 @@ fn fed<'a, T: Real>(node: &Node, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -
             node.name,
             node.shape,
             tensor.shape()
+        )));
+    }
+    if tensor.data().is_empty() {
+        return Err(Error::Shape(format!(
+            "the graph's `{}` of shape {} has no elements",
+            node.name, node.shape
         )));
     }
     Ok(tensor.data())

@@ -1,0 +1,275 @@
+//! The CPU executor against plain loops.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail and report like the tests themselves")]
+
+use proptest::prelude::*;
+use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
+use ugatit::{Error, Tensor, cpu};
+
+/// Numbers that look random, from -0.5 to 0.5.
+fn noise(len: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn tensor(shape: &[usize], seed: u64) -> Tensor<f64> {
+    Tensor::new(shape, noise(shape.iter().product(), seed)).unwrap()
+}
+
+fn to_f32(t: &Tensor<f64>) -> Tensor<f32> {
+    t.map(|&x| x as f32)
+}
+
+fn activate(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => x.max(0.0),
+        Activation::LeakyRelu(slope) => {
+            if x > 0.0 {
+                x
+            } else {
+                x * f64::from(slope)
+            }
+        }
+        Activation::Tanh => x.tanh(),
+    }
+}
+
+/// The convolution as its definition reads.
+fn naive_conv(
+    x: &Tensor<f64>,
+    w: &Tensor<f64>,
+    bias: Option<&Tensor<f64>>,
+    op: Conv2d,
+    out: [usize; 4],
+) -> Vec<f64> {
+    let [_, channels, h, width] = x.shape().nchw().unwrap();
+    let [_, _, kh, kw] = w.shape().nchw().unwrap();
+    let scale = if op.upsample { 2 } else { 1 };
+    let reflect = |i: usize, len: usize| {
+        let i = (i as isize - op.pad as isize).abs();
+        let last = (len * scale) as isize - 1;
+        (if i > last { 2 * last - i } else { i }) as usize / scale
+    };
+    let [n, outputs, oh, ow] = out;
+    let mut y = vec![];
+    for s in 0..n {
+        for o in 0..outputs {
+            for i in 0..oh {
+                for j in 0..ow {
+                    let mut sum = bias.map_or(0.0, |b| b.data()[o]);
+                    for c in 0..channels {
+                        for ky in 0..kh {
+                            for kx in 0..kw {
+                                let (r, q) =
+                                    (reflect(i * op.stride + ky, h), reflect(j * op.stride + kx, width));
+                                sum += x.data()[((s * channels + c) * h + r) * width + q]
+                                    * w.data()[((o * channels + c) * kh + ky) * kw + kx];
+                            }
+                        }
+                    }
+                    y.push(activate(op.activation, sum));
+                }
+            }
+        }
+    }
+    y
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution_is_its_definition(
+        [n, channels, outputs] in [1_usize..3, 1..6, 1..6],
+        [h, w] in [4_usize..12, 4..12],
+        [kh, kw] in [1_usize..5, 1..5],
+        (stride, pad) in (1_usize..4, 0_usize..4),
+        upsample: bool,
+        bias: bool,
+        activation in prop::sample::select(vec![
+            Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh,
+        ]),
+        seed: u64,
+    ) {
+        let op = Conv2d { stride, pad, upsample, bias, activation };
+        let x = tensor(&[n, channels, h, w], seed);
+        let weight = tensor(&[outputs, channels, kh, kw], seed ^ 1);
+        let b = tensor(&[outputs], seed ^ 2);
+        let mut graph = Graph::new();
+        let mut inputs = vec![graph.input("x", x.shape()), graph.parameter("w", weight.shape())];
+        if bias {
+            inputs.push(graph.parameter("b", b.shape()));
+        }
+        let y = graph.add(Op::Conv2d(op), &inputs);
+        let feed = |name: &str| match name { "x" => Some(&x), "w" => Some(&weight), _ => Some(&b) };
+        let y = y.unwrap();
+        let found = cpu::run(&graph, &[y], &feed).unwrap();
+        let out = graph.shape(y).nchw().unwrap();
+        let expected = naive_conv(&x, &weight, bias.then_some(&b), op, out);
+        for (a, b) in found[0].data().iter().zip(&expected) {
+            prop_assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        }
+    }
+}
+
+/// Many channels and many pixels: blocks of channels and chunks of rows, the last ones smaller.
+#[test]
+fn a_convolution_in_many_pieces_is_its_definition() {
+    for (channels, [h, w], stride) in [(70, [37, 41], 1), (150, [21, 90], 2), (3, [9, 700], 1)] {
+        let op = Conv2d { stride, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
+        let (x, weight) = (tensor(&[2, channels, h, w], 1), tensor(&[5, channels, 3, 3], 2));
+        let mut graph = Graph::new();
+        let inputs = [graph.input("x", x.shape()), graph.parameter("w", weight.shape())];
+        let y = graph.add(Op::Conv2d(op), &inputs).unwrap();
+        let expected = naive_conv(&x, &weight, None, op, graph.shape(y).nchw().unwrap());
+
+        let exact = cpu::run(&graph, &[y], &|n| Some(if n == "x" { &x } else { &weight })).unwrap();
+        let (x, weight) = (to_f32(&x), to_f32(&weight));
+        let single = cpu::run(&graph, &[y], &|n| Some(if n == "x" { &x } else { &weight })).unwrap();
+        for ((a, b), c) in exact[0].data().iter().zip(&expected).zip(single[0].data()) {
+            assert!((a - b).abs() < 1e-11, "{a} is not {b}");
+            assert!((f64::from(*c) - b).abs() < 1e-4, "{c} is not {b}");
+        }
+    }
+}
+
+/// Normalisation as its definition reads; `gamma` and `beta` for each channel of each sample.
+fn naive_norm(x: &Tensor<f64>, op: Norm, rho: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64> {
+    let [n, c, h, w] = x.shape().nchw().unwrap();
+    let pixels = h * w;
+    let eps = f64::from(op.eps);
+    let standardise = |values: &[f64], less: f64, x: f64| {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (count - less);
+        (x - mean) / (variance + eps).sqrt()
+    };
+    let mut y = vec![];
+    for s in 0..n {
+        let sample = &x.data()[s * c * pixels..][..c * pixels];
+        for (k, plane) in sample.chunks(pixels).enumerate() {
+            y.extend(plane.iter().map(|&x| match op.kind {
+                NormKind::Instance => standardise(plane, 0.0, x),
+                NormKind::LayerInstance => {
+                    let mixed =
+                        rho[k] * standardise(plane, 1.0, x) + (1.0 - rho[k]) * standardise(sample, 1.0, x);
+                    mixed * gamma[s * c + k] + beta[s * c + k]
+                }
+            }));
+        }
+    }
+    y.into_iter().map(|y| activate(op.activation, y)).collect()
+}
+
+/// Every kind, with `gamma` and `beta` of both shapes, activations, residual; numbers of mean
+/// 50 and deviation 1e-3 among them, where sums of squares in `f32` have no digit left.
+#[test]
+fn normalisation_is_its_definition_also_for_large_means() {
+    let (n, c, h, w) = (2, 3, 7, 9);
+    for kind in [NormKind::Instance, NormKind::LayerInstance] {
+        for (mean, deviation) in [(0.0, 1.0), (50.0, 1e-3), (-1e4, 1.0)] {
+            for (activation, residual, own) in [
+                (Activation::Identity, false, false),
+                (Activation::Relu, false, true),
+                (Activation::LeakyRelu(0.2), true, false),
+                (Activation::Tanh, true, true),
+            ] {
+                let op = Norm { kind, eps: 1e-5, activation, residual };
+                // What is fed in f32 is what the definition sees.
+                let x = to_f32(&tensor(&[n, c, h, w], 3).map(|x| mean + deviation * 3.46 * x));
+                let exact = x.map(|&x| f64::from(x));
+                let rho = Tensor::new([1, c, 1, 1], vec![0.0, 0.25, 1.0]).unwrap();
+                let shape: &[usize] = if own { &[1, c, 1, 1] } else { &[n, c] };
+                let (gamma, beta) = (to_f32(&tensor(shape, 4)), to_f32(&tensor(shape, 5)));
+                let added = to_f32(&tensor(&[n, c, h, w], 6));
+
+                let mut graph = Graph::new();
+                let mut inputs = vec![graph.input("x", x.shape())];
+                if kind == NormKind::LayerInstance {
+                    inputs.push(graph.parameter("rho", rho.shape()));
+                    inputs.push(graph.parameter("gamma", gamma.shape()));
+                    inputs.push(graph.parameter("beta", beta.shape()));
+                }
+                if residual {
+                    inputs.push(graph.input("added", added.shape()));
+                }
+                let y = graph.add(Op::Norm(op), &inputs).unwrap();
+                let feed = |name: &str| {
+                    Some(match name {
+                        "x" => &x,
+                        "rho" => &rho,
+                        "gamma" => &gamma,
+                        "beta" => &beta,
+                        _ => &added,
+                    })
+                };
+                let found = cpu::run(&graph, &[y], &feed).unwrap();
+
+                let spread = |t: &Tensor<f32>| -> Vec<f64> {
+                    (0..n * c).map(|i| f64::from(t.data()[i % t.data().len()])).collect()
+                };
+                let rho: Vec<f64> = rho.data().iter().map(|&x| f64::from(x)).collect();
+                let mut expected = naive_norm(&exact, op, &rho, &spread(&gamma), &spread(&beta));
+                if residual {
+                    for (y, &r) in expected.iter_mut().zip(added.data()) {
+                        *y += f64::from(r);
+                    }
+                }
+                for (a, b) in found[0].data().iter().zip(&expected) {
+                    let error = (f64::from(*a) - b).abs();
+                    assert!(error < 2e-6, "{op:?} mean {mean}: {a} is not {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_fed_or_does_not_fit_is_an_error() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 2, 3, 3]);
+    let w = graph.parameter("conv.weight", [4, 2, 3, 3]);
+    let conv = Conv2d { stride: 1, pad: 0, upsample: false, bias: false, activation: Activation::Identity };
+    let y = graph.add(Op::Conv2d(conv), &[x, w]).unwrap();
+    let fed = tensor(&[1, 2, 3, 3], 1);
+
+    let error = cpu::run(&graph, &[y], &|name| (name == "x").then_some(&fed)).unwrap_err();
+    assert!(matches!(&error, Error::NotFed { name, .. } if name == "conv.weight"), "{error}");
+    let error = cpu::run(&graph, &[y], &|_| Some(&fed)).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Shape(_)));
+    for part in ["conv.weight", "[4, 2, 3, 3]", "[1, 2, 3, 3]"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let mut nothing = Graph::new();
+    let none = nothing.input("none", [1, 0, 3, 3]);
+    let pooled = nothing.add(Op::GlobalMaxPool, &[none]).unwrap();
+    let empty = Tensor::<f32>::zeros([1, 0, 3, 3]);
+    assert!(matches!(cpu::run(&nothing, &[pooled], &|_| Some(&empty)), Err(Error::Shape(_))));
+    // What the outputs do not need may be missing.
+    let found = cpu::run(&graph, &[x, x], &|name| (name == "x").then_some(&fed)).unwrap();
+    assert_eq!(found, [fed.clone(), fed]);
+}
+
+/// A tensor is read by its last reader, even where that works in place.
+#[test]
+fn in_place_operations_do_not_disturb_other_readers() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 1, 2, 2]);
+    let doubled = graph.add(Op::Add, &[x, x]).unwrap();
+    let squashed = graph.add(Op::Activation(Activation::Relu), &[doubled]).unwrap();
+    let sum = graph.add(Op::Add, &[doubled, doubled]).unwrap();
+    let flat = graph.add(Op::Flatten, &[sum]).unwrap();
+    let again = graph.add(Op::Add, &[flat, flat]).unwrap();
+    let fed = Tensor::new([1, 1, 2, 2], vec![1.0, -1.0, 0.5, -3.0]).unwrap();
+    let found = cpu::run(&graph, &[again, squashed, x, again], &|_| Some(&fed)).unwrap();
+    assert_eq!(found[0].data(), [8.0, -8.0, 4.0, -24.0]);
+    assert_eq!(found[1].data(), [2.0, 0.0, 1.0, 0.0]);
+    assert_eq!(found[2], fed);
+    assert_eq!(found[3], found[0]);
+}

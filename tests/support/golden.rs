@@ -1,0 +1,192 @@
+//! The golden fixtures: what the official PyTorch code computes (see `tests/golden/README.md`).
+//!
+//! Cases are found by the names and the metadata in the files; nothing here lists them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use ugatit::Tensor;
+use ugatit::graph::{Graph, NodeId, fuse};
+
+use super::engine::{Engine, engines};
+
+/// The folder of the fixtures: `UGATIT_GOLDEN_DIR`, or the small set beside the tests.
+pub(crate) fn folder() -> PathBuf {
+    std::env::var_os("UGATIT_GOLDEN_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), PathBuf::from)
+}
+
+/// One safetensors file.
+pub(crate) struct File {
+    /// Without folder and extension.
+    pub(crate) name: String,
+    /// `f32` tensors by their full names.
+    pub(crate) tensors: BTreeMap<String, Tensor>,
+    /// As text, as safetensors keeps it.
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+impl File {
+    /// Reads a file; tensors of other types than `f32` are left out.
+    pub(crate) fn read(path: &Path) -> Self {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let (json, data) = (&bytes[8..header], &bytes[header..]);
+        let entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(json).unwrap();
+        let mut file = Self { name, tensors: BTreeMap::new(), metadata: HashMap::new() };
+        for (key, entry) in entries {
+            if key == "__metadata__" {
+                file.metadata = serde_json::from_value(entry).unwrap();
+            } else if entry["dtype"] == "F32" {
+                let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone()).unwrap();
+                let [start, end]: [usize; 2] = serde_json::from_value(entry["data_offsets"].clone()).unwrap();
+                let values =
+                    data[start..end].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                file.tensors.insert(key, Tensor::new(shape, values.collect()).unwrap());
+            }
+        }
+        file
+    }
+
+    /// A metadata field that must be there.
+    pub(crate) fn field<T: std::str::FromStr>(&self, key: &str) -> T {
+        let text = self.metadata.get(key).unwrap_or_else(|| panic!("{}: no metadata `{key}`", self.name));
+        text.parse().unwrap_or_else(|_| panic!("{}: metadata `{key}` is {text:?}", self.name))
+    }
+
+    /// A tensor that must be there.
+    pub(crate) fn tensor(&self, key: &str) -> &Tensor {
+        self.tensors.get(key).unwrap_or_else(|| panic!("{}: no tensor `{key}`", self.name))
+    }
+
+    /// The cases: tensors by what stands before the last `/` of their names.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        let mut cases: BTreeMap<&str, BTreeMap<String, Tensor>> = BTreeMap::new();
+        for (key, tensor) in &self.tensors {
+            let (case, leaf) = key.rsplit_once('/').unwrap_or_else(|| panic!("{}: {key}", self.name));
+            cases.entry(case).or_default().insert(leaf.into(), tensor.clone());
+        }
+        cases
+            .into_iter()
+            .map(|(name, tensors)| Case { name: format!("{}: {name}", self.name), key: name.into(), tensors })
+            .collect()
+    }
+}
+
+/// One case of a file of single operations.
+pub(crate) struct Case {
+    /// For messages.
+    pub(crate) name: String,
+    /// The name in the file, such as `adailn/n1_c5_6x7`.
+    pub(crate) key: String,
+    /// By leaf: `x`, `w`, `y`, ...
+    pub(crate) tensors: BTreeMap<String, Tensor>,
+}
+
+impl Case {
+    /// What the case tests: the part before `/`.
+    pub(crate) fn kind(&self) -> &str {
+        self.key.split('/').next().unwrap()
+    }
+
+    /// A tensor that must be there.
+    pub(crate) fn tensor(&self, leaf: &str) -> &Tensor {
+        self.tensors.get(leaf).unwrap_or_else(|| panic!("{}: no tensor `{leaf}`", self.name))
+    }
+}
+
+/// The fixture files whose names begin with `prefix`, sorted.
+pub(crate) fn files(prefix: &str) -> Vec<PathBuf> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .filter(|path| path.file_stem().unwrap().to_string_lossy().starts_with(prefix))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no fixture {prefix}*.safetensors in {}", folder.display());
+    paths
+}
+
+/// A graph with what goes in and what must come out.
+#[derive(Default)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) graph: Graph,
+    pub(crate) feed: HashMap<String, Tensor>,
+    pub(crate) expected: Vec<Expected>,
+}
+
+/// A node and its official value.
+pub(crate) struct Expected {
+    pub(crate) name: String,
+    pub(crate) node: NodeId,
+    pub(crate) value: Tensor,
+    /// The largest difference allowed, as a fraction of the largest absolute value.
+    pub(crate) tolerance: f64,
+}
+
+impl Check {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// An input that holds `tensor`.
+    pub(crate) fn input(&mut self, name: &str, tensor: &Tensor) -> NodeId {
+        self.feed.insert(name.into(), tensor.clone());
+        self.graph.input(name, tensor.shape())
+    }
+
+    /// A parameter that holds `tensor`.
+    pub(crate) fn parameter(&mut self, name: &str, tensor: &Tensor) -> NodeId {
+        self.feed.insert(name.into(), tensor.clone());
+        self.graph.parameter(name, tensor.shape())
+    }
+
+    /// `node` must come out as `value`, whose shape may differ by extents of 1.
+    pub(crate) fn expect(&mut self, name: &str, node: NodeId, value: &Tensor, tolerance: f64) {
+        let value = value.clone().reshape(self.graph.shape(node)).unwrap();
+        self.expected.push(Expected { name: name.into(), node, value, tolerance });
+    }
+
+    /// Runs the graph as it is and fused, on every engine.
+    pub(crate) fn run(&self) {
+        let outputs: Vec<NodeId> = self.expected.iter().map(|e| e.node).collect();
+        let (fused, fused_outputs) = fuse(&self.graph, &outputs);
+        for engine in engines() {
+            self.compare(&*engine, "plain", &self.graph, &outputs);
+            self.compare(&*engine, "fused", &fused, &fused_outputs);
+        }
+    }
+
+    fn compare(&self, engine: &dyn Engine, which: &str, graph: &Graph, outputs: &[NodeId]) {
+        let results = engine.run(graph, outputs, &self.feed);
+        assert_eq!(results.len(), self.expected.len());
+        for (result, expected) in results.iter().zip(&self.expected) {
+            let place = format!("{} {}, {} graph, {}", self.name, expected.name, which, engine.name());
+            assert_eq!(result.shape(), expected.value.shape(), "{place}");
+            let error = relative_error(result, &expected.value);
+            if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
+                println!("{error:.1e} of {:.1e}: {place}", expected.tolerance);
+            }
+            // Not `error > tolerance`: NaN must fail too.
+            assert!(
+                error <= expected.tolerance,
+                "{place}: off by {error:.2e} of the largest value, allowed is {:.2e}",
+                expected.tolerance
+            );
+        }
+    }
+}
+
+/// The largest absolute difference over the largest absolute value of `reference`.
+pub(crate) fn relative_error(found: &Tensor, reference: &Tensor) -> f64 {
+    let largest = reference.data().iter().fold(0.0, |m: f32, x| m.max(x.abs()));
+    let difference = found.data().iter().zip(reference.data()).fold(0.0_f64, |m, (&a, &b)| {
+        let d = (f64::from(a) - f64::from(b)).abs();
+        if d.is_nan() { f64::NAN } else { m.max(d) }
+    });
+    if difference == 0.0 { 0.0 } else { difference / f64::from(largest) }
+}
