@@ -99,7 +99,7 @@ pub struct Executor {
     /// Floating-point operations in one submit, so that none keeps the GPU for longer than
     /// [`SUBMIT_SECONDS`].
     submit_flops: u64,
-    _parameters: Arc<Parameters>,
+    parameters: Arc<Parameters>,
 }
 
 /// How long one submit may keep the GPU: systems reset one that does not answer for seconds,
@@ -186,7 +186,7 @@ impl Executor {
             download,
             download_spans,
             submit_flops: (ASSUMED_FLOPS * SUBMIT_SECONDS) as u64,
-            _parameters: parameters,
+            parameters,
         })
     }
 
@@ -198,6 +198,11 @@ impl Executor {
     /// Bytes of GPU memory beside the parameters.
     pub fn memory(&self) -> u64 {
         self.plan.memory() + self.upload.size() + self.download.size()
+    }
+
+    /// Bytes of GPU memory for the parameters.
+    pub fn parameter_bytes(&self) -> u64 {
+        self.parameters.map.bytes()
     }
 
     /// Overwrites all activations, as memory that another program left behind might look. Tests

@@ -2,18 +2,15 @@
 //! any tile, with memory poisoned before each run.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ugatit::exec::{Executor, Parameters};
-use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, select};
 use ugatit::{Tensor, cpu};
 
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| pollster::block_on(Gpu::open(&AdapterOptions::any())).expect("these tests need an adapter"))
-}
+mod support;
+use support::engine::gpu;
 
 /// Values of about unit size, the same for the same seed.
 fn noise(shape: &[usize], seed: u64) -> Tensor {
@@ -113,7 +110,8 @@ fn every_convolution_kernel_on_odd_shapes() {
                 continue;
             }
             for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
-                let mut case = Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}"));
+                let mut case =
+                    Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}"));
                 let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, k, k])];
                 if bias {
                     inputs.push(case.input(&[o]));
@@ -129,10 +127,16 @@ fn every_convolution_kernel_on_odd_shapes() {
 
 #[test]
 fn normalisation() {
-    for (n, c, h, w) in [(1, 5, 6, 7), (2, 7, 5, 4), (2, 70, 33, 17), (1, 64, 64, 64), (1, 3, 2, 1), (2, 12, 150, 120)] {
-        for (kind, own) in [(NormKind::Instance, false), (NormKind::LayerInstance, false), (NormKind::LayerInstance, true)] {
+    for (n, c, h, w) in
+        [(1, 5, 6, 7), (2, 7, 5, 4), (2, 70, 33, 17), (1, 64, 64, 64), (1, 3, 2, 1), (2, 12, 150, 120)]
+    {
+        for (kind, own) in
+            [(NormKind::Instance, false), (NormKind::LayerInstance, false), (NormKind::LayerInstance, true)]
+        {
             for (activation, residual) in [(Activation::Relu, false), (Activation::Identity, true)] {
-                let mut case = Case::new(format!("{kind:?} own {own} {n}x{c}x{h}x{w} {activation:?} residual {residual}"));
+                let mut case = Case::new(format!(
+                    "{kind:?} own {own} {n}x{c}x{h}x{w} {activation:?} residual {residual}"
+                ));
                 let mut inputs = vec![case.input(&[n, c, h, w])];
                 if kind == NormKind::LayerInstance {
                     inputs.push(case.input(&[1, c, 1, 1]));
@@ -176,7 +180,9 @@ fn everything_else() {
         let mut case = Case::new(format!("others {n}x{c}x{h}x{w}"));
         let x = case.input(&[n, c, h, w]);
         let y = case.input(&[n, c, h, w]);
-        for activation in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh, Activation::Identity] {
+        for activation in
+            [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh, Activation::Identity]
+        {
             case.output(Op::Activation(activation), &[x]);
         }
         case.output(Op::Add, &[x, y]);
@@ -217,7 +223,8 @@ fn a_large_matrix_is_bound_in_blocks() {
     let y = graph.add(Op::Linear { bias: false, activation: Activation::Tanh }, &[x, w]).unwrap();
     let map = ParameterMap::new(&graph, &target).unwrap();
     assert_eq!(map.pieces.len(), 3);
-    let feed: HashMap<&str, Tensor> = [("x", noise(&[2, k], 1)), ("w", noise(&[m, k], 2).map(|v| v * 0.05))].into();
+    let feed: HashMap<&str, Tensor> =
+        [("x", noise(&[2, k], 1)), ("w", noise(&[m, k], 2).map(|v| v * 0.05))].into();
     let plan = Plan::compile(&graph, &[y], &map, &target).unwrap();
     let parameters = Arc::new(Parameters::upload(gpu, map, |name| feed.get(name)).unwrap());
     let mut executor = Executor::new(gpu, plan, parameters).unwrap();

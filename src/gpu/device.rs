@@ -140,7 +140,9 @@ impl Gpu {
         };
         // SAFETY: the shaders are this crate's own. Every index is bounded by uniforms that the
         // plan computes from the sizes of the bound buffers, and every loop by a uniform.
-        let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
+        let module = unsafe {
+            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        };
         let entries: Vec<wgpu::BindGroupLayoutEntry> = shader
             .bindings
             .iter()

@@ -1,9 +1,22 @@
 //! The executors under test, behind one interface.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
+use ugatit::exec::{Executor, Parameters};
+use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::graph::{Graph, NodeId};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan};
 use ugatit::{Tensor, cpu};
+
+/// The adapter that the tests run on. There must be one: no green on nothing.
+pub(crate) fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| {
+        let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any()));
+        gpu.unwrap_or_else(|e| panic!("these tests need a GPU adapter: {e}"))
+    })
+}
 
 /// Something that computes a graph.
 pub(crate) trait Engine {
@@ -43,7 +56,30 @@ impl Engine for CpuF64 {
     }
 }
 
-/// Every engine that this machine has. A further backend is a further entry here.
+/// The GPU, with the kernels that one class of adapters would get, on poisoned memory.
+pub(crate) struct OnGpu(AdapterClass);
+
+impl Engine for OnGpu {
+    fn name(&self) -> String {
+        format!("{} with the kernels for {:?}", gpu().name(), self.0)
+    }
+
+    fn run(&self, graph: &Graph, outputs: &[NodeId], feed: &HashMap<String, Tensor>) -> Vec<Tensor> {
+        let mut target = gpu().target();
+        target.class = self.0;
+        let map = ParameterMap::new(graph, &target).unwrap();
+        let plan = Plan::compile(graph, outputs, &map, &target).unwrap();
+        let parameters = Parameters::upload(gpu(), map, |name| feed.get(name)).unwrap();
+        let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &feed[&t.name]).collect();
+        let mut executor = Executor::new(gpu(), plan, Arc::new(parameters)).unwrap();
+        executor.poison(f32::NAN).unwrap();
+        pollster::block_on(executor.run(&inputs)).unwrap()
+    }
+}
+
+/// Every engine. A further backend is a further entry here.
 pub(crate) fn engines() -> Vec<Box<dyn Engine>> {
-    vec![Box::new(CpuF32), Box::new(CpuF64)]
+    let gpu = [AdapterClass::Gpu, AdapterClass::Software].map(|c| Box::new(OnGpu(c)) as Box<dyn Engine>);
+    let cpu: [Box<dyn Engine>; 2] = [Box::new(CpuF32), Box::new(CpuF64)];
+    cpu.into_iter().chain(gpu).collect()
 }

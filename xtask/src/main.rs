@@ -1,7 +1,36 @@
-//! What a person types in this repository.
+//! What a person types in this repository: `cargo xtask demo`, `test`, `lint`, `bench`.
 
 mod bench;
+mod demo;
+mod process;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Everything that this repository can do, by name")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Translate the pictures that come with the project and show the result
+    Demo(demo::Options),
+    /// Run all tests; installs or names what is missing
+    Test(test::Options),
+    /// Formatting, lints, documentation and the wasm build, as CI checks them
+    Lint,
+    /// Measure every kernel and whole translations on this machine's adapter
+    Bench(bench::Options),
+}
 
 fn main() -> anyhow::Result<()> {
-    pollster::block_on(bench::run())
+    match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Lint => test::lint(),
+        Command::Bench(options) => pollster::block_on(bench::run(&options)),
+    }
 }

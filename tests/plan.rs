@@ -1,0 +1,94 @@
+//! Plans of whole networks, without a GPU.
+
+use ugatit::Error;
+use ugatit::graph::{Graph, NodeId, fuse};
+use ugatit::model::{Generator, GeneratorConfig};
+use ugatit::plan::{AdapterClass, Memory, ParameterMap, Plan, Target};
+
+const MIB: u64 = 1 << 20;
+
+fn network(config: &GeneratorConfig, [n, h, w]: [usize; 3]) -> (Graph, Vec<NodeId>) {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [n, config.img_ch, h, w]);
+    let net = Generator::build(&mut graph, config, "", x).unwrap();
+    fuse(&graph, &[net.image, net.cam_logit, net.heatmap])
+}
+
+fn plan(config: &GeneratorConfig, size: [usize; 3], class: AdapterClass) -> (Plan, ParameterMap) {
+    let (graph, outputs) = network(config, size);
+    let target = Target::browser(class);
+    let map = ParameterMap::new(&graph, &target).unwrap();
+    (Plan::compile(&graph, &outputs, &map, &target).unwrap(), map)
+}
+
+#[test]
+fn a_light_translation_at_256_needs_at_most_64_mib_beside_the_weights() {
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        let (plan, map) = plan(&GeneratorConfig::default(), [1, 256, 256], class);
+        assert!(plan.memory() <= 64 * MIB, "{} MiB", plan.memory() / MIB);
+        assert_eq!(map.bytes() / MIB, 40, "10.6 M parameters");
+        // 52.5 G multiply-adds, less the half of the 1x1 that `Op::CamWeight` saves.
+        assert!((plan.flops() as f64 / 2.0 - 52.24e9).abs() < 0.05e9, "{}", plan.flops());
+    }
+}
+
+/// What a step writes must not be what it reads, and what it reads must have been written by
+/// an earlier step (or be an input or a parameter) and not overwritten since.
+#[test]
+fn no_step_reads_what_it_writes_or_what_was_never_written() {
+    for config in [
+        GeneratorConfig { ch: 6, ..Default::default() },
+        GeneratorConfig { ch: 4, light: false, img_size: 32, ..Default::default() },
+    ] {
+        let (plan, _) = plan(&config, [2, 32, 32], AdapterClass::Gpu);
+        let mut written: Vec<bool> = vec![false; plan.buffers.len()];
+        for input in &plan.inputs {
+            written[input.buffer] = true;
+        }
+        for step in &plan.steps {
+            let (output, inputs) = step.bindings.split_last().unwrap();
+            let Memory::Buffer(output) = output.memory else { panic!("{} writes a parameter", step.label) };
+            for input in inputs {
+                if let Memory::Buffer(b) = input.memory {
+                    assert_ne!(b, output, "{}", step.label);
+                    assert!(written[b], "{}", step.label);
+                }
+                if let Memory::Buffer(b) = input.memory {
+                    assert!(input.bytes <= plan.buffers[b]);
+                }
+            }
+            written[output] = true;
+        }
+        for output in &plan.outputs {
+            assert!(written[output.buffer]);
+        }
+    }
+}
+
+#[test]
+fn the_full_model_fits_the_limits_of_every_browser() {
+    let config = GeneratorConfig { light: false, ..Default::default() };
+    let (plan, map) = plan(&config, [1, 256, 256], AdapterClass::Gpu);
+    // FC.0 has 2^28 weights, 1 GiB: eight bindings of 128 MiB.
+    assert_eq!(map.get("FC.0.weight").unwrap().len(), 8);
+    assert!(map.buffers.iter().all(|&b| b <= 256 * MIB));
+    assert_eq!(plan.steps.iter().filter(|s| s.label.starts_with("linear 1048576")).count(), 8);
+}
+
+#[test]
+fn a_picture_too_large_for_the_adapter_is_refused_with_advice() {
+    let (graph, outputs) = network(&GeneratorConfig::default(), [1, 2048, 2048]);
+    let target = Target::browser(AdapterClass::Gpu);
+    let map = ParameterMap::new(&graph, &target).unwrap();
+    let error = Plan::compile(&graph, &outputs, &map, &target).unwrap_err();
+    assert!(matches!(error, Error::GpuLimit { .. }));
+    let text = error.to_string();
+    assert!(text.contains("1024 MiB") && text.contains("128 MiB") && text.contains("--size"), "{text}");
+}
+
+#[test]
+fn all_sizes_share_one_parameter_map() {
+    let config = GeneratorConfig::default();
+    let maps = [[1, 64, 64], [1, 128, 96]].map(|size| plan(&config, size, AdapterClass::Gpu).1);
+    assert_eq!(maps[0], maps[1]);
+}

@@ -1,0 +1,105 @@
+//! The shader catalogue: what the expander does, what `build.rs` refuses, and what every
+//! variant keeps to.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use ugatit::catalogue;
+use ugatit::shader::{BindingKind, Constants, ExpandError, expand};
+
+fn expand_text(text: &str, constants: &[(&str, i64)]) -> Result<String, ExpandError> {
+    let files: HashMap<&str, &str> =
+        [("main.wgsl", text), ("shared/a.wgsl", "a ${N}\n"), ("shared/b.wgsl", "#import shared/a.wgsl\nb\n")]
+            .into();
+    let constants: Constants = constants.iter().map(|(k, v)| ((*k).to_string(), *v)).collect();
+    expand("main.wgsl", &constants, &mut |f| files.get(f).map(ToString::to_string)).map(|e| e.text)
+}
+
+#[test]
+fn the_expander_imports_once_chooses_and_repeats() {
+    let text = "#import shared/b.wgsl\n#import shared/a.wgsl\n#if N == 2 && !(N > 3)\nyes\n#else\nno\n#endif\n#for i in 0..N\nx_${i} = ${2 * i + 1};\n#endfor\nend";
+    let expanded = expand_text(text, &[("N", 2)]).unwrap();
+    assert_eq!(expanded, "a 2\nb\nyes\nx_0 = 1;\nx_1 = 3;\nend\n");
+}
+
+#[test]
+fn blocks_nest_and_what_is_left_out_is_not_evaluated() {
+    let text = "#if A\n#for i in 0..B\n#if i == 1\n${i}\n#endif\n#endfor\n#else\n${MISSING}\n#endif";
+    assert_eq!(expand_text(text, &[("A", 1), ("B", 3)]).unwrap(), "1\n");
+}
+
+#[test]
+fn mistakes_are_named_with_file_and_line() {
+    for (text, line, message) in [
+        ("x\n${N}", 2, "`N` is not defined"),
+        ("x\n#if 1\ny", 2, "this block has no `#endif`"),
+        ("#for i in 0..2\nx\n#endif", 3, "expected `#endfor`, found `#endif`"),
+        ("x\n#endfor", 2, "`#endfor` without a beginning"),
+        ("\n\n#import nowhere.wgsl", 3, "there is no shader file `nowhere.wgsl`"),
+        ("#define X", 1, "unknown directive `#define`"),
+        ("${1 / 0}", 1, "division by zero"),
+        ("${(1}", 1, "`(` without `)`"),
+    ] {
+        let error = expand_text(text, &[]).unwrap_err();
+        assert_eq!(
+            (error.file.as_str(), error.line, error.message.as_str()),
+            ("main.wgsl", line, message),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_variant_has_its_uniform_first_and_one_output() {
+    assert!(catalogue::ALL.len() > 20);
+    for shader in catalogue::ALL {
+        assert_eq!(shader.bindings[0].kind, BindingKind::Uniform, "{}", shader.name);
+        let writes = shader.bindings.iter().filter(|b| b.kind == BindingKind::ReadWrite).count();
+        assert_eq!(writes, 1, "{}", shader.name);
+        assert_eq!(shader.bindings.last().unwrap().kind, BindingKind::ReadWrite, "{}", shader.name);
+    }
+}
+
+/// Copies `shaders/`, changes one file, and builds with the copy.
+fn build_with(file: &str, from: &str, to: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    std::fs::create_dir(copy.join("shared")).unwrap();
+    for part in ["", "shared"] {
+        for entry in std::fs::read_dir(source.join(part)).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), copy.join(part).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let text = std::fs::read_to_string(copy.join(file)).unwrap();
+    assert!(text.contains(from), "{file} has changed; mend this test");
+    std::fs::write(copy.join(file), text.replacen(from, to, 1)).unwrap();
+
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--package", "ugatit", "--lib", "--no-default-features", "--target-dir"])
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-shader"))
+        .env("UGATIT_SHADER_DIR", copy)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "the build must fail");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = printed.lines().find(|l| l.contains(".wgsl:") || l.contains(".wgsl: "));
+    line.unwrap_or_else(|| panic!("no line names the file: {printed}")).to_string()
+}
+
+/// Builds this crate several times, in a folder of its own.
+#[test]
+fn a_broken_shader_fails_the_build_with_file_line_and_message() {
+    // In an import, by a line that comes after an import: the line is that of the file itself.
+    let line = build_with("shared/activation.wgsl", "case 2u: { return select(", "case 2u: { return selekt(");
+    assert!(line.contains("shared/activation.wgsl:7: ") && line.contains("selekt"), "{line}");
+    let line = build_with("pointwise.wgsl", "    y[i] = a[i] + b[i];", "    y[i] = a[i] + 1u;");
+    assert!(line.contains("pointwise.wgsl:38: "), "{line}");
+    // Valid WGSL that browsers do not grant.
+    let line = build_with("norm_apply.wgsl", "@workgroup_size(256)", "@workgroup_size(512)");
+    assert!(line.contains("norm_apply.wgsl: 512 invocations in a workgroup; browsers grant 256"), "{line}");
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask bench`: every kernel and whole translations on one adapter, in one run.
+
+mod kernels;
+mod measure;
+mod networks;
+mod peaks;
+mod report;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ugatit::gpu::{AdapterOptions, Gpu};
+
+use crate::process::say;
+use report::Report;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The adapter, by a part of its name (default: the best one)
+    #[arg(long, env = "UGATIT_ADAPTER")]
+    adapter: Option<String>,
+    /// Also write the figures as JSON to this file
+    #[arg(long)]
+    json: Option<std::path::PathBuf>,
+    /// Also write the tables as Markdown to this file
+    #[arg(short, long)]
+    output: Option<std::path::PathBuf>,
+    /// Only whole translations, no kernels
+    #[arg(long)]
+    networks: bool,
+    /// Also the large sizes that take a software adapter minutes
+    #[arg(long)]
+    large: bool,
+}
+
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let gpu = Gpu::open(&AdapterOptions { name: options.adapter.clone(), allow_software: true }).await?;
+    let mut report = Report::new(gpu.name());
+    say(&format!("measuring on {}", gpu.name()));
+    report.peaks = peaks::measure(&gpu).await?;
+    if !options.networks {
+        report.kernels = kernels::measure(&gpu, &report.peaks).await?;
+    }
+    report.networks = networks::measure(&gpu, options.large || !gpu.is_software()).await?;
+
+    let text = report.markdown();
+    say(&text);
+    if let Some(path) = &options.output {
+        std::fs::write(path, &text).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &options.json {
+        let json = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, json).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}

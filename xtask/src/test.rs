@@ -1,0 +1,62 @@
+//! `cargo xtask test` and `cargo xtask lint`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use ugatit::gpu::adapters;
+
+use crate::process::{self, cargo, say};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Arguments for `cargo test`, after `--`
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Makes sure of an adapter, then runs every test of the workspace.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    ensure_adapter()?;
+    let mut arguments = vec!["test", "--release", "--workspace"];
+    arguments.extend(options.arguments.iter().map(String::as_str));
+    cargo(&arguments, &[])
+}
+
+/// The tests run kernels, so they need an adapter; a software one will do.
+fn ensure_adapter() -> Result<()> {
+    if let Some(adapter) = pollster::block_on(adapters()).first() {
+        say(&format!("tests run on {} ({}, {})", adapter.name, adapter.backend, adapter.kind));
+        return Ok(());
+    }
+    if !cfg!(target_os = "linux") {
+        bail!("no GPU adapter found; install the GPU maker's current driver, then run this again");
+    }
+    let packages = ["libvulkan1", "mesa-vulkan-drivers"];
+    let command = format!("apt-get install -y {}", packages.join(" "));
+    say(&format!(
+        "No Vulkan adapter found. The tests need one; Mesa's lavapipe (on the CPU) will do: {command}"
+    ));
+    if !(is_root() || std::env::var_os("CI").is_some()) {
+        bail!(
+            "run `sudo {command}` (Fedora: `sudo dnf install mesa-vulkan-drivers`, Arch: `sudo pacman -S vulkan-swrast`), then this again"
+        );
+    }
+    process::run("apt-get", &["update"])?;
+    process::run("apt-get", &["install", "-y", packages[0], packages[1]])?;
+    // A loader that failed once in this process is not asked again, so look from a new one.
+    cargo(&["run", "--release", "--package", "ugatit-native", "--", "doctor"], &[])
+}
+
+fn is_root() -> bool {
+    std::process::Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}
+
+/// Formatting, lints, documentation, and the same for the browser's target.
+pub(crate) fn lint() -> Result<()> {
+    const WASM: [&str; 5] =
+        ["--package", "ugatit", "--no-default-features", "--target", "wasm32-unknown-unknown"];
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    cargo(&["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    process::run("rustup", &["target", "add", "wasm32-unknown-unknown"])?;
+    cargo(&[&["clippy", "--release"], &WASM[..], &["--", "-D", "warnings"]].concat(), &[])
+}
