@@ -20,6 +20,7 @@ pub mod graph;
 pub mod io;
 pub mod model;
 pub mod tensor;
+pub mod translate;
 
 pub use error::{Error, Result};
 pub use tensor::Tensor;
