@@ -78,6 +78,7 @@ fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu:
     })
 }
 
+#[derive(Debug)]
 struct Launch {
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
@@ -87,6 +88,7 @@ struct Launch {
 type Span = std::ops::Range<u64>;
 
 /// A plan with everything that it needs to run, again and again, without allocating.
+#[derive(Debug)]
 pub struct Executor {
     gpu: Gpu,
     plan: Plan,

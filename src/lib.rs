@@ -25,6 +25,7 @@ pub mod model;
 pub mod plan;
 pub mod shader;
 pub mod tensor;
+pub mod translate;
 
 pub use error::{Error, Result};
 pub use tensor::Tensor;

@@ -266,12 +266,12 @@ fn resizing_is_pillows() {
         let whole = [0.0, 0.0, width as f64, height as f64];
         let (shape, expected) = &fixtures[&format!("aug{case}/resized_hwc_u8")];
         let resized = picture.resized(whole, shape[1], shape[0]).unwrap();
-        assert!(worst(&resized.pixels, expected) <= 1, "{case}");
+        assert!(worst(&resized.pixels, expected) == 0, "{case}");
 
         let (shape, expected) = &fixtures[&format!("aug{case}/x_test")];
         let x = picture.resized(whole, shape[2], shape[1]).unwrap().to_tensor().unwrap();
         for (a, b) in x.data().iter().zip(floats(expected)) {
-            assert!((a - b).abs() <= 2.01 / 255.0, "{case}: {a} {b}");
+            assert!((a - b).abs() <= 1e-6, "{case}: {a} {b}");
         }
     }
 }

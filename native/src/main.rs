@@ -1,2 +1,48 @@
-//! The `ugatit` program.
-fn main() {}
+//! The `ugatit` program: thin commands over the library, and the only place that blocks.
+
+mod commands;
+mod console;
+mod device;
+mod models;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use console::Usage;
+
+/// Translate pictures with U-GAT-IT, on any GPU or without one.
+#[derive(Parser)]
+#[command(name = "ugatit", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Translate(commands::translate::Args),
+    Import(commands::import::Args),
+    Info(commands::info::Args),
+    Doctor(commands::doctor::Args),
+    Completions(commands::completions::Args),
+}
+
+/// Exit status: 0 all went well; 1 something could not be done; 2 a wrong command line;
+/// 130 interrupted.
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Translate(args) => commands::translate::run(&args),
+        Command::Import(args) => commands::import::run(&args),
+        Command::Info(args) => commands::info::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            console::error(format_args!("error: {error:#}"));
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}

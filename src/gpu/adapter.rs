@@ -24,7 +24,7 @@ impl AdapterOptions {
 }
 
 /// What there is to know of an adapter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct AdapterReport {
     /// The adapter's name.
     pub name: String,

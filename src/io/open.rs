@@ -10,6 +10,27 @@ use crate::model::Direction;
 use super::model_file::Model;
 
 impl Model {
+    /// Loads all generators of a model file or folder: both of a checkpoint or of a folder
+    /// that holds `A2B.safetensors` and `B2A.safetensors`, else the one of [`Model::open`].
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Self>> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            let named = Direction::BOTH.map(|d| path.join(format!("{d}.safetensors")));
+            if named.iter().all(|path| path.is_file()) {
+                return named.iter().map(|path| Self::open(path, None)).collect();
+            }
+            return Self::open_all(in_folder(path, None)?);
+        }
+        #[cfg(feature = "pytorch")]
+        if super::checkpoint::is_checkpoint(&start_of(path)?) {
+            return super::read_checkpoint(path, None, &super::ImportOptions::default());
+        }
+        Ok(vec![Self::open(path, None)?])
+    }
+
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
     /// generator ([`Model::from_bytes`]), an official `.pt` (feature `pytorch`), or a folder
     /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model.
@@ -23,9 +44,7 @@ impl Model {
         if path.is_dir() {
             return Self::open(in_folder(path, direction)?, direction);
         }
-        let file = File::open(path).map_err(Error::io(path))?;
-        let mut start = vec![];
-        (&file).take(512).read_to_end(&mut start).map_err(Error::io(path))?;
+        let start = start_of(path)?;
         if start.is_empty() {
             return Err(Error::ModelFile {
                 path: path.into(),
@@ -36,6 +55,7 @@ impl Model {
         if super::checkpoint::is_checkpoint(&start) {
             return super::checkpoint::read_one(path, direction);
         }
+        let file = File::open(path).map_err(Error::io(path))?;
         #[expect(
             unsafe_code,
             reason = "mapping a file is unsafe because others may change it meanwhile; every value read is checked, as with any file"
@@ -45,6 +65,14 @@ impl Model {
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
         Self::from_bytes(path, &map, direction)
     }
+}
+
+/// The bytes that tell what kind of file it is.
+fn start_of(path: &Path) -> Result<Vec<u8>> {
+    let mut start = vec![];
+    let file = File::open(path).map_err(Error::io(path))?;
+    file.take(512).read_to_end(&mut start).map_err(Error::io(path))?;
+    Ok(start)
 }
 
 /// The model file to use in a folder.

@@ -21,10 +21,6 @@ impl Picture {
         if (across, down) == (width as f64, height as f64) && left.fract() == 0.0 && top.fract() == 0.0 {
             return Ok(self.window(left as isize, top as isize, width, height));
         }
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(left, top, across, down)
-            .use_alpha(false);
         let refuse = |e: &dyn std::fmt::Display| {
             Error::Config(format!(
                 "a {}x{} picture cannot be resized to {width}x{height}: {e}",
@@ -33,12 +29,22 @@ impl Picture {
         };
         let side = |n: usize| u32::try_from(n).map_err(|e| refuse(&e));
         let mut resizer = Resizer::new();
-        let mut plane = |pixels: &[u8], kind: PixelType| -> Result<Vec<u8>> {
+        let mut pass = |pixels: &[u8], kind, from: [usize; 2], crop: [f64; 4], to: [usize; 2]| {
             let source =
-                ImageRef::new(side(self.width)?, side(self.height)?, pixels, kind).map_err(|e| refuse(&e))?;
-            let mut target = Image::new(side(width)?, side(height)?, kind);
+                ImageRef::new(side(from[0])?, side(from[1])?, pixels, kind).map_err(|e| refuse(&e))?;
+            let mut target = Image::new(side(to[0])?, side(to[1])?, kind);
+            let options = ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+                .crop(crop[0], crop[1], crop[2], crop[3])
+                .use_alpha(false);
             resizer.resize(&source, &mut target, &options).map_err(|e| refuse(&e))?;
-            Ok(target.into_vec())
+            Ok::<_, Error>(target.into_vec())
+        };
+        // Rows first, rounded to bytes, then columns: Pillow's order, and so its bytes.
+        let mut plane = |pixels: &[u8], kind: PixelType| -> Result<Vec<u8>> {
+            let (from, between) = ([self.width, self.height], [width, self.height]);
+            let rows = pass(pixels, kind, from, [left, 0.0, across, self.height as f64], between)?;
+            pass(&rows, kind, between, [0.0, top, width as f64, down], [width, height])
         };
         let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let pixels = plane(&self.pixels, kind)?;

@@ -1,0 +1,81 @@
+//! `ugatit info`: what a model file is.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+use ugatit::io::Model;
+use ugatit::translate::memory_need;
+
+use crate::console::{grouped, line, memory};
+use crate::models;
+
+/// Show a model's architecture, size, memory need and origin
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A model file, an official checkpoint (.pt), or a folder of models
+    #[arg(env = "UGATIT_MODEL")]
+    model: Option<PathBuf>,
+    /// One JSON array instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = models::find(args.model.as_ref())?;
+    let models = Model::open_all(&path)?;
+    if args.json {
+        let all = models.iter().map(describe).collect::<anyhow::Result<Vec<_>>>()?;
+        line(serde_json::to_string_pretty(&all)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for model in &models {
+        print(model)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
+    let (c, m) = (&model.config, &model.metadata);
+    let need = memory_need(c, c.img_size, c.img_size)?;
+    Ok(json!({
+        "direction": model.direction.to_string(),
+        "architecture": if c.light { "light" } else { "full" },
+        "ch": c.ch, "n_res": c.n_res, "n_res_decoder": c.n_res_decoder,
+        "img_size": c.img_size, "img_ch": c.img_ch,
+        "parameters": model.parameter_count(),
+        "memory": { "weights": need.weights, "activations": need.activations },
+        "domain_a": m.domain_a, "domain_b": m.domain_b,
+        "license": m.license, "provenance": m.provenance,
+    }))
+}
+
+fn print(model: &Model) -> anyhow::Result<()> {
+    let (c, m) = (&model.config, &model.metadata);
+    let need = memory_need(c, c.img_size, c.img_size)?;
+    let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".into());
+    line(format_args!("{} ({})", model.direction, model.direction.network()));
+    let size = if c.light { "any size, trained at" } else { "only" };
+    for (what, value) in [
+        ("architecture", format!("{}, ch {}", if c.light { "light" } else { "full" }, c.ch)),
+        ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
+        ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
+        ("parameters", grouped(model.parameter_count())),
+        (
+            "memory",
+            format!(
+                "{} weights, {} for one {3}x{3} picture, {} together",
+                memory(need.weights),
+                memory(need.activations),
+                memory(need.weights + need.activations),
+                c.img_size
+            ),
+        ),
+        ("domains", format!("A: {}, B: {}", unknown(&m.domain_a), unknown(&m.domain_b))),
+        ("licence", unknown(&m.license)),
+        ("provenance", unknown(&m.provenance)),
+    ] {
+        line(format_args!("  {what:<13}{value}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! `ugatit translate`: pictures in, pictures out.
+
+mod inputs;
+mod outputs;
+mod pipeline;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{ArgAction, ValueEnum};
+use ugatit::io::{Model, PictureFormat};
+use ugatit::model::Direction;
+use ugatit::translate::{Fit, PictureOptions, PictureSize, Translator};
+
+use crate::console::{self, Usage};
+use crate::device::{self, DeviceArgs};
+use crate::models;
+
+use report::Reporter;
+
+/// Translate pictures
+///
+/// JPEG, PNG, WebP, BMP and GIF (first frame) are read. A broken picture is reported and the
+/// rest goes on; the exit status is then 1.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Picture files, folders or patterns such as 'photos/*.jpg'
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// A folder for the results, or a file name for a single picture
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// A model file, an official checkpoint (.pt), or a folder of models
+    #[arg(short, long, value_name = "MODEL", env = "UGATIT_MODEL")]
+    model: Option<PathBuf>,
+    /// A2B or B2A, where the model has both
+    #[arg(long, value_parser = |text: &str| text.parse::<Direction>().map_err(|_| "use A2B or B2A".to_owned()))]
+    direction: Option<Direction>,
+    /// The size to translate at: native, 256 or 320x256. native is the picture's own with a
+    /// light model and the model's with a full one
+    #[arg(long, default_value = "native", value_parser = |text: &str| text.parse::<PictureSize>().map_err(|e| e.to_string()))]
+    size: PictureSize,
+    /// How a picture of another aspect is brought to --size
+    #[arg(long, value_enum, default_value = "stretch")]
+    fit: FitChoice,
+    /// Also write NAME_attention.png: what the network attends to, over the picture
+    #[arg(long)]
+    attention: bool,
+    /// Also write NAME_sheet.png: picture, attention and result side by side
+    #[arg(long)]
+    sheet: bool,
+    /// The format of the results [default: that of a file name given as OUT, else png]
+    #[arg(long, value_enum)]
+    format: Option<FormatChoice>,
+    /// The quality of JPEG results, 1 to 100
+    #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    /// One JSON object a line for every picture, and one for all
+    #[arg(long)]
+    json: bool,
+    /// Look into the folders within folders; --recursive=false does not
+    #[arg(long, action = ArgAction::Set, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    recursive: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FitChoice {
+    /// The aspect is ignored, as the official program does
+    Stretch,
+    /// The middle of the right aspect is taken
+    Crop,
+    /// Scaled to fit and padded by reflection; the result is cropped back
+    Pad,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatChoice {
+    /// Lossless
+    Png,
+    /// Lossy, see --quality
+    #[value(alias = "jpeg")]
+    Jpg,
+    /// WebP, lossless
+    Webp,
+}
+
+impl FormatChoice {
+    fn with_quality(self, quality: u8) -> PictureFormat {
+        match self {
+            Self::Png => PictureFormat::Png,
+            Self::Jpg => PictureFormat::Jpeg { quality },
+            Self::Webp => PictureFormat::WebP,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let found = inputs::collect(&args.inputs, args.recursive, &args.output);
+    let wanted = outputs::Wanted {
+        format: args.format.map(|format| format.with_quality(args.quality)),
+        quality: args.quality,
+        attention: args.attention,
+        sheet: args.sheet,
+        force: args.force,
+    };
+    let plan = outputs::plan(found, &args.inputs, &args.output, &wanted)?;
+    let model = Model::open(models::find(args.model.as_ref())?, args.direction)?;
+    let fit = match args.fit {
+        FitChoice::Stretch => Fit::Stretch,
+        FitChoice::Crop => Fit::Crop,
+        FitChoice::Pad => Fit::Pad,
+    };
+    let options = PictureOptions { size: args.size, fit };
+    if let (PictureSize::Exact { width, height }, false) = (options.size, model.config.light) {
+        model.config.check_size(height, width).map_err(|e| Usage(e.to_string()))?;
+    }
+    let chosen = device::open(&args.device)?;
+    if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
+        console::error(notice);
+    }
+    let mut translator = pollster::block_on(Translator::new(chosen.device, model))?;
+
+    let stop = stop_on_interrupt();
+    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, chosen.name);
+    for (path, problem) in &plan.failures {
+        reporter.failed(path, problem);
+    }
+    pipeline::run(&plan.jobs, &mut translator, &options, args.force, &stop, &reporter);
+    let all_well = reporter.finish(stop.load(Ordering::Relaxed));
+    Ok(if stop.load(Ordering::Relaxed) {
+        ExitCode::from(130)
+    } else if all_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Set at the first Ctrl-C (or SIGTERM), after which the pictures in work are finished; the
+/// second one ends at once. Files are renamed into place when complete, so that either way
+/// none is left half-written.
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let set = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        console::error("stopping after the pictures in work; press Ctrl-C again to stop at once");
+    });
+    if let Err(error) = set {
+        console::error(format_args!("note: Ctrl-C will end this at once ({error})"));
+    }
+    stop
+}

@@ -1,0 +1,177 @@
+//! Where every result goes: decided for all pictures before the first is translated.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ugatit::Error;
+use ugatit::io::PictureFormat;
+
+use crate::console::Usage;
+
+use super::inputs::{Found, Input};
+
+/// What the options ask for.
+pub(super) struct Wanted {
+    pub(super) format: Option<PictureFormat>,
+    pub(super) quality: u8,
+    pub(super) attention: bool,
+    pub(super) sheet: bool,
+    pub(super) force: bool,
+}
+
+/// One picture with the places of its results.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) input: PathBuf,
+    pub(super) output: PathBuf,
+    pub(super) format: PictureFormat,
+    pub(super) attention: Option<PathBuf>,
+    pub(super) sheet: Option<PathBuf>,
+}
+
+impl Job {
+    fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.output).chain(&self.attention).chain(&self.sheet)
+    }
+}
+
+/// What to do, and what cannot be done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) jobs: Vec<Job>,
+    pub(super) failures: Vec<(PathBuf, String)>,
+}
+
+/// Decides the names of all results.
+///
+/// # Errors
+/// [`Usage`] where `output` does not fit the inputs, or two pictures would have one result;
+/// [`Error::Output`] where the folder cannot be made.
+pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Wanted) -> anyhow::Result<Plan> {
+    let mut failures = found.failures;
+    let mut jobs = match single_file(named, output, wanted)? {
+        Some(format) => found.inputs.iter().map(|i| job(i, output.into(), format, wanted)).collect(),
+        None => in_folder(&found.inputs, output, wanted)?,
+    };
+    refuse_collisions(&jobs)?;
+
+    let inputs: HashSet<PathBuf> = jobs.iter().filter_map(|j| fs::canonicalize(&j.input).ok()).collect();
+    jobs.retain(|job| {
+        let over_input =
+            job.outputs().find(|path| fs::canonicalize(path).is_ok_and(|path| inputs.contains(&path)));
+        let exists = job.outputs().find(|path| path.exists());
+        let problem = match (over_input, exists) {
+            (Some(path), _) => {
+                format!("its result {} would replace an input; choose another folder", path.display())
+            }
+            (None, Some(path)) if !wanted.force => {
+                format!("its result {} exists already; use --force to replace it", path.display())
+            }
+            _ => return true,
+        };
+        failures.push((job.input.clone(), problem));
+        false
+    });
+    // An output that cannot be written is better known now than after an hour.
+    if let Some(job) = jobs.first() {
+        let folder = job.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|e| Error::Output {
+            path: output.into(),
+            problem: format!("the folder {} cannot be made ({e})", folder.display()),
+        })?;
+    }
+    Ok(Plan { jobs, failures })
+}
+
+/// The format, where `output` is the name of a single result.
+fn single_file(named: &[PathBuf], output: &Path, wanted: &Wanted) -> Result<Option<PictureFormat>, Usage> {
+    let one_file = matches!(named, [only] if only.is_file());
+    if output.is_dir() {
+        return Ok(None);
+    }
+    let shown = output.display();
+    let ending = output.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    let named_format = match PictureFormat::from_path(output) {
+        Some(PictureFormat::Jpeg { .. }) => Some(PictureFormat::Jpeg { quality: wanted.quality }),
+        other => other,
+    };
+    let Some(format) = named_format else {
+        if matches!(ending.as_deref(), Some("gif" | "bmp" | "tif" | "tiff" | "avif" | "heic")) {
+            return Err(Usage(format!("{shown}: results are written as png, jpg or webp")));
+        }
+        if output.is_file() {
+            return Err(Usage(format!("{shown} is a file, and neither png, jpg nor webp; name a folder")));
+        }
+        return Ok(None);
+    };
+    if !one_file {
+        return Err(Usage(format!(
+            "{shown} is one file, but the input may be several pictures; name a folder"
+        )));
+    }
+    match wanted.format {
+        Some(asked) if asked.extension() != format.extension() => {
+            Err(Usage(format!("{shown} ends in another format than --format {}", asked.extension())))
+        }
+        _ => Ok(Some(format)),
+    }
+}
+
+fn in_folder(inputs: &[Input], output: &Path, wanted: &Wanted) -> Result<Vec<Job>, Usage> {
+    let format = wanted.format.unwrap_or_default();
+    // photo.jpg and photo.png become photo_jpg.png and photo_png.png.
+    let stem = |input: &Input| key(&input.relative.with_extension(""));
+    let mut same_stem: HashMap<String, usize> = HashMap::new();
+    inputs.iter().for_each(|input| *same_stem.entry(stem(input)).or_default() += 1);
+    let each = inputs.iter().map(|input| {
+        let mut name = input.relative.file_stem().unwrap_or_default().to_owned();
+        if same_stem.get(&stem(input)).is_some_and(|&n| n > 1)
+            && let Some(ending) = input.relative.extension()
+        {
+            name.push("_");
+            name.push(ending);
+        }
+        name.push(".");
+        name.push(format.extension());
+        job(input, output.join(input.relative.with_file_name(name)), format, wanted)
+    });
+    Ok(each.collect())
+}
+
+fn job(input: &Input, output: PathBuf, format: PictureFormat, wanted: &Wanted) -> Job {
+    let beside = |what: &str| {
+        let mut name = output.file_stem().unwrap_or_default().to_owned();
+        name.push(format!("_{what}.png"));
+        output.with_file_name(name)
+    };
+    Job {
+        input: input.path.clone(),
+        attention: wanted.attention.then(|| beside("attention")),
+        sheet: wanted.sheet.then(|| beside("sheet")),
+        format,
+        output,
+    }
+}
+
+fn refuse_collisions(jobs: &[Job]) -> Result<(), Usage> {
+    let mut taken: HashMap<String, &Path> = HashMap::new();
+    for job in jobs {
+        for path in job.outputs() {
+            if let Some(other) = taken.insert(key(path), &job.input) {
+                return Err(Usage(format!(
+                    "{} and {} would both become {}; translate them into two folders",
+                    other.display(),
+                    job.input.display(),
+                    path.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names that differ in case only are one file on Windows and macOS.
+fn key(path: &Path) -> String {
+    path.to_string_lossy().to_lowercase()
+}

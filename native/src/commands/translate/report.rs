@@ -1,0 +1,146 @@
+//! How it goes: a progress bar on a terminal, plain lines elsewhere, JSON for programs.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::console;
+
+use super::outputs::Job;
+
+/// Told about every picture, from any thread.
+pub(super) struct Reporter {
+    json: bool,
+    device: String,
+    started: Instant,
+    bar: Option<ProgressBar>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    translated: usize,
+    failed: usize,
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    Translated {
+        input: &'a Path,
+        output: &'a Path,
+        attention: Option<&'a PathBuf>,
+        sheet: Option<&'a PathBuf>,
+        width: usize,
+        height: usize,
+        milliseconds: f64,
+    },
+    Failed {
+        input: &'a Path,
+        error: &'a str,
+    },
+    Summary {
+        translated: usize,
+        failed: usize,
+        interrupted: bool,
+        seconds: f64,
+        device: &'a str,
+    },
+}
+
+impl Reporter {
+    pub(super) fn new(total: usize, json: bool, device: String) -> Self {
+        let bar = (!json && total > 1 && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(total as u64);
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { json, device, started: Instant::now(), bar, counts: Mutex::default() }
+    }
+
+    pub(super) fn translated(&self, job: &Job, (width, height): (usize, usize), took: Duration) {
+        self.count(|counts| counts.translated += 1);
+        let milliseconds = took.as_secs_f64() * 1e3;
+        if self.json {
+            self.event(&Event::Translated {
+                input: &job.input,
+                output: &job.output,
+                attention: job.attention.as_ref(),
+                sheet: job.sheet.as_ref(),
+                width,
+                height,
+                milliseconds: (milliseconds * 1e3).round() / 1e3,
+            });
+        } else if let Some(bar) = &self.bar {
+            bar.set_message(job.input.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        } else {
+            console::line(format_args!(
+                "{} -> {} ({width}x{height}, {milliseconds:.0} ms)",
+                job.input.display(),
+                job.output.display()
+            ));
+        }
+        self.advance();
+    }
+
+    pub(super) fn failed(&self, input: &Path, problem: &str) {
+        self.count(|counts| counts.failed += 1);
+        if self.json {
+            self.event(&Event::Failed { input, error: problem });
+        } else {
+            let say = || console::error(format_args!("{}: {problem}", input.display()));
+            match &self.bar {
+                Some(bar) => bar.suspend(say),
+                None => say(),
+            }
+        }
+        self.advance();
+    }
+
+    /// The last word. Whether all went well.
+    pub(super) fn finish(self, interrupted: bool) -> bool {
+        let Counts { translated, failed } = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = self.started.elapsed().as_secs_f64();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if self.json {
+            let seconds = (seconds * 1e3).round() / 1e3;
+            self.event(&Event::Summary { translated, failed, interrupted, seconds, device: &self.device });
+        } else if translated + failed != 1 || interrupted {
+            let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+            console::line(format_args!(
+                "{translated} translated{failures} in {seconds:.1} s ({})",
+                self.device
+            ));
+        }
+        failed == 0 && !interrupted
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn advance(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        match serde_json::to_string(event) {
+            Ok(text) => console::line(text),
+            Err(error) => console::error(format_args!("error: {error}")),
+        }
+    }
+}

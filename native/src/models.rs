@@ -1,0 +1,31 @@
+//! Finding the model that a person did not name.
+
+use std::path::PathBuf;
+
+use crate::console::Usage;
+
+/// The model to use: the one named, or the `models` folder of the working folder, of the
+/// program's folder, or of the project that the program was built in.
+///
+/// # Errors
+/// [`Usage`] where there is none.
+pub(crate) fn find(named: Option<&PathBuf>) -> Result<PathBuf, Usage> {
+    if let Some(path) = named {
+        return Ok(path.clone());
+    }
+    let program = std::env::current_exe().ok();
+    // target/release/ugatit lies two folders below the project.
+    let near = program.iter().flat_map(|path| path.ancestors().skip(1).take(3));
+    let candidates = std::iter::once(PathBuf::from("models")).chain(near.map(|folder| folder.join("models")));
+    for folder in candidates {
+        let is_model =
+            |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors" || e == "pt" || e == "pth");
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        if entries.map(|entry| entry.path()).any(|path| is_model(&path)) {
+            return Ok(folder);
+        }
+    }
+    Err(Usage(
+        "no model: name one with --model FILE or the variable UGATIT_MODEL, or put A2B.safetensors into a folder `models`. An official PyTorch checkpoint (.pt) can be used as it is".into(),
+    ))
+}

@@ -1,0 +1,92 @@
+//! The devices behind a translator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Parameters};
+use crate::gpu::Gpu;
+use crate::graph::{Graph, NodeId};
+use crate::model::GeneratorConfig;
+use crate::plan::{ParameterMap, Plan};
+use crate::{Tensor, cpu};
+
+use super::{INPUT, network};
+
+/// What computes.
+#[derive(Clone, Debug, Default)]
+pub enum Device {
+    /// The processor, in f32.
+    #[default]
+    Cpu,
+    /// A GPU.
+    Gpu(Gpu),
+}
+
+/// The weights on a device.
+#[derive(Debug)]
+pub(super) enum Engine {
+    Cpu { weights: BTreeMap<String, Tensor> },
+    Gpu { gpu: Gpu, parameters: Arc<Parameters> },
+}
+
+/// A graph made ready for a device.
+#[derive(Debug)]
+pub(super) enum Program {
+    Cpu { graph: Graph, outputs: [NodeId; 3] },
+    Gpu(Box<Executor>),
+}
+
+impl Engine {
+    pub(super) fn new(
+        device: Device,
+        config: &GeneratorConfig,
+        weights: BTreeMap<String, Tensor>,
+    ) -> Result<Self> {
+        match device {
+            Device::Cpu => Ok(Self::Cpu { weights }),
+            Device::Gpu(gpu) => {
+                // Where the weights lie does not depend on the picture's size.
+                let shape = [1, config.img_ch, config.img_size, config.img_size].into();
+                let (graph, _) = network(config, &shape)?;
+                let map = ParameterMap::new(&graph, &gpu.target())?;
+                let parameters = Arc::new(Parameters::upload(&gpu, map, |name| weights.get(name))?);
+                Ok(Self::Gpu { gpu, parameters })
+            }
+        }
+    }
+
+    pub(super) fn compile(&self, graph: &Graph, outputs: [NodeId; 3]) -> Result<Program> {
+        Ok(match self {
+            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs },
+            Self::Gpu { gpu, parameters } => {
+                let plan = Plan::compile(graph, &outputs, parameters.map(), &gpu.target())?;
+                Program::Gpu(Box::new(Executor::new(gpu, plan, parameters.clone())?))
+            }
+        })
+    }
+
+    pub(super) async fn run(&self, program: &mut Program, x: &Tensor) -> Result<[Tensor; 3]> {
+        let results = match program {
+            Program::Cpu { graph, outputs } => {
+                let Self::Cpu { weights } = self else {
+                    return Err(Error::Shape("a program of another device".into()));
+                };
+                let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
+                cpu::run::<f32>(graph, &outputs[..], &feed)?
+            }
+            Program::Gpu(executor) => executor.run(&[x]).await?,
+        };
+        <[Tensor; 3]>::try_from(results).map_err(|_| Error::Shape("a program lost an output".into()))
+    }
+}
+
+impl Program {
+    /// Bytes of GPU memory beside the weights.
+    pub(super) fn gpu_bytes(&self) -> u64 {
+        match self {
+            Self::Cpu { .. } => 0,
+            Self::Gpu(executor) => executor.memory(),
+        }
+    }
+}

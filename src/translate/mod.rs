@@ -1,0 +1,156 @@
+//! Pictures in, pictures out: a model on a device, and the way from a picture file to the
+//! network's tensor and back.
+//!
+//! Everything here that computes is async, so that a web page never blocks on it.
+
+mod engine;
+#[cfg(feature = "pictures")]
+mod pictures;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::Tensor;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Shape, fuse};
+use crate::io::Model;
+use crate::model::{Direction, Generator, GeneratorConfig};
+
+pub use engine::Device;
+use engine::{Engine, Program};
+#[cfg(feature = "pictures")]
+pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
+
+/// The name of the graph's input.
+const INPUT: &str = "x";
+/// How many picture sizes stay compiled.
+const KEPT_SIZES: usize = 4;
+/// The GPU memory that the kept sizes may hold together, bytes; the current one always stays.
+const KEPT_BYTES: u64 = 256 << 20;
+
+/// What a generator makes of a batch of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translation {
+    /// `[N, img_ch, H, W]` in -1..1.
+    pub image: Tensor,
+    /// `[N, 1, H/4, W/4]`, not negative: what the network attends to.
+    pub heatmap: Tensor,
+    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first.
+    pub cam_logit: Tensor,
+}
+
+/// A generator on a device, ready to translate.
+#[derive(Debug)]
+pub struct Translator {
+    config: GeneratorConfig,
+    direction: Direction,
+    engine: Engine,
+    /// Compiled for a shape, the one used last in front.
+    programs: VecDeque<(Shape, Program)>,
+}
+
+impl Translator {
+    /// Brings a model onto a device.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub async fn new(device: Device, model: Model) -> Result<Self> {
+        let (config, direction) = (model.config, model.direction);
+        let engine = Engine::new(device, &config, model.tensors)?;
+        Ok(Self { config, direction, engine, programs: VecDeque::new() })
+    }
+
+    /// The model's architecture.
+    pub fn config(&self) -> &GeneratorConfig {
+        &self.config
+    }
+
+    /// Which way the model translates.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Translates a batch `[N, img_ch, H, W]` in -1..1. H and W are multiples of 4, at least
+    /// 8; the full model takes its own size only. The first run at a size compiles for it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Shape`] where the model cannot take the batch; what the
+    /// device reports.
+    pub async fn run(&mut self, x: &Tensor) -> Result<Translation> {
+        let known = self.programs.iter().position(|(shape, _)| shape == x.shape());
+        let mut entry = match known.and_then(|i| self.programs.remove(i)) {
+            Some(entry) => entry,
+            None => {
+                let (graph, outputs) = network(&self.config, x.shape())?;
+                let mut compiled = self.engine.compile(&graph, outputs);
+                if matches!(compiled, Err(Error::OutOfMemory { .. })) {
+                    // The other sizes can be made again.
+                    self.programs.clear();
+                    compiled = self.engine.compile(&graph, outputs);
+                }
+                (x.shape().clone(), compiled?)
+            }
+        };
+        let result = self.engine.run(&mut entry.1, x).await;
+        self.programs.push_front(entry);
+        let mut bytes = 0;
+        let fitting = self.programs.iter().take_while(|(_, program)| {
+            bytes += program.gpu_bytes();
+            bytes <= KEPT_BYTES
+        });
+        let kept = fitting.count().clamp(1, KEPT_SIZES);
+        self.programs.truncate(kept);
+        let [image, heatmap, cam_logit] = result?;
+        Ok(Translation { image, heatmap, cam_logit })
+    }
+}
+
+/// The fused graph of a generator for one input shape, and its image, heat-map and logits.
+fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3])> {
+    if shape.nchw().is_none_or(|[n, ..]| n == 0) {
+        return Err(Error::Shape(format!("pictures must be [N, {}, H, W], not {shape}", config.img_ch)));
+    }
+    let mut graph = Graph::new();
+    let x = graph.input(INPUT, shape);
+    let net = Generator::build(&mut graph, config, "", x)?;
+    let wanted = [net.image, net.heatmap, net.cam_logit];
+    let (graph, outputs) = fuse(&graph, &wanted);
+    match outputs.try_into() {
+        Ok(outputs) => Ok((graph, outputs)),
+        Err(_) => Err(Error::Shape("fusing a graph lost an output".into())),
+    }
+}
+
+/// The memory that a translation needs, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryNeed {
+    /// The weights.
+    pub weights: usize,
+    /// The most that intermediate tensors hold at one time, one picture at a time.
+    pub activations: usize,
+}
+
+/// The memory that translating one picture of `height` x `width` needs, in f32.
+///
+/// # Errors
+/// [`Error::Config`] where the model cannot take that size.
+pub fn memory_need(config: &GeneratorConfig, height: usize, width: usize) -> Result<MemoryNeed> {
+    let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
+    let bytes = |id: NodeId| graph.shape(id).elements() * size_of::<f32>();
+    let mut last_reader: Vec<usize> = (0..graph.nodes().len()).collect();
+    for (id, node) in graph.iter() {
+        node.inputs.iter().for_each(|input| last_reader[input.index()] = id.index());
+    }
+    outputs.iter().for_each(|id| last_reader[id.index()] = usize::MAX);
+    let weights = graph.parameters().map(|(id, _)| bytes(id)).sum();
+    let (mut live, mut activations) = (0, 0);
+    let mut dying: BTreeMap<usize, usize> = BTreeMap::new();
+    for (id, node) in graph.iter() {
+        if node.op != crate::graph::Op::Parameter {
+            live += bytes(id);
+            *dying.entry(last_reader[id.index()]).or_default() += bytes(id);
+        }
+        activations = activations.max(live);
+        live -= dying.remove(&id.index()).unwrap_or(0);
+    }
+    Ok(MemoryNeed { weights, activations })
+}

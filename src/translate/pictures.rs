@@ -1,0 +1,194 @@
+//! From a picture of any size to a tensor that the model takes, and back to a picture.
+
+use std::str::FromStr;
+
+use crate::Tensor;
+use crate::error::{Error, Result};
+use crate::io::{Picture, heatmap};
+use crate::model::GeneratorConfig;
+
+use super::Translation;
+
+/// The smallest side that the encoder's reflection padding allows.
+const SMALLEST: usize = 8;
+/// The largest side that may be asked for.
+const LARGEST: usize = 16_384;
+
+/// The size that pictures are translated at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PictureSize {
+    /// The picture's own with a light model; the model's with a full one.
+    #[default]
+    Native,
+    /// One size for all.
+    Exact {
+        /// Pixels across.
+        width: usize,
+        /// Pixels down.
+        height: usize,
+    },
+}
+
+impl FromStr for PictureSize {
+    type Err = Error;
+
+    /// `native`, `256` or `320x256`.
+    fn from_str(text: &str) -> Result<Self> {
+        if text.eq_ignore_ascii_case("native") {
+            return Ok(Self::Native);
+        }
+        let lower = text.to_ascii_lowercase();
+        let (width, height) = lower.split_once('x').unwrap_or((&lower, &lower));
+        let side = |text: &str| text.parse().ok().filter(|n| (SMALLEST..=LARGEST).contains(n));
+        match (side(width), side(height)) {
+            (Some(width), Some(height)) => Ok(Self::Exact { width, height }),
+            _ => Err(Error::Config(format!(
+                "{text:?} is no picture size; use native, 256 or 320x256, {SMALLEST} to {LARGEST} pixels a side"
+            ))),
+        }
+    }
+}
+
+/// How a picture is brought to a size of another aspect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// The aspect is ignored, as the official program does.
+    #[default]
+    Stretch,
+    /// The middle part of the right aspect is taken.
+    Crop,
+    /// The picture is scaled to fit and padded by reflection; the result is cropped back.
+    Pad,
+}
+
+impl FromStr for Fit {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "stretch" => Ok(Self::Stretch),
+            "crop" => Ok(Self::Crop),
+            "pad" => Ok(Self::Pad),
+            _ => Err(Error::Config(format!("{text:?} is no way to fit; use stretch, crop or pad"))),
+        }
+    }
+}
+
+/// How pictures are brought to the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PictureOptions {
+    /// The size to translate at.
+    pub size: PictureSize,
+    /// What to do where the aspect differs.
+    pub fit: Fit,
+}
+
+/// A picture on its way to the model.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// `[1, img_ch, H, W]` in -1..1.
+    pub tensor: Tensor,
+    /// The picture at the size of the result.
+    source: Picture,
+    /// Where the result lies within the tensor's picture.
+    left: usize,
+    top: usize,
+}
+
+/// A translated picture with what belongs to it, all of one size.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// What went in, at the size of the result.
+    pub source: Picture,
+    /// The result, as opaque as the source.
+    pub picture: Picture,
+    /// The heat-map in the official colours, laid over the source at one half.
+    pub attention: Picture,
+}
+
+/// Brings a picture to the size that a model of `config` takes.
+///
+/// A picture that has that size already is not resampled, so that the result is that of the
+/// official program. A light model takes any size: the picture is padded by reflection to a
+/// multiple of 4, and the result cropped back.
+///
+/// # Errors
+/// [`Error::Config`] where the model cannot take the size asked for, or takes pictures of
+/// other than 1 or 3 channels.
+pub fn prepare(config: &GeneratorConfig, picture: &Picture, options: &PictureOptions) -> Result<Prepared> {
+    let size = match options.size {
+        PictureSize::Exact { width, height } => Some((width, height)),
+        PictureSize::Native if config.light => None,
+        PictureSize::Native => Some((config.img_size, config.img_size)),
+    };
+    if let Some((width, height)) = size.filter(|_| !config.light) {
+        config.check_size(height, width)?;
+    }
+    let (w, h) = (picture.width as f64, picture.height as f64);
+    let (source, frame) = match size {
+        None => (picture.clone(), (picture.width, picture.height)),
+        Some((width, height)) => {
+            let (across, down) = (width as f64 / w, height as f64 / h);
+            let source = match options.fit {
+                Fit::Stretch => picture.resized([0.0, 0.0, w, h], width, height)?,
+                Fit::Crop => {
+                    let scale = across.max(down);
+                    let (part_w, part_h) = ((width as f64 / scale).min(w), (height as f64 / scale).min(h));
+                    // Whole pixels where nothing is resampled.
+                    let middle = |rest: f64| if scale == 1.0 { (rest / 2.0).floor() } else { rest / 2.0 };
+                    picture.resized(
+                        [middle(w - part_w), middle(h - part_h), part_w, part_h],
+                        width,
+                        height,
+                    )?
+                }
+                Fit::Pad => {
+                    let scale = across.min(down);
+                    let side = |n: f64, most: usize| ((n * scale).round() as usize).clamp(1, most);
+                    picture.resized([0.0, 0.0, w, h], side(w, width), side(h, height))?
+                }
+            };
+            (source, (width, height))
+        }
+    };
+    let allowed = |n: usize| n.next_multiple_of(4).max(SMALLEST);
+    let (width, height) = (allowed(frame.0), allowed(frame.1));
+    let (left, top) = ((width - source.width) / 2, (height - source.height) / 2);
+    let colors = Picture { alpha: None, ..source.clone() }.with_channels(config.img_ch)?;
+    let framed = colors.window(-(left as isize), -(top as isize), width, height);
+    Ok(Prepared { tensor: framed.to_tensor()?, source, left, top })
+}
+
+impl Prepared {
+    /// What the model made of the picture, cropped back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `translation` is not of this picture.
+    pub fn finish(self, translation: &Translation) -> Result<Translated> {
+        let (width, height) = (self.source.width, self.source.height);
+        let (left, top) = (self.left as isize, self.top as isize);
+        let whole = Picture::from_tensor(&translation.image, 0)?;
+        let Some([_, 1, rows, columns]) = translation.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
+            return Err(Error::Shape(format!(
+                "a heat-map is [N, 1, h, w], not {}",
+                translation.heatmap.shape()
+            )));
+        };
+        let map = &translation.heatmap.data()[..rows * columns];
+        let jet = heatmap::colored(map, columns, rows, whole.width, whole.height);
+        let jet = Picture::new(whole.width, whole.height, 3, jet)?.window(left, top, width, height);
+        let mut picture = whole.window(left, top, width, height);
+        picture.alpha = self.source.alpha.clone();
+        Ok(Translated { attention: self.source.blend(&jet)?, picture, source: self.source })
+    }
+}
+
+impl Translated {
+    /// Source, attention and result side by side, on white.
+    ///
+    /// # Errors
+    /// None that its own parts could cause.
+    pub fn sheet(&self) -> Result<Picture> {
+        Picture::side_by_side(&[&self.source, &self.attention, &self.picture])
+    }
+}

@@ -1,0 +1,161 @@
+//! The picture pipeline around a generator, on the CPU.
+#![cfg(feature = "pictures")]
+
+use std::collections::BTreeMap;
+
+use ugatit::io::{Model, ModelMetadata, Picture};
+use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::translate::{
+    Device, Fit, PictureOptions, PictureSize, Translated, Translator, memory_need, prepare,
+};
+use ugatit::{Error, Tensor};
+
+fn model(light: bool, img_ch: usize) -> Model {
+    let config = GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch, light };
+    let mut state = 7_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let tensors: BTreeMap<_, _> = Model::expected(&config)
+        .unwrap()
+        .into_iter()
+        .map(|(key, shape)| {
+            let data = (0..shape.elements()).map(|_| next()).collect();
+            (key, Tensor::new(shape, data).unwrap())
+        })
+        .collect();
+    Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
+}
+
+fn picture(width: usize, height: usize) -> Picture {
+    let pixels = (0..width * height * 3).map(|i| (i * 37 % 251) as u8).collect();
+    Picture { alpha: Some(vec![9; width * height]), ..Picture::new(width, height, 3, pixels).unwrap() }
+}
+
+fn translate(model: Model, picture: &Picture, options: &PictureOptions) -> ugatit::Result<Translated> {
+    pollster::block_on(async {
+        let mut translator = Translator::new(Device::Cpu, model).await?;
+        let prepared = prepare(translator.config(), picture, options)?;
+        let translation = translator.run(&prepared.tensor).await?;
+        prepared.finish(&translation)
+    })
+}
+
+fn exact(width: usize, height: usize, fit: Fit) -> PictureOptions {
+    PictureOptions { size: PictureSize::Exact { width, height }, fit }
+}
+
+#[test]
+fn a_light_model_keeps_any_size() {
+    for (width, height) in [(16, 16), (33, 18), (1, 1), (3, 40), (7, 9)] {
+        let source = picture(width, height);
+        let done = translate(model(true, 3), &source, &PictureOptions::default()).unwrap();
+        for part in [&done.picture, &done.attention, &done.source] {
+            assert_eq!((part.width, part.height), (width, height));
+            assert_eq!(part.alpha, source.alpha);
+        }
+        let sheet = done.sheet().unwrap();
+        assert_eq!((sheet.width, sheet.height, sheet.alpha), (3 * width, height, None));
+    }
+}
+
+/// The tensor of a picture at the model's size is the picture, and nothing else.
+#[test]
+fn nothing_is_resampled_at_the_models_size() {
+    let source = picture(16, 16);
+    for (light, options) in [
+        (true, PictureOptions::default()),
+        (false, PictureOptions::default()),
+        (true, exact(16, 16, Fit::Stretch)),
+        (true, exact(16, 16, Fit::Crop)),
+        (true, exact(16, 16, Fit::Pad)),
+    ] {
+        let prepared = prepare(&model(light, 3).config, &source, &options).unwrap();
+        assert!(prepared.tensor == source.to_tensor().unwrap());
+    }
+}
+
+#[test]
+fn fits_give_the_sizes_that_they_promise() {
+    let source = picture(40, 20);
+    for (fit, size) in [(Fit::Stretch, (16, 16)), (Fit::Crop, (16, 16)), (Fit::Pad, (16, 8))] {
+        for light in [true, false] {
+            let done = translate(model(light, 3), &source, &exact(16, 16, fit)).unwrap();
+            assert_eq!((done.picture.width, done.picture.height), size, "{fit:?}");
+        }
+    }
+    let done = translate(model(true, 3), &source, &exact(18, 13, Fit::Stretch)).unwrap();
+    assert_eq!((done.picture.width, done.picture.height), (18, 13));
+}
+
+#[test]
+fn a_crop_is_the_middle() {
+    let mut source = Picture::new(48, 16, 3, vec![0; 48 * 16 * 3]).unwrap();
+    for y in 0..16 {
+        for x in 16..32 {
+            source.pixels[(y * 48 + x) * 3..][..3].fill(255);
+        }
+    }
+    let prepared = prepare(&model(false, 3).config, &source, &exact(16, 16, Fit::Crop)).unwrap();
+    assert!(prepared.tensor.data().iter().all(|&v| v == 1.0));
+}
+
+#[test]
+fn a_full_model_takes_its_size_only() {
+    let refused = translate(model(false, 3), &picture(40, 20), &exact(32, 32, Fit::Stretch));
+    assert!(matches!(refused, Err(Error::Config(_))));
+}
+
+#[test]
+fn a_grey_model_takes_colours() {
+    let done = translate(model(true, 1), &picture(16, 12), &PictureOptions::default()).unwrap();
+    assert_eq!((done.picture.channels, done.source.channels), (1, 3));
+    assert_eq!(done.sheet().unwrap().channels, 3);
+    let refused = translate(model(true, 5), &picture(16, 12), &PictureOptions::default());
+    assert!(refused.unwrap_err().to_string().contains("5 channels"));
+}
+
+#[test]
+fn a_batch_is_its_pictures() {
+    pollster::block_on(async {
+        let mut translator = Translator::new(Device::Cpu, model(true, 3)).await.unwrap();
+        let one = picture(12, 8).to_tensor().unwrap();
+        let mut two = one.data().to_vec();
+        two.extend(one.data());
+        let single = translator.run(&one).await.unwrap();
+        let double = translator.run(&Tensor::new([2, 3, 8, 12], two).unwrap()).await.unwrap();
+        for (a, b) in single.image.data().iter().zip(&double.image.data()[288..]) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        assert_eq!(double.heatmap.shape().dims(), [2, 1, 2, 3]);
+        assert_eq!(double.cam_logit.shape().dims(), [2, 2]);
+        // Many sizes one after the other, the first one again.
+        for width in [8, 12, 16, 20, 24, 28] {
+            translator.run(&Tensor::zeros([1, 3, 8, width])).await.unwrap();
+        }
+        assert!(translator.run(&one).await.unwrap() == single);
+        for shape in [[1, 3, 10, 8], [1, 4, 8, 8], [0, 3, 8, 8]] {
+            assert!(translator.run(&Tensor::zeros(shape)).await.is_err());
+        }
+    });
+}
+
+#[test]
+fn sizes_are_read_as_people_write_them() {
+    assert_eq!("native".parse::<PictureSize>().unwrap(), PictureSize::Native);
+    let size: PictureSize = "320X256".parse().unwrap();
+    assert_eq!(size, PictureSize::Exact { width: 320, height: 256 });
+    for wrong in ["", "0", "7", "99999", "3x", "axb", "-5", "64x64x64"] {
+        assert!(wrong.parse::<PictureSize>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn memory_grows_with_the_picture() {
+    let config = GeneratorConfig::default();
+    let need = memory_need(&config, 256, 256).unwrap();
+    assert_eq!(need.weights, 10_589_888 * 4);
+    let larger = memory_need(&config, 512, 512).unwrap();
+    assert!(need.activations > 256 * 256 * 64 * 4 && larger.activations > 3 * need.activations);
+}
