@@ -27,7 +27,7 @@ pub fn run<'a, T: Real>(
         let dying = |&input: &NodeId| last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(graph, node, &mut values, &dying)),
+            _ => Value::Owned(compute(graph, node, &mut values, &dying)?),
         };
         values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {
@@ -168,18 +168,18 @@ fn compute<T: Real>(
     node: &Node,
     values: &mut Values<'_, T>,
     dying: &dyn Fn(&NodeId) -> bool,
-) -> Vec<T> {
+) -> Result<Vec<T>> {
     // Operations that work in place.
     match &node.op {
         Op::Activation(activation) => {
             let mut y = values.take_first(node, dying);
             pointwise::activate(&mut y, *activation);
-            return y;
+            return Ok(y);
         }
         Op::Add => {
             let mut y = values.take_first(node, dying);
             pointwise::add(&mut y, values.get(node.inputs[1]));
-            return y;
+            return Ok(y);
         }
         Op::Norm(op) => {
             let mut y = values.take_first(node, dying);
@@ -192,9 +192,9 @@ fn compute<T: Real>(
             let residual = op.residual.then(|| input(node.inputs.len() - 1));
             let [_, channels, h, w] = image(&node.shape);
             norm::norm(&mut y, channels, h * w, *op, affine, residual);
-            return y;
+            return Ok(y);
         }
-        Op::Flatten => return values.take_first(node, dying),
+        Op::Flatten => return Ok(values.take_first(node, dying)),
         _ => {}
     }
 
@@ -238,8 +238,38 @@ fn compute<T: Real>(
         }
         Op::Concat => linear::concat(input(0), input(1), node.shape.dims()[0], y),
         Op::CamWeight => linear::cam_weight(input(0), input(1), input(2), y),
+        Op::Scale(_)
+        | Op::Mse { .. }
+        | Op::L1
+        | Op::BceWithLogits { .. }
+        | Op::PowerIterationV
+        | Op::PowerIterationU
+        | Op::SpectralSigma
+        | Op::SpectralNorm
+        | Op::Conv2dGradInput { .. }
+        | Op::Conv2dGradWeight { .. }
+        | Op::SumPixels
+        | Op::SumRows
+        | Op::LinearGradInput
+        | Op::LinearGradWeight
+        | Op::NormGrad { .. }
+        | Op::ActivationGrad(_)
+        | Op::ReflectionPad2dGrad(_)
+        | Op::UpsampleNearest2xGrad
+        | Op::GlobalAvgPoolGrad { .. }
+        | Op::GlobalMaxPoolGrad
+        | Op::BroadcastChannels(_)
+        | Op::SliceColumns { .. }
+        | Op::Unflatten { .. }
+        | Op::CamWeightGrad(_)
+        | Op::MseGrad { .. }
+        | Op::L1Grad { .. }
+        | Op::BceWithLogitsGrad { .. }
+        | Op::SpectralNormGrad => {
+            return Err(Error::Config(format!("{:?} has no function yet", node.op)));
+        }
     }
-    result
+    Ok(result)
 }
 
 /// `[N, C, H, W]` of a shape that the graph has checked to be one.

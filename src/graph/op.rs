@@ -47,6 +47,30 @@ pub enum NormKind {
     LayerInstance,
 }
 
+/// The input of [`Op::Norm`] that [`Op::NormGrad`] gives the gradient of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormInput {
+    /// The tensor that is normalised.
+    X,
+    /// The mixture of instance and layer normalisation.
+    Rho,
+    /// The factor after it.
+    Gamma,
+    /// The summand after that.
+    Beta,
+}
+
+/// The input of [`Op::CamWeight`] that [`Op::CamWeightGrad`] gives the gradient of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CamInput {
+    /// The kernel of `conv1x1`.
+    Mix,
+    /// The weight of the average-pooled classifier.
+    Gap,
+    /// The weight of the maximum-pooled classifier.
+    Gmp,
+}
+
 /// Attributes of [`Op::Norm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
@@ -104,4 +128,146 @@ pub enum Op {
     /// `networks.py`). Both factors are per channel, so they move into the kernel: the same
     /// numbers with half the multiplications and without the doubled tensor.
     CamWeight,
+
+    /// Any shape → `factor * x`.
+    Scale(f32),
+
+    // ---- losses: means over all elements, a scalar `[]` ----
+    /// x → `mean((x - target)²)`: `nn.MSELoss` against a constant.
+    Mse {
+        /// What every element should be.
+        target: f32,
+    },
+    /// x, t of one shape → `mean(|x - t|)`: `nn.L1Loss`.
+    L1,
+    /// x → `mean(max(x, 0) - x * target + ln(1 + exp(-|x|)))`: `nn.BCEWithLogitsLoss` against
+    /// a constant, in the form that does not overflow.
+    BceWithLogits {
+        /// The probability that every logit should stand for.
+        target: f32,
+    },
+
+    // ---- spectral normalisation: the weight as a matrix W [out, rest] ----
+    /// W, u `[out]` → v `[rest]`: `Wᵀu / max(|Wᵀu|, 1e-12)`. Has no gradient.
+    PowerIterationV,
+    /// W, v `[rest]` → u `[out]`: `Wv / max(|Wv|, 1e-12)`. Has no gradient.
+    PowerIterationU,
+    /// W, u `[out]`, v `[rest]` → `[1]`: `u · (W v)`. Its gradient is part of that of
+    /// [`Op::SpectralNorm`].
+    SpectralSigma,
+    /// W, sigma `[1]`, u `[out]`, v `[rest]` → `W / sigma`, in the shape of W (official old
+    /// `torch.nn.utils.spectral_norm`). `sigma` must be [`Op::SpectralSigma`] of the same W, u
+    /// and v; the result does not need u and v, only the gradient does.
+    SpectralNorm,
+
+    // ---- gradients: `g` is the gradient at the result of the operation in the name ----
+    /// g `[N, O, H', W']`, weight `[O, I, K, K]` → `[N, I, height, width]`: the adjoint of
+    /// [`Op::Conv2d`] in its input. What the reflection padding copied is folded back at the
+    /// borders, what the upsampling copied is summed. `bias` and `activation` of the attributes
+    /// are not looked at: `g` is the gradient at the bare sum.
+    Conv2dGradInput {
+        /// The convolution.
+        conv: Conv2d,
+        /// Height of the convolution's input.
+        height: usize,
+        /// Width of the convolution's input.
+        width: usize,
+    },
+    /// x `[N, I, H, W]`, g `[N, O, H', W']` → `[O, I, kernel]`: the adjoint of [`Op::Conv2d`]
+    /// in its weight; attributes as for [`Op::Conv2dGradInput`].
+    Conv2dGradWeight {
+        /// The convolution.
+        conv: Conv2d,
+        /// Height and width of the kernel.
+        kernel: [usize; 2],
+    },
+    /// `[N, C, H, W]` → `[C]`: the sum over samples and pixels (the gradient of a bias).
+    SumPixels,
+    /// `[N, M]` → `[M]`: the sum over rows (the gradient of a linear layer's bias).
+    SumRows,
+    /// g `[N, M]`, weight `[M, K]` → `[N, K]`: `g · weight`.
+    LinearGradInput,
+    /// x `[N, K]`, g `[N, M]` → `[M, K]`: `gᵀ · x`.
+    LinearGradWeight,
+    /// g, x, then `rho, gamma` for [`NormKind::LayerInstance`] → the shape of the input asked
+    /// for (for beta: of gamma), through the means and variances too. `g` is the gradient
+    /// before activation and residual, which are not looked at.
+    ///
+    /// With `i = (x - mean_I) / sqrt(var_I + eps)`, `l` the same with `mean_L`, `var_L`,
+    /// `h = rho * i + (1 - rho) * l` and `d = g * gamma`:
+    /// - beta: sum of `g`; gamma: sum of `g * h`, over the pixels, for a gamma `[1, C, 1, 1]`
+    ///   over the samples too;
+    /// - rho: sum of `d * (i - l)` over pixels and samples;
+    /// - x: `N_I(rho * d) + N_L((1 - rho) * d)`, where
+    ///   `N(e) = (e - mean(e) - n * mean(e * n) * (m / (m - 1))) / sqrt(var + eps)`,
+    ///   `n` being `i` or `l`, means over the m elements that this `n` is normalised over, and
+    ///   `m / (m - 1)` only where the variance is unbiased.
+    NormGrad {
+        /// The normalisation.
+        norm: Norm,
+        /// The input.
+        wrt: NormInput,
+    },
+    /// g, y of one shape → `g * activation'(x)`, from the result `y = activation(x)`: relu
+    /// `y > 0`, leaky relu 1 where `y > 0`, else `slope` (at 0 too), tanh `1 - y²`.
+    ActivationGrad(Activation),
+    /// g `[N, C, H+2p, W+2p]` → `[N, C, H, W]`: each element gets the sum of its copies.
+    ReflectionPad2dGrad(usize),
+    /// g `[N, C, 2H, 2W]` → `[N, C, H, W]`: the sum of each 2x2.
+    UpsampleNearest2xGrad,
+    /// g `[N, C]` → `[N, C, height, width]`: `g / (height * width)` everywhere.
+    GlobalAvgPoolGrad {
+        /// Height of the pooled tensor.
+        height: usize,
+        /// Width of the pooled tensor.
+        width: usize,
+    },
+    /// g `[N, C]`, x `[N, C, H, W]` → `[N, C, H, W]`: `g` at the first maximum in row-major
+    /// order, else 0.
+    GlobalMaxPoolGrad,
+    /// g `[N, 1, H, W]` → `[N, channels, H, W]`: the same for each channel.
+    BroadcastChannels(usize),
+    /// `[N, A]` → `[N, len]`: the columns from `start` on.
+    SliceColumns {
+        /// The first column.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// `[N, C*H*W]` → `[N, C, H, W]`.
+    Unflatten {
+        /// Channels.
+        channels: usize,
+        /// Height.
+        height: usize,
+        /// Width.
+        width: usize,
+    },
+    /// g `[O, C, 1, 1]`, then the inputs of [`Op::CamWeight`] → the shape of the input asked
+    /// for. mix: `g[o,c] * gap[c]` beside `g[o,c] * gmp[c]`; gap: the sum over o of
+    /// `g[o,c] * w[o,c]`; gmp: the sum over o of `g[o,c] * w[o,C+c]`.
+    CamWeightGrad(CamInput),
+    /// x of n elements → `scale * 2 * (x - target) / n`; `scale` is the gradient at the loss.
+    MseGrad {
+        /// As in [`Op::Mse`].
+        target: f32,
+        /// The weight of this loss.
+        scale: f32,
+    },
+    /// x, t of n elements → `scale * sign(x - t) / n`, with `sign(0) = 0`.
+    L1Grad {
+        /// The weight of this loss; negative for the gradient of t.
+        scale: f32,
+    },
+    /// x of n elements → `scale * (sigmoid(x) - target) / n`.
+    BceWithLogitsGrad {
+        /// As in [`Op::BceWithLogits`].
+        target: f32,
+        /// The weight of this loss.
+        scale: f32,
+    },
+    /// g and W of one shape, sigma `[1]`, u `[out]`, v `[rest]` → the gradient at W of
+    /// [`Op::SpectralNorm`] and [`Op::SpectralSigma`] together:
+    /// `g / sigma - sum(g * W) / sigma² * u vᵀ`. None goes through u and v.
+    SpectralNormGrad,
 }

@@ -1,0 +1,309 @@
+//! The shape rules: what each operation takes and gives.
+
+use super::{CamInput, Conv2d, NormInput, NormKind, Op, Shape};
+
+/// The shape that `op` gives, or why its inputs do not fit.
+pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> {
+    let arity = match op {
+        Op::Input | Op::Parameter => 0,
+        Op::Conv2d(Conv2d { bias, .. }) | Op::Linear { bias, .. } => 2 + usize::from(*bias),
+        Op::Norm(norm) => match norm.kind {
+            NormKind::Instance => 1 + usize::from(norm.residual),
+            NormKind::LayerInstance => 4 + usize::from(norm.residual),
+        },
+        Op::Add
+        | Op::Concat
+        | Op::L1
+        | Op::PowerIterationV
+        | Op::PowerIterationU
+        | Op::Conv2dGradInput { .. }
+        | Op::Conv2dGradWeight { .. }
+        | Op::LinearGradInput
+        | Op::LinearGradWeight
+        | Op::ActivationGrad(_)
+        | Op::GlobalMaxPoolGrad
+        | Op::L1Grad { .. } => 2,
+        Op::CamWeight | Op::SpectralSigma => 3,
+        Op::SpectralNorm | Op::CamWeightGrad(_) => 4,
+        Op::SpectralNormGrad => 5,
+        Op::NormGrad { norm, .. } => match norm.kind {
+            NormKind::Instance => 2,
+            NormKind::LayerInstance => 4,
+        },
+        _ => 1,
+    };
+    if inputs.len() != arity {
+        return Err(format!("it takes {arity} inputs, not {}", inputs.len()));
+    }
+    let image = |i: usize| {
+        inputs[i].nchw().ok_or_else(|| format!("input {i} must be [N, C, H, W], not {}", inputs[i]))
+    };
+    let matrix = |i: usize| {
+        inputs[i].matrix().ok_or_else(|| format!("input {i} must be [rows, columns], not {}", inputs[i]))
+    };
+    let same = |what: &str, found: &Shape, expected: Shape| {
+        if *found == expected { Ok(()) } else { Err(format!("{what} must be {expected}, not {found}")) }
+    };
+
+    Ok(match op {
+        Op::Input | Op::Parameter => return Err("use Graph::input or Graph::parameter".into()),
+        Op::ReflectionPad2d(p) => {
+            let [n, c, h, w] = image(0)?;
+            fits_reflection(*p, h, w)?;
+            [n, c, h + 2 * p, w + 2 * p].into()
+        }
+        Op::UpsampleNearest2x => {
+            let [n, c, h, w] = image(0)?;
+            [n, c, 2 * h, 2 * w].into()
+        }
+        Op::Conv2d(conv) => {
+            let (x, weight) = (image(0)?, image(1)?);
+            if conv.bias {
+                same("the bias", inputs[2], [weight[0]].into())?;
+            }
+            convolved(conv, x, weight)?.into()
+        }
+        Op::Linear { bias, .. } => {
+            let ([n, k], [m, wk]) = (matrix(0)?, matrix(1)?);
+            if k != wk {
+                return Err(format!("the input has {k} columns, the weight takes {wk}"));
+            }
+            if *bias {
+                same("the bias", inputs[2], [m].into())?;
+            }
+            [n, m].into()
+        }
+        Op::Norm(norm) => {
+            let [n, c, h, w] = image(0)?;
+            if norm.kind == NormKind::LayerInstance {
+                if h * w < 2 {
+                    return Err("the unbiased variance of one pixel is not defined".into());
+                }
+                same("rho", inputs[1], [1, c, 1, 1].into())?;
+                for (what, i) in [("gamma", 2), ("beta", 3)] {
+                    if *inputs[i] != Shape::from([1, c, 1, 1]) {
+                        same(what, inputs[i], [n, c].into())?;
+                    }
+                }
+            }
+            if norm.residual {
+                same("the residual", inputs[arity - 1], inputs[0].clone())?;
+            }
+            inputs[0].clone()
+        }
+        Op::Activation(_) => inputs[0].clone(),
+        Op::Add => {
+            same("the second operand", inputs[1], inputs[0].clone())?;
+            inputs[0].clone()
+        }
+        Op::GlobalAvgPool | Op::GlobalMaxPool => {
+            let [n, c, ..] = image(0)?;
+            [n, c].into()
+        }
+        Op::SumChannels => {
+            let [n, _, h, w] = image(0)?;
+            [n, 1, h, w].into()
+        }
+        Op::Concat => {
+            let ([n, a], [n2, b]) = (matrix(0)?, matrix(1)?);
+            if n != n2 {
+                return Err(format!("{n} rows beside {n2} rows"));
+            }
+            [n, a + b].into()
+        }
+        Op::Flatten => {
+            let [n, c, h, w] = image(0)?;
+            [n, c * h * w].into()
+        }
+        Op::CamWeight => {
+            let [o, c2] = cam_kernel(&inputs[..3])?;
+            [o, c2 / 2, 1, 1].into()
+        }
+        Op::Scale(_) => inputs[0].clone(),
+
+        Op::Mse { .. } | Op::BceWithLogits { .. } => [].into(),
+        Op::L1 => {
+            same("the target", inputs[1], inputs[0].clone())?;
+            [].into()
+        }
+
+        Op::PowerIterationV => {
+            let [out, rest] = weight_matrix(inputs[0])?;
+            same("u", inputs[1], [out].into())?;
+            [rest].into()
+        }
+        Op::PowerIterationU => {
+            let [out, rest] = weight_matrix(inputs[0])?;
+            same("v", inputs[1], [rest].into())?;
+            [out].into()
+        }
+        Op::SpectralSigma => {
+            let [out, rest] = weight_matrix(inputs[0])?;
+            same("u", inputs[1], [out].into())?;
+            same("v", inputs[2], [rest].into())?;
+            [1].into()
+        }
+        Op::SpectralNorm | Op::SpectralNormGrad => {
+            let weight = arity - 4;
+            let [out, rest] = weight_matrix(inputs[weight])?;
+            same("the gradient", inputs[0], inputs[weight].clone())?;
+            same("sigma", inputs[weight + 1], [1].into())?;
+            same("u", inputs[weight + 2], [out].into())?;
+            same("v", inputs[weight + 3], [rest].into())?;
+            inputs[weight].clone()
+        }
+
+        Op::Conv2dGradInput { conv, height, width } => {
+            let ([n, ..], weight) = (image(0)?, image(1)?);
+            let x = [n, weight[1], *height, *width];
+            same("the gradient", inputs[0], convolved(conv, x, weight)?.into())?;
+            x.into()
+        }
+        Op::Conv2dGradWeight { conv, kernel: [kh, kw] } => {
+            let (x, [_, o, ..]) = (image(0)?, image(1)?);
+            let weight = [o, x[1], *kh, *kw];
+            same("the gradient", inputs[1], convolved(conv, x, weight)?.into())?;
+            weight.into()
+        }
+        Op::SumPixels => [image(0)?[1]].into(),
+        Op::SumRows => [matrix(0)?[1]].into(),
+        Op::LinearGradInput => {
+            let ([n, m], [wm, k]) = (matrix(0)?, matrix(1)?);
+            if m != wm {
+                return Err(format!("the gradient has {m} columns, the weight gives {wm}"));
+            }
+            [n, k].into()
+        }
+        Op::LinearGradWeight => {
+            let ([n, k], [gn, m]) = (matrix(0)?, matrix(1)?);
+            if n != gn {
+                return Err(format!("the input has {n} rows, the gradient {gn}"));
+            }
+            [m, k].into()
+        }
+        Op::NormGrad { norm, wrt } => {
+            let [n, c, h, w] = image(1)?;
+            same("the gradient", inputs[0], inputs[1].clone())?;
+            if norm.kind == NormKind::LayerInstance {
+                if h * w < 2 {
+                    return Err("the unbiased variance of one pixel is not defined".into());
+                }
+                same("rho", inputs[2], [1, c, 1, 1].into())?;
+                if *inputs[3] != Shape::from([1, c, 1, 1]) {
+                    same("gamma", inputs[3], [n, c].into())?;
+                }
+            }
+            match (norm.kind, wrt) {
+                (_, NormInput::X) => inputs[1].clone(),
+                (NormKind::Instance, _) => return Err("instance normalisation has no parameters".into()),
+                (NormKind::LayerInstance, NormInput::Rho) => inputs[2].clone(),
+                (NormKind::LayerInstance, NormInput::Gamma | NormInput::Beta) => inputs[3].clone(),
+            }
+        }
+        Op::ActivationGrad(_) | Op::L1Grad { .. } => {
+            same("the second operand", inputs[1], inputs[0].clone())?;
+            inputs[0].clone()
+        }
+        Op::MseGrad { .. } | Op::BceWithLogitsGrad { .. } => inputs[0].clone(),
+        Op::ReflectionPad2dGrad(p) => {
+            let [n, c, h, w] = image(0)?;
+            if h <= 2 * p || w <= 2 * p {
+                return Err(format!("a picture padded by {p} is larger than {h}x{w}"));
+            }
+            let (h, w) = (h - 2 * p, w - 2 * p);
+            fits_reflection(*p, h, w)?;
+            [n, c, h, w].into()
+        }
+        Op::UpsampleNearest2xGrad => {
+            let [n, c, h, w] = image(0)?;
+            if !h.is_multiple_of(2) || !w.is_multiple_of(2) {
+                return Err(format!("a doubled picture has even sides, not {h}x{w}"));
+            }
+            [n, c, h / 2, w / 2].into()
+        }
+        Op::GlobalAvgPoolGrad { height, width } => {
+            let [n, c] = matrix(0)?;
+            [n, c, *height, *width].into()
+        }
+        Op::GlobalMaxPoolGrad => {
+            let [n, c, ..] = image(1)?;
+            same("the gradient", inputs[0], [n, c].into())?;
+            inputs[1].clone()
+        }
+        Op::BroadcastChannels(channels) => {
+            let [n, c, h, w] = image(0)?;
+            same("the gradient", inputs[0], [n, 1, h, w].into())?;
+            [n, c * channels, h, w].into()
+        }
+        Op::SliceColumns { start, len } => {
+            let [n, columns] = matrix(0)?;
+            if start + len > columns {
+                return Err(format!("{len} columns from column {start} on, of {columns}"));
+            }
+            [n, *len].into()
+        }
+        Op::Unflatten { channels, height, width } => {
+            let [n, _] = matrix(0)?;
+            same("the matrix", inputs[0], [n, channels * height * width].into())?;
+            [n, *channels, *height, *width].into()
+        }
+        Op::CamWeightGrad(wrt) => {
+            let [o, c2] = cam_kernel(&inputs[1..])?;
+            same("the gradient", inputs[0], [o, c2 / 2, 1, 1].into())?;
+            match wrt {
+                CamInput::Mix => inputs[1].clone(),
+                CamInput::Gap => inputs[2].clone(),
+                CamInput::Gmp => inputs[3].clone(),
+            }
+        }
+    })
+}
+
+/// The shape of a convolution's result.
+fn convolved(
+    conv: &Conv2d,
+    [n, i, h, w]: [usize; 4],
+    [o, wi, kh, kw]: [usize; 4],
+) -> Result<[usize; 4], String> {
+    if i != wi {
+        return Err(format!("the input has {i} channels, the weight takes {wi}"));
+    }
+    let scale = if conv.upsample { 2 } else { 1 };
+    let (h, w) = (h * scale, w * scale);
+    fits_reflection(conv.pad, h, w)?;
+    let (h, w) = (h + 2 * conv.pad, w + 2 * conv.pad);
+    if h < kh || w < kw || conv.stride == 0 {
+        return Err(format!("a {kh}x{kw} window with stride {} does not fit into {h}x{w}", conv.stride));
+    }
+    Ok([n, o, (h - kh) / conv.stride + 1, (w - kw) / conv.stride + 1])
+}
+
+/// `[O, 2C]` of the kernel of [`Op::CamWeight`], whose inputs are given.
+fn cam_kernel(inputs: &[&Shape]) -> Result<[usize; 2], String> {
+    let Some([o, c2, 1, 1]) = inputs[0].nchw().filter(|s| s[1].is_multiple_of(2)) else {
+        return Err(format!("the kernel must be [O, 2C, 1, 1], not {}", inputs[0]));
+    };
+    for (what, shape) in [("gap", inputs[1]), ("gmp", inputs[2])] {
+        let expected = Shape::from([1, c2 / 2]);
+        if *shape != expected {
+            return Err(format!("the {what} weight must be {expected}, not {shape}"));
+        }
+    }
+    Ok([o, c2])
+}
+
+/// A weight as the matrix `[out, rest]` that spectral normalisation sees.
+fn weight_matrix(shape: &Shape) -> Result<[usize; 2], String> {
+    match shape.dims() {
+        [out, rest @ ..] if !rest.is_empty() => Ok([*out, rest.iter().product()]),
+        _ => Err(format!("the weight must have two dimensions or more, not {shape}")),
+    }
+}
+
+/// Reflection needs more pixels than it pads (as `nn.ReflectionPad2d` demands).
+fn fits_reflection(pad: usize, h: usize, w: usize) -> Result<(), String> {
+    if pad > 0 && (h <= pad || w <= pad) {
+        return Err(format!("reflection by {pad} needs a picture larger than {pad} pixels, not {h}x{w}"));
+    }
+    Ok(())
+}
