@@ -12,9 +12,9 @@ use super::spatial::axis;
 use super::{Real, parallel, pointwise};
 
 /// Output pixels of a chunk, unless a row is longer.
-const CHUNK_PIXELS: usize = 512;
+pub(super) const CHUNK_PIXELS: usize = 512;
 /// Bytes of unfolded patches that a thread works on at a time.
-const SCRATCH_BYTES: usize = 512 << 10;
+pub(super) const SCRATCH_BYTES: usize = 512 << 10;
 
 /// The extents of a convolution: x `[n, channels, h, w]`, weight `[outputs, channels, kh, kw]`,
 /// y `[n, outputs, oh, ow]`.
@@ -139,24 +139,31 @@ fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &
 }
 
 /// How a plane becomes rows of patches.
-struct Unfold {
+pub(super) struct Unfold {
     /// Where each row of the padded plane is read from.
-    rows: Vec<usize>,
+    pub(super) rows: Vec<usize>,
     /// Where each column of the padded plane is read from.
-    columns: Vec<usize>,
-    e: Extents,
-    stride: usize,
+    pub(super) columns: Vec<usize>,
+    pub(super) e: Extents,
+    pub(super) stride: usize,
 }
 
 impl Unfold {
     /// Rows of the padded plane under `rows` output rows.
-    fn slab_rows(&self, rows: usize) -> usize {
+    pub(super) fn slab_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.stride + self.e.kh
     }
 
     /// `patches[ky, kx, r, c] = padded(x)[(row + r) * stride + ky, c * stride + kx]` for `rows`
     /// output rows from `row` on. `slab` holds the padded rows meanwhile.
-    fn channel<T: Real>(&self, x: &[T], row: usize, rows: usize, slab: &mut [T], patches: &mut [T]) {
+    pub(super) fn channel<T: Real>(
+        &self,
+        x: &[T],
+        row: usize,
+        rows: usize,
+        slab: &mut [T],
+        patches: &mut [T],
+    ) {
         let (e, stride, width) = (self.e, self.stride, self.columns.len());
         let sources = &self.rows[row * stride..][..self.slab_rows(rows)];
         for (padded, &source) in slab.chunks_mut(width).zip(sources) {
@@ -178,6 +185,37 @@ impl Unfold {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// The adjoint of [`Self::channel`]: adds the patches to the elements of `x` that they were
+    /// read from.
+    pub(super) fn fold<T: Real>(&self, patches: &[T], row: usize, rows: usize, slab: &mut [T], x: &mut [T]) {
+        let (e, stride, width) = (self.e, self.stride, self.columns.len());
+        let slab = &mut slab[..self.slab_rows(rows) * width];
+        slab.fill(T::default());
+        let mut lines = patches.chunks_exact(e.ow);
+        for ky in 0..e.kh {
+            for kx in 0..e.kw {
+                for (r, line) in lines.by_ref().take(rows).enumerate() {
+                    let padded = &mut slab[(r * stride + ky) * width + kx..];
+                    if stride == 1 {
+                        for (p, &value) in padded.iter_mut().zip(line) {
+                            *p += value;
+                        }
+                    } else {
+                        for (p, &value) in padded.iter_mut().step_by(stride).zip(line) {
+                            *p += value;
+                        }
+                    }
+                }
+            }
+        }
+        for (padded, &target) in slab.chunks(width).zip(&self.rows[row * stride..]) {
+            let x = &mut x[target * e.w..][..e.w];
+            for (&padded, &column) in padded.iter().zip(&self.columns) {
+                x[column] += padded;
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Fully connected layers, and what else works on matrices of a few rows.
 
-use crate::graph::Activation;
+use crate::graph::{Activation, CamInput};
 
+use super::matmul::{Matrix, Shared};
 use super::{Real, parallel, pointwise};
 
 /// Columns that are summed in `T` before they join the `f64` sum.
@@ -64,5 +65,88 @@ pub(super) fn cam_weight<T: Real>(weight: &[T], gap: &[T], gmp: &[T], y: &mut [T
         for (c, y) in y.iter_mut().enumerate() {
             *y = first[c] * gap[c] + second[c] * gmp[c];
         }
+    }
+}
+
+/// `gx[n, k] = sum over m of g[n, m] * weight[m, k]`
+pub(super) fn grad_input<T: Real>(g: &[T], weight: &[T], columns: usize, gx: &mut [T]) {
+    /// Columns that one thread takes at a time.
+    const CHUNK: usize = 2048;
+    let (samples, outputs) = (gx.len() / columns, weight.len() / columns);
+    let gx = Shared::new(gx);
+    parallel::tasks(
+        columns.div_ceil(CHUNK),
+        || (),
+        |(), task| {
+            let first = task * CHUNK;
+            let weight = Matrix {
+                data: &weight[first..],
+                rows: CHUNK.min(columns - first),
+                columns: outputs,
+                row_stride: 1,
+                column_stride: columns,
+            };
+            let g =
+                Matrix { data: g, rows: outputs, columns: samples, row_stride: 1, column_stride: outputs };
+            // SAFETY: each task writes its own columns.
+            unsafe { gx.product(first, columns, false, weight, g) };
+        },
+    );
+}
+
+/// `gw[m, k] = sum over n of g[n, m] * x[n, k]`
+pub(super) fn grad_weight<T: Real>(x: &[T], g: &[T], columns: usize, gw: &mut [T]) {
+    let outputs = gw.len() / columns;
+    parallel::chunks(gw, columns, columns, |m, gw| {
+        gw.fill(T::default());
+        for (x, g) in x.chunks(columns).zip(g.chunks(outputs)) {
+            for (gw, &x) in gw.iter_mut().zip(x) {
+                *gw += g[m] * x;
+            }
+        }
+    });
+}
+
+/// `y[m] = sum over n of x[n, m]`
+pub(super) fn sum_rows<T: Real>(x: &[T], y: &mut [T]) {
+    let columns = y.len();
+    for (m, y) in y.iter_mut().enumerate() {
+        *y = T::from_f64(x.iter().skip(m).step_by(columns).map(|x| x.to_f64()).sum());
+    }
+}
+
+/// `y[n, ..] = x[n, start..start + len]`
+pub(super) fn slice_columns<T: Real>(x: &[T], columns: usize, start: usize, len: usize, y: &mut [T]) {
+    for (y, x) in y.chunks_mut(len.max(1)).zip(x.chunks(columns)) {
+        y.copy_from_slice(&x[start..start + len]);
+    }
+}
+
+/// The gradient of [`cam_weight`] at `wrt`, from that at its result.
+pub(super) fn cam_weight_grad<T: Real>(
+    g: &[T],
+    weight: &[T],
+    gap: &[T],
+    gmp: &[T],
+    wrt: CamInput,
+    y: &mut [T],
+) {
+    let channels = gap.len();
+    // The sum over outputs of g[o, c] * weight[o, first + c].
+    let along = |first: usize, c: usize| {
+        let (g, weight) = (g[c..].iter().step_by(channels), weight[first + c..].iter());
+        g.zip(weight.step_by(2 * channels)).map(|(g, w)| g.to_f64() * w.to_f64()).sum()
+    };
+    match wrt {
+        CamInput::Mix => {
+            for (y, g) in y.chunks_mut(2 * channels).zip(g.chunks(channels)) {
+                let (first, second) = y.split_at_mut(channels);
+                for (c, &g) in g.iter().enumerate() {
+                    (first[c], second[c]) = (g * gap[c], g * gmp[c]);
+                }
+            }
+        }
+        CamInput::Gap => y.iter_mut().enumerate().for_each(|(c, y)| *y = T::from_f64(along(0, c))),
+        CamInput::Gmp => y.iter_mut().enumerate().for_each(|(c, y)| *y = T::from_f64(along(channels, c))),
     }
 }

@@ -28,13 +28,24 @@ pub(super) struct Shared<'a, T> {
     lifetime: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it stands for a `&mut [T]`; the only access is `product`, whose caller promises that
-// no two threads touch the same element.
+// SAFETY: it stands for a `&mut [T]`; the callers of `product` and `piece`, its only accesses,
+// promise that no two threads touch the same element.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T: Real> Shared<'a, T> {
     pub(super) fn new(data: &'a mut [T]) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), lifetime: PhantomData }
+    }
+
+    /// The elements from `start` on.
+    ///
+    /// # Safety
+    /// Nobody else may read or write these elements while the piece lives.
+    #[expect(clippy::mut_from_ref, reason = "that is what this type is for")]
+    pub(super) unsafe fn piece(&self, start: usize, len: usize) -> &mut [T] {
+        assert!(start <= self.len && len <= self.len - start);
+        // SAFETY: the assertion bounds the piece; the caller keeps others away from it.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
 
     /// Writes `a · b`, or adds it where `accumulate`, to the matrix whose element `(i, j)` is

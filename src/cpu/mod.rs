@@ -5,16 +5,21 @@
 //! order, calls one function for each operation, slices in and slices out, and frees a tensor
 //! after its last reader.
 
+mod compute;
 mod conv;
+mod conv_grad;
 mod linear;
+mod loss;
 mod matmul;
 mod norm;
+mod norm_grad;
 mod parallel;
 mod pointwise;
 mod pool;
 mod real;
 mod run;
 mod spatial;
+mod spectral;
 
 pub use real::Real;
 pub use run::run;

@@ -14,9 +14,9 @@ const LANES: usize = 8;
 
 /// Mean and sum of squared deviations of one plane.
 #[derive(Clone, Copy, Default)]
-struct Moments {
-    mean: f64,
-    squares: f64,
+pub(super) struct Moments {
+    pub(super) mean: f64,
+    pub(super) squares: f64,
 }
 
 /// `rho`, `gamma` and `beta` of [`NormKind::LayerInstance`]; `gamma` and `beta` hold one value
@@ -118,7 +118,7 @@ fn layer_instance_maps<T: Real>(
     maps
 }
 
-fn moments<T: Real>(x: &[T]) -> Moments {
+pub(super) fn moments<T: Real>(x: &[T]) -> Moments {
     let origin = x[0];
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     let chunks = x.chunks_exact(LANES);

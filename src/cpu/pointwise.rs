@@ -76,3 +76,35 @@ pub(super) fn add<T: Real>(y: &mut [T], x: &[T]) {
         }
     });
 }
+
+/// `g = g * activation'`, from the activation's result `y`.
+pub(super) fn activation_grad<T: Real>(g: &mut [T], y: &[T], activation: Activation) {
+    let zero = T::default();
+    match activation {
+        Activation::Identity => {}
+        Activation::Relu => combine(g, y, |g, y| if y > zero { g } else { zero }),
+        Activation::LeakyRelu(slope) => {
+            let slope = T::from_f64(f64::from(slope));
+            combine(g, y, |g, y| if y > zero { g } else { slope * g });
+        }
+        Activation::Tanh => combine(g, y, |g, y| g * (T::ONE - y * y)),
+    }
+}
+
+fn combine<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T + Sync + Send) {
+    parallel::chunks(a, CHUNK, 2 * CHUNK, |i, a| {
+        for (a, &b) in a.iter_mut().zip(&b[i * CHUNK..]) {
+            *a = f(*a, b);
+        }
+    });
+}
+
+/// `y *= factor`
+pub(super) fn scale<T: Real>(y: &mut [T], factor: f32) {
+    let factor = T::from_f64(f64::from(factor));
+    parallel::chunks(y, CHUNK, CHUNK, |_, y| {
+        for y in y {
+            *y = factor * *y;
+        }
+    });
+}

@@ -60,3 +60,25 @@ pub(super) fn sum_channels<T: Real>(x: &[T], channels: usize, pixels: usize, y: 
         });
     }
 }
+
+/// `y[n, c, ..] = g[n, c] / pixels`
+pub(super) fn global_average_grad<T: Real>(g: &[T], pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, pixels, pixels, |plane, y| y.fill(T::from_f64(g[plane].to_f64() / pixels as f64)));
+}
+
+/// `g[n, c]` at the first maximum of `x[n, c, ..]`, else 0.
+pub(super) fn global_maximum_grad<T: Real>(g: &[T], x: &[T], pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, pixels, 2 * pixels, |plane, y| {
+        let x = &x[plane * pixels..][..pixels];
+        let first = (1..pixels).fold(0, |best, i| if x[i] > x[best] { i } else { best });
+        y.fill(T::default());
+        y[first] = g[plane];
+    });
+}
+
+/// `y[n, c, ..] = g[n, 0, ..]`
+pub(super) fn broadcast_channels<T: Real>(g: &[T], channels: usize, pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, pixels, pixels, |plane, y| {
+        y.copy_from_slice(&g[plane / channels * pixels..][..pixels])
+    });
+}

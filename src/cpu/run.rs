@@ -1,11 +1,11 @@
 //! Walks a graph.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, NormKind, Op, Shape};
+use crate::graph::{Graph, Node, NodeId, Op, Shape};
 use crate::tensor::Tensor;
 
-use super::norm::Affine;
-use super::{Real, conv, linear, norm, pointwise, pool, spatial};
+use super::Real;
+use super::compute::compute;
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
 /// outputs do not need is not asked for.
@@ -27,7 +27,7 @@ pub fn run<'a, T: Real>(
         let dying = |&input: &NodeId| last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(graph, node, &mut values, &dying)?),
+            _ => Value::Owned(compute(graph, node, &mut values, &dying)),
         };
         values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {
@@ -95,13 +95,13 @@ enum Value<'a, T> {
 }
 
 /// The tensors alive at a node, and the memory of those that are not any more.
-struct Values<'a, T> {
+pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
     free: Vec<Vec<T>>,
 }
 
 impl<T: Real> Values<'_, T> {
-    fn get(&self, id: NodeId) -> &[T] {
+    pub(super) fn get(&self, id: NodeId) -> &[T] {
         match &self.values[id.index()] {
             Value::Absent => &[],
             Value::Fed(data) => data,
@@ -119,7 +119,7 @@ impl<T: Real> Values<'_, T> {
     }
 
     /// The first input to work on in place: itself where nobody reads it again, else a copy.
-    fn take_first(&mut self, node: &Node, dying: &dyn Fn(&NodeId) -> bool) -> Vec<T> {
+    pub(super) fn take_first(&mut self, node: &Node, dying: &dyn Fn(&NodeId) -> bool) -> Vec<T> {
         let first = node.inputs[0];
         if dying(&first)
             && !node.inputs[1..].contains(&first)
@@ -133,7 +133,7 @@ impl<T: Real> Values<'_, T> {
     }
 
     /// Memory for a result of `shape`; every element is to be written.
-    fn buffer(&mut self, shape: &Shape) -> Vec<T> {
+    pub(super) fn buffer(&mut self, shape: &Shape) -> Vec<T> {
         let len = shape.elements();
         let best = (0..self.free.len())
             .filter(|&i| (len..=4 * len).contains(&self.free[i].capacity()))
@@ -160,119 +160,4 @@ impl<T: Real> Values<'_, T> {
 /// operation relied on it.
 fn unwritten<T: Real>() -> T {
     if cfg!(debug_assertions) { T::from_f64(f64::NAN) } else { T::default() }
-}
-
-/// The result of one operation. The graph has checked all shapes.
-fn compute<T: Real>(
-    graph: &Graph,
-    node: &Node,
-    values: &mut Values<'_, T>,
-    dying: &dyn Fn(&NodeId) -> bool,
-) -> Result<Vec<T>> {
-    // Operations that work in place.
-    match &node.op {
-        Op::Activation(activation) => {
-            let mut y = values.take_first(node, dying);
-            pointwise::activate(&mut y, *activation);
-            return Ok(y);
-        }
-        Op::Add => {
-            let mut y = values.take_first(node, dying);
-            pointwise::add(&mut y, values.get(node.inputs[1]));
-            return Ok(y);
-        }
-        Op::Norm(op) => {
-            let mut y = values.take_first(node, dying);
-            let input = |i: usize| values.get(node.inputs[i]);
-            let affine = (op.kind == NormKind::LayerInstance).then(|| Affine {
-                rho: input(1),
-                gamma: input(2),
-                beta: input(3),
-            });
-            let residual = op.residual.then(|| input(node.inputs.len() - 1));
-            let [_, channels, h, w] = image(&node.shape);
-            norm::norm(&mut y, channels, h * w, *op, affine, residual);
-            return Ok(y);
-        }
-        Op::Flatten => return Ok(values.take_first(node, dying)),
-        _ => {}
-    }
-
-    let mut result = values.buffer(&node.shape);
-    let y = result.as_mut_slice();
-    let input = |i: usize| values.get(node.inputs[i]);
-    let extents = |i: usize| image(graph.shape(node.inputs[i]));
-    match &node.op {
-        Op::Input | Op::Parameter | Op::Activation(_) | Op::Add | Op::Norm(_) | Op::Flatten => {}
-        Op::ReflectionPad2d(pad) => {
-            let [_, _, h, w] = extents(0);
-            let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
-            spatial::gather(input(0), h * w, w, &rows, &columns, y);
-        }
-        Op::UpsampleNearest2x => {
-            let [_, _, h, w] = extents(0);
-            let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
-            spatial::gather(input(0), h * w, w, &rows, &columns, y);
-        }
-        Op::Conv2d(op) => {
-            let ([n, channels, h, w], [outputs, _, kh, kw]) = (extents(0), extents(1));
-            let [_, _, oh, ow] = image(&node.shape);
-            let e = conv::Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
-            conv::conv2d(input(0), input(1), op.bias.then(|| input(2)), e, *op, y);
-        }
-        Op::Linear { bias, activation } => {
-            let columns = graph.shape(node.inputs[0]).dims()[1];
-            linear::linear(input(0), input(1), bias.then(|| input(2)), columns, *activation, y);
-        }
-        Op::GlobalAvgPool => {
-            let [_, _, h, w] = extents(0);
-            pool::global_average(input(0), h * w, y);
-        }
-        Op::GlobalMaxPool => {
-            let [_, _, h, w] = extents(0);
-            pool::global_maximum(input(0), h * w, y);
-        }
-        Op::SumChannels => {
-            let [_, channels, h, w] = extents(0);
-            pool::sum_channels(input(0), channels, h * w, y);
-        }
-        Op::Concat => linear::concat(input(0), input(1), node.shape.dims()[0], y),
-        Op::CamWeight => linear::cam_weight(input(0), input(1), input(2), y),
-        Op::Scale(_)
-        | Op::Mse { .. }
-        | Op::L1
-        | Op::BceWithLogits { .. }
-        | Op::PowerIterationV
-        | Op::PowerIterationU
-        | Op::SpectralSigma
-        | Op::SpectralNorm
-        | Op::Conv2dGradInput { .. }
-        | Op::Conv2dGradWeight { .. }
-        | Op::SumPixels
-        | Op::SumRows
-        | Op::LinearGradInput
-        | Op::LinearGradWeight
-        | Op::NormGrad { .. }
-        | Op::ActivationGrad(_)
-        | Op::ReflectionPad2dGrad(_)
-        | Op::UpsampleNearest2xGrad
-        | Op::GlobalAvgPoolGrad { .. }
-        | Op::GlobalMaxPoolGrad
-        | Op::BroadcastChannels(_)
-        | Op::SliceColumns { .. }
-        | Op::Unflatten { .. }
-        | Op::CamWeightGrad(_)
-        | Op::MseGrad { .. }
-        | Op::L1Grad { .. }
-        | Op::BceWithLogitsGrad { .. }
-        | Op::SpectralNormGrad => {
-            return Err(Error::Config(format!("{:?} has no function yet", node.op)));
-        }
-    }
-    Ok(result)
-}
-
-/// `[N, C, H, W]` of a shape that the graph has checked to be one.
-fn image(shape: &Shape) -> [usize; 4] {
-    shape.nchw().unwrap_or_default()
 }

@@ -36,3 +36,25 @@ pub(super) fn gather<T: Real>(
         }
     });
 }
+
+/// The adjoint of [`gather`]: adds each element of `g` to the one that it was read from.
+pub(super) fn scatter<T: Real>(
+    g: &[T],
+    pixels: usize,
+    width: usize,
+    rows: &[usize],
+    columns: &[usize],
+    x: &mut [T],
+) {
+    let size = rows.len() * columns.len();
+    parallel::chunks(x, pixels, size, |plane, x| {
+        x.fill(T::default());
+        let g = &g[plane * size..][..size];
+        for (g, &row) in g.chunks(columns.len()).zip(rows) {
+            let x = &mut x[row * width..][..width];
+            for (&g, &column) in g.iter().zip(columns) {
+                x[column] += g;
+            }
+        }
+    });
+}

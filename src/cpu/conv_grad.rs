@@ -1,0 +1,138 @@
+//! The gradients of a convolution, as matrix products of patches.
+//!
+//! A thread owns a block of input channels: for the weight it unfolds their patches (as the
+//! convolution itself does) and multiplies them with the gradient; for the input it multiplies
+//! gradient and weight to patches and folds them back, reflected borders and doubled pixels
+//! included, because the same index tables say where each element came from.
+
+use crate::graph::Conv2d;
+
+use super::conv::{CHUNK_PIXELS, Extents, SCRATCH_BYTES, Unfold};
+use super::matmul::{Matrix, Shared};
+use super::spatial::axis;
+use super::{Real, parallel, pool};
+
+/// How the work is cut: chunks of output rows, blocks of input channels.
+struct Cut {
+    chunk_rows: usize,
+    block: usize,
+    blocks: usize,
+}
+
+impl Cut {
+    /// At least two blocks for each thread where the tasks are `copies` times the blocks, and
+    /// patches that stay in the second-level cache.
+    fn new<T>(e: Extents, copies: usize) -> Self {
+        let chunk_rows = (CHUNK_PIXELS / e.ow).clamp(1, e.oh);
+        let fits = SCRATCH_BYTES / size_of::<T>() / (e.kh * e.kw * chunk_rows * e.ow);
+        let share = e.channels.div_ceil((2 * parallel::threads()).div_ceil(copies));
+        // Fewer than four channels are not worth reading the gradient again.
+        let block = fits.min(share).max(4).min(e.channels);
+        Self { chunk_rows, block, blocks: e.channels.div_ceil(block) }
+    }
+}
+
+fn unfolding(e: Extents, op: Conv2d) -> Unfold {
+    Unfold {
+        rows: axis(e.h, op.upsample, op.pad),
+        columns: axis(e.w, op.upsample, op.pad),
+        e,
+        stride: op.stride,
+    }
+}
+
+/// `gx = pad*(upsample*(weightᵀ · g))`, the stars marking adjoints.
+pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: &mut [T]) {
+    let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
+    let unfold = unfolding(e, op);
+    let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, e.n);
+    let gx = Shared::new(gx);
+    let scratch = || {
+        let patches = vec![T::default(); block * window * chunk_rows * e.ow];
+        let slab = vec![T::default(); unfold.slab_rows(chunk_rows) * unfold.columns.len()];
+        (patches, slab)
+    };
+    parallel::tasks(e.n * blocks, scratch, |(patches, slab), task| {
+        let (sample, first) = (task / blocks, task % blocks * block);
+        let count = block.min(e.channels - first);
+        // SAFETY: each task writes the planes of its own channels.
+        let gx = unsafe { gx.piece((sample * e.channels + first) * plane, count * plane) };
+        gx.fill(T::default());
+        for row in (0..e.oh).step_by(chunk_rows) {
+            let rows = chunk_rows.min(e.oh - row);
+            let size = rows * e.ow;
+            let g = Matrix {
+                data: &g[sample * e.outputs * pixels + row * e.ow..],
+                rows: size,
+                columns: e.outputs,
+                row_stride: 1,
+                column_stride: pixels,
+            };
+            let weight = Matrix {
+                data: &weight[first * window..],
+                rows: e.outputs,
+                columns: count * window,
+                row_stride: e.channels * window,
+                column_stride: 1,
+            };
+            // SAFETY: the patches belong to this thread.
+            unsafe { Shared::new(patches).product(0, size, false, g, weight) };
+            for (patches, gx) in patches.chunks(window * size).zip(gx.chunks_mut(plane)) {
+                unfold.fold(patches, row, rows, slab, gx);
+            }
+        }
+    });
+}
+
+/// `gw = g · patches(x)ᵀ`, summed over samples and pixels.
+pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut [T]) {
+    let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
+    let unfold = unfolding(e, op);
+    let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, 1);
+    let gw = Shared::new(gw);
+    let scratch = || {
+        let patches = vec![T::default(); block * window * chunk_rows * e.ow];
+        let slab = vec![T::default(); unfold.slab_rows(chunk_rows) * unfold.columns.len()];
+        (patches, slab)
+    };
+    parallel::tasks(blocks, scratch, |(patches, slab), task| {
+        let first = task * block;
+        let count = block.min(e.channels - first);
+        for sample in 0..e.n {
+            for row in (0..e.oh).step_by(chunk_rows) {
+                let rows = chunk_rows.min(e.oh - row);
+                let size = rows * e.ow;
+                for (c, patches) in patches.chunks_mut(window * size).take(count).enumerate() {
+                    let x = &x[(sample * e.channels + first + c) * plane..][..plane];
+                    unfold.channel(x, row, rows, slab, patches);
+                }
+                let patches = Matrix {
+                    data: patches,
+                    rows: count * window,
+                    columns: size,
+                    row_stride: size,
+                    column_stride: 1,
+                };
+                let g = Matrix {
+                    data: &g[sample * e.outputs * pixels + row * e.ow..],
+                    rows: size,
+                    columns: e.outputs,
+                    row_stride: 1,
+                    column_stride: pixels,
+                };
+                let accumulate = sample > 0 || row > 0;
+                // SAFETY: each task writes the columns of its own channels.
+                unsafe { gw.product(first * window, e.channels * window, accumulate, patches, g) };
+            }
+        }
+    });
+}
+
+/// `y[c] = sum over samples and pixels of x[n, c, ..]`
+pub(super) fn sum_pixels<T: Real>(x: &[T], pixels: usize, y: &mut [T]) {
+    let channels = y.len();
+    parallel::chunks(y, 1, x.len() / channels, |c, y| {
+        let planes = x.chunks(pixels).skip(c).step_by(channels);
+        y[0] = T::from_f64(planes.map(pool::sum).sum());
+    });
+}

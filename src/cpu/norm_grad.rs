@@ -1,0 +1,155 @@
+//! The gradients of instance and layer-instance normalisation (formulas at [`crate::graph::Op`]).
+//!
+//! Everything is worked out in `f64` from four sums of each plane, the element's own gradient
+//! too: what is left there is often a small difference of large terms.
+
+use crate::graph::{Norm, NormInput, NormKind};
+
+use super::norm::{Moments, moments};
+use super::{Real, parallel};
+
+/// What the gradients need of one plane, `mean` being that of the plane.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    moments: Moments,
+    /// Sum of `g`.
+    g: f64,
+    /// Sum of `g * (x - mean)`.
+    gx: f64,
+}
+
+/// What one plane's gradients are made of.
+#[derive(Clone, Copy)]
+struct Plane {
+    sums: Sums,
+    rho: f64,
+    gamma: f64,
+    /// `1 / sqrt(variance + eps)` over the plane and over the sample.
+    instance: f64,
+    layer: f64,
+    /// The plane's mean less the sample's.
+    offset: f64,
+}
+
+impl Plane {
+    /// Sum of `g * i`.
+    fn g_instance(&self) -> f64 {
+        self.instance * self.sums.gx
+    }
+
+    /// Sum of `g * l`.
+    fn g_layer(&self) -> f64 {
+        self.layer * (self.sums.gx + self.offset * self.sums.g)
+    }
+}
+
+/// The tensors: g and x in planes of `pixels` elements, `channels` in each sample; `rho` and
+/// `gamma` for [`NormKind::LayerInstance`], `gamma` with one value for each channel, or one for
+/// each channel of each sample.
+pub(super) struct Operands<'a, T> {
+    pub(super) g: &'a [T],
+    pub(super) x: &'a [T],
+    pub(super) affine: Option<(&'a [T], &'a [T])>,
+    pub(super) channels: usize,
+    pub(super) pixels: usize,
+}
+
+/// Writes the gradient of the input `wrt` to `y`.
+pub(super) fn norm_grad<T: Real>(operands: &Operands<'_, T>, norm: Norm, wrt: NormInput, y: &mut [T]) {
+    let planes = planes(operands, norm);
+    let of_plane = |p: &Plane| match wrt {
+        NormInput::X => 0.0,
+        NormInput::Rho => p.gamma * (p.g_instance() - p.g_layer()),
+        NormInput::Gamma => p.rho * p.g_instance() + (1.0 - p.rho) * p.g_layer(),
+        NormInput::Beta => p.sums.g,
+    };
+    if wrt == NormInput::X {
+        return input(operands, norm, &planes, y);
+    }
+    let len = y.len();
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = T::from_f64(planes.iter().skip(i).step_by(len).map(of_plane).sum());
+    }
+}
+
+/// What a sum of squared deviations over `count` elements is divided by.
+fn divisor(kind: NormKind, count: usize) -> f64 {
+    match kind {
+        NormKind::Instance => count as f64,
+        NormKind::LayerInstance => count as f64 - 1.0,
+    }
+}
+
+fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
+    let (pixels, channels) = (o.pixels, o.channels);
+    let mut sums = vec![Sums::default(); o.x.len() / pixels];
+    parallel::chunks(&mut sums, 1, 2 * pixels, |i, sums| {
+        let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
+        sums[0] = gather(x, g);
+    });
+    let inverse =
+        |squares: f64, count| 1.0 / (squares / divisor(norm.kind, count) + f64::from(norm.eps)).sqrt();
+    let mut planes = Vec::with_capacity(sums.len());
+    for sample in sums.chunks(channels) {
+        let mean = sample.iter().map(|s| s.moments.mean).sum::<f64>() / channels as f64;
+        let squares: f64 =
+            sample.iter().map(|s| s.moments.squares + pixels as f64 * (s.moments.mean - mean).powi(2)).sum();
+        let layer = inverse(squares, pixels * channels);
+        for (c, &sums) in sample.iter().enumerate() {
+            let (rho, gamma) = match o.affine {
+                Some((rho, gamma)) => (rho[c].to_f64(), gamma[planes.len() % gamma.len()].to_f64()),
+                None => (1.0, 1.0),
+            };
+            let instance = inverse(sums.moments.squares, pixels);
+            planes.push(Plane { sums, rho, gamma, instance, layer, offset: sums.moments.mean - mean });
+        }
+    }
+    planes
+}
+
+fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
+    const LANES: usize = 8;
+    let moments = moments(x);
+    let (mut sums, mut products) = ([0.0; LANES], [0.0; LANES]);
+    for (x, g) in x.chunks(LANES).zip(g.chunks(LANES)) {
+        for (((sum, product), x), g) in sums.iter_mut().zip(&mut products).zip(x).zip(g) {
+            let g = g.to_f64();
+            *sum += g;
+            *product += g * (x.to_f64() - moments.mean);
+        }
+    }
+    Sums { moments, g: sums.iter().sum(), gx: products.iter().sum() }
+}
+
+/// The gradient of x: `a * g + b * (x - mean) + c` with `a`, `b`, `c` for each plane.
+fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]) {
+    let (pixels, channels) = (o.pixels, o.channels);
+    let count = (pixels * channels) as f64;
+    let samples: Vec<[f64; 2]> = planes
+        .chunks(channels)
+        .map(|sample| {
+            let weight = |p: &Plane| (1.0 - p.rho) * p.gamma;
+            let mean: f64 = sample.iter().map(|p| weight(p) * p.sums.g).sum::<f64>() / count;
+            let product: f64 = sample.iter().map(|p| weight(p) * p.g_layer()).sum();
+            [mean, product / divisor(norm.kind, pixels * channels)]
+        })
+        .collect();
+    parallel::chunks(y, pixels, 3 * pixels, |i, y| {
+        let p = &planes[i];
+        let own = p.rho * p.gamma;
+        let a = p.gamma * (p.rho * p.instance + (1.0 - p.rho) * p.layer);
+        let along = own * p.g_instance() / divisor(norm.kind, pixels) * p.instance.powi(2);
+        let mut b = -along;
+        let mut c = -p.instance * own * p.sums.g / pixels as f64;
+        if norm.kind == NormKind::LayerInstance {
+            let [mean, product] = samples[i / channels];
+            let along = product * p.layer.powi(2);
+            b -= along;
+            c -= p.layer * mean + along * p.offset;
+        }
+        let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
+        for ((y, x), g) in y.iter_mut().zip(x).zip(g) {
+            *y = T::from_f64(a * g.to_f64() + b * (x.to_f64() - p.sums.moments.mean) + c);
+        }
+    });
+}

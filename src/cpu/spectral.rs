@@ -1,0 +1,72 @@
+//! Spectral normalisation: the weight as a matrix `[out, rest]`. Sums are in `f64`.
+
+use super::{Real, parallel};
+
+/// Below this a vector counts as zero (`torch.nn.functional.normalize`).
+const EPS: f64 = 1e-12;
+/// Elements of `v` that one thread sums at a time.
+const CHUNK: usize = 512;
+
+fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
+}
+
+fn normalise<T: Real>(y: &mut [T], exact: &[f64]) {
+    let norm = exact.iter().map(|x| x * x).sum::<f64>().sqrt().max(EPS);
+    for (y, x) in y.iter_mut().zip(exact) {
+        *y = T::from_f64(x / norm);
+    }
+}
+
+/// `v = Wᵀu / |Wᵀu|`
+pub(super) fn power_iteration_v<T: Real>(w: &[T], u: &[T], v: &mut [T]) {
+    let columns = v.len();
+    let mut exact = vec![0.0; columns];
+    parallel::chunks(&mut exact, CHUNK, CHUNK * u.len(), |i, sums| {
+        for (w, u) in w.chunks(columns).zip(u) {
+            let u = u.to_f64();
+            for (sum, w) in sums.iter_mut().zip(&w[i * CHUNK..]) {
+                *sum += w.to_f64() * u;
+            }
+        }
+    });
+    normalise(v, &exact);
+}
+
+/// `W v`
+fn product<T: Real>(w: &[T], v: &[T]) -> Vec<f64> {
+    let mut exact = vec![0.0; w.len() / v.len()];
+    parallel::chunks(&mut exact, 1, v.len(), |row, y| y[0] = dot(&w[row * v.len()..][..v.len()], v));
+    exact
+}
+
+/// `u = Wv / |Wv|`
+pub(super) fn power_iteration_u<T: Real>(w: &[T], v: &[T], u: &mut [T]) {
+    normalise(u, &product(w, v));
+}
+
+/// `u · (W v)`
+pub(super) fn sigma<T: Real>(w: &[T], u: &[T], v: &[T], y: &mut [T]) {
+    y[0] = T::from_f64(product(w, v).iter().zip(u).map(|(wv, u)| wv * u.to_f64()).sum());
+}
+
+/// `W / sigma`
+pub(super) fn spectral_norm<T: Real>(w: &[T], sigma: &[T], y: &mut [T]) {
+    let sigma = sigma[0].to_f64();
+    for (y, w) in y.iter_mut().zip(w) {
+        *y = T::from_f64(w.to_f64() / sigma);
+    }
+}
+
+/// `g / sigma - sum(g * W) / sigma² * u vᵀ`
+pub(super) fn spectral_norm_grad<T: Real>(g: &[T], w: &[T], sigma: &[T], u: &[T], v: &[T], y: &mut [T]) {
+    let sigma = sigma[0].to_f64();
+    let along = dot(g, w) / (sigma * sigma);
+    let columns = v.len();
+    parallel::chunks(y, columns, columns, |row, y| {
+        let factor = along * u[row].to_f64();
+        for ((y, g), v) in y.iter_mut().zip(&g[row * columns..]).zip(v) {
+            *y = T::from_f64(g.to_f64() / sigma - factor * v.to_f64());
+        }
+    });
+}
