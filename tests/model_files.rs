@@ -1,4 +1,5 @@
 //! Model files: what is written is read back, and what is damaged is refused by name.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Picture files: what is read is upright, in sRGB and whole; what is broken is refused; and
 //! the numbers are those of Pillow and OpenCV in the official program.
 #![cfg(feature = "pictures")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 mod files;
 

@@ -1,5 +1,6 @@
 //! The picture pipeline around a generator, on the CPU.
 #![cfg(feature = "pictures")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use std::collections::BTreeMap;
 
