@@ -1,6 +1,7 @@
-//! Resampling as Pillow does it, to the byte, which is what torchvision's `Resize` does to
+//! Resampling as Pillow does it, which is what torchvision's `Resize` does to
 //! pictures: bilinear, widened when shrinking so that nothing is skipped (antialiased), rows
-//! first and then columns, each rounded to bytes (Pillow's `Resample.c`).
+//! first and then columns, each rounded to bytes (Pillow's `Resample.c`; Pillow 13 goes by
+//! columns first where a picture shrinks much more in height, which may differ by one).
 
 use crate::error::{Error, Result};
 
