@@ -109,7 +109,7 @@ impl Reflected {
 
         let module = naga::front::wgsl::parse_str(&expanded.text).map_err(|e| {
             let line = e.location(&expanded.text).map_or(1, |l| l.line_number as usize);
-            format!("{}: {}", place(line), one_line(&e.message(), &e))
+            format!("{}: {}", place(line), one_line(e.message(), &e))
         })?;
         // Browser rules: no capability beyond the core specification.
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())

@@ -31,6 +31,7 @@ enum Command {
 /// Exit status: 0 all went well; 1 something could not be done; 2 a wrong command line;
 /// 130 interrupted.
 fn main() -> ExitCode {
+    quiet_drivers();
     let done = match Cli::parse().command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Import(args) => commands::import::run(&args),
@@ -44,5 +45,14 @@ fn main() -> ExitCode {
             console::error(format_args!("error: {error:#}"));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
+    }
+}
+
+/// Mesa's layer that chooses a GPU by the running desktop complains on standard error where no
+/// desktop runs. We choose by ourselves, so it may stay out.
+fn quiet_drivers() {
+    if cfg!(target_os = "linux") && std::env::var_os("WAYLAND_DISPLAY").is_none() {
+        // SAFETY: the first thing in `main`; no other thread reads the environment yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }

@@ -217,7 +217,7 @@ fn result_shape(op: &Op, inputs: &[&Shape]) -> std::result::Result<Shape, String
         }
         Op::CamWeight => {
             let [o, c2, kh, kw] = image(0)?;
-            if c2 % 2 != 0 || kh != 1 || kw != 1 {
+            if !c2.is_multiple_of(2) || kh != 1 || kw != 1 {
                 return Err(format!("the kernel must be [O, 2C, 1, 1], not {}", inputs[0]));
             }
             same("the gap weight", inputs[1], [1, c2 / 2].into())?;

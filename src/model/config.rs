@@ -108,7 +108,7 @@ impl GeneratorConfig {
     /// [`Error::Config`] where a side is no multiple of 4, is smaller than 8 (the smallest
     /// that the encoder's reflection padding allows), or is not the full model's own.
     pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
-        if height % 4 != 0 || width % 4 != 0 {
+        if !height.is_multiple_of(4) || !width.is_multiple_of(4) {
             return Err(Error::Config(format!(
                 "the picture size {width}x{height} must be a multiple of 4 on both sides: the network halves it twice and doubles it twice"
             )));
