@@ -4,7 +4,6 @@
 //! Everything here that computes is async, so that a web page never blocks on it.
 
 mod engine;
-#[cfg(feature = "pictures")]
 mod pictures;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +16,6 @@ use crate::model::{Direction, Generator, GeneratorConfig};
 
 pub use engine::Device;
 use engine::{Engine, Program};
-#[cfg(feature = "pictures")]
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
 
 /// The name of the graph's input.
