@@ -13,7 +13,7 @@ async fn translate(model: &Path, input: &Path, output: &Path) -> Result<()> {
     // A real GPU where there is one, else the processor.
     let device = match Gpu::open(&AdapterOptions::default()).await {
         Ok(gpu) => Device::Gpu(gpu),
-        Err(Error::NoAdapter { .. }) => Device::Cpu,
+        Err(Error::NoAdapter { .. } | Error::OnlySoftware { .. }) => Device::Cpu,
         Err(error) => return Err(error),
     };
     let mut translator = Translator::new(device, model).await?;

@@ -13,7 +13,8 @@ struct Place(TempDir);
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let picture = RgbImage::from_fn(60, 44, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, (x + y) as u8]));
+        let picture =
+            RgbImage::from_fn(60, 44, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, (x + y) as u8]));
         picture.save(folder.path().join("in.png")).unwrap();
         Self(folder)
     }
@@ -65,7 +66,10 @@ fn without_any_adapter_the_processor_translates_unless_a_gpu_is_demanded() {
     let place = Place::new();
     let (code, messages) = place.translate("gpu.png", &["--device", "gpu"], &nothing);
     assert_eq!(code, 1);
-    assert!(messages.contains("no GPU adapter found") && messages.contains("mesa-vulkan-drivers"), "{messages}");
+    assert!(
+        messages.contains("no GPU adapter found") && messages.contains("mesa-vulkan-drivers"),
+        "{messages}"
+    );
     assert!(!place.0.path().join("gpu.png").exists());
 
     let (code, messages) = place.translate("auto.png", &[], &nothing);
