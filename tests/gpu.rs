@@ -98,7 +98,7 @@ fn adapters_are_chosen_by_name_and_kind() {
         let hardware = AdapterOptions { name: None, allow_software: false };
         let error = pollster::block_on(Gpu::open(&hardware)).unwrap_err();
         assert!(
-            matches!(error, Error::NoAdapter { .. }) && error.to_string().contains("--device cpu"),
+            matches!(error, Error::OnlySoftware { .. }) && error.to_string().contains("--device cpu"),
             "{error}"
         );
     }
