@@ -1,5 +1,7 @@
 //! The device itself: memory, allocation, loss, choice of adapter.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
+
 use std::sync::Arc;
 
 use ugatit::exec::{Executor, Parameters};
