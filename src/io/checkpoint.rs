@@ -164,7 +164,7 @@ fn refuse_calls(path: &Path) -> Result<()> {
 
 fn damaged(path: &Path, error: &PytorchError) -> Error {
     // A safetensors file: the header's length in eight bytes, then JSON.
-    let begins_with_json = File::open(path)
+    let begins_with_json = fs::File::open(path)
         .and_then(|mut file| {
             let mut start = [0; 9];
             file.read_exact(&mut start).map(|()| start[8] == b'{')
