@@ -21,9 +21,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let pixels = params.batch * params.out_height * params.out_width;
-    let first = ((group.z * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
+    let first = ((choose_phase(group.z) * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
     let first_quad = (group.y * ${ROWS}u + local.y) * ${QUADS}u;
+    let pixels = pixel_count();
     if (first >= pixels || first_quad >= params.out_quads) {
         return;
     }
@@ -37,15 +37,17 @@ fn main(
 #endfor
 #endfor
 
-    var row = 0u;
-    for (var ky = 0u; ky < params.kernel_height; ky += 1u) {
-        for (var kx = 0u; kx < params.kernel_width; kx += 1u) {
+    let extent = taps();
+    for (var ky = 0u; ky < extent.x; ky += 1u) {
+        for (var kx = 0u; kx < extent.y; kx += 1u) {
+            let tap = vec2u(ky, kx);
+            var row = weight_tap(tap) * 4u * params.in_quads * params.out_quads;
 #for p in 0..PIXELS
-            let from_${p} = source(pixel_${p}, ky, kx);
+            let from_${p} = source(pixel_${p}, tap);
 #endfor
             for (var i = 0u; i < params.in_quads; i += 1u) {
 #for p in 0..PIXELS
-                let x_${p} = x[from_${p} + i];
+                let x_${p} = load(from_${p}, i);
 #endfor
 #for c in 0..4
                 {
@@ -72,7 +74,7 @@ fn main(
         }
 #for p in 0..PIXELS
         if (first + ${p}u < pixels) {
-            y[(first + ${p}u) * params.out_quads + column_${q}] =
+            y[pixel_${p}.to * params.out_quads + column_${q}] =
                 activate(sum_${p}_${q} + offset, params.activation, params.slope);
         }
 #endfor

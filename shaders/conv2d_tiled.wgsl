@@ -24,11 +24,11 @@ fn main(
     @builtin(local_invocation_id) local: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let pixels = params.batch * params.out_height * params.out_width;
-    let first = (group.z * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
+    let first = (choose_phase(group.z) * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
+    let pixels = pixel_count();
     let first_quad = group.y * ${16 * QUADS}u;
-    let taps = params.kernel_height * params.kernel_width;
-    let depth = taps * params.in_quads; // of the summed dimension, in vec4s
+    let extent = taps();
+    let depth = extent.x * extent.y * params.in_quads; // of the summed dimension, in vec4s
 
     // What this invocation carries from memory: vec4 `x_quad` of some pixels, row `w_row` of
     // some columns.
@@ -39,7 +39,7 @@ fn main(
     let pixel_${p} = pixel(min(first + carried_${p}, pixels - 1u));
     var next_x_${p}: vec4f;
 #if ALIGNED
-    var from_${p} = source(pixel_${p}, 0u, 0u);
+    var from_${p} = source(pixel_${p}, vec2u(0u));
 #endif
 #endfor
 #for q in 0..QUADS
@@ -52,6 +52,7 @@ fn main(
 #if ALIGNED
     var tap = 0u;
     var channel = 0u;
+    var w_first = weight_tap(vec2u(0u)) * 4u * params.in_quads; // row of w
 #endif
 
     // Each turn stores the step fetched by the turn before, fetches its own, and multiplies
@@ -73,33 +74,37 @@ fn main(
 #if ALIGNED
         if (step < depth) {
 #for p in 0..PIXEL_QUADS
-            next_x_${p} = x[from_${p} + channel + x_quad];
+            next_x_${p} = load(from_${p}, channel + x_quad);
 #endfor
 #for q in 0..QUADS
-            next_w_${q} = w[(4u * step + w_row) * params.out_quads + column_${q}];
+            next_w_${q} = w[(w_first + 4u * channel + w_row) * params.out_quads + column_${q}];
 #endfor
             channel += 4u;
             if (channel == params.in_quads) {
                 channel = 0u;
                 tap += 1u;
+                w_first = weight_tap(vec2u(tap / extent.y, tap % extent.y)) * 4u * params.in_quads;
 #for p in 0..PIXEL_QUADS
-                from_${p} = source(pixel_${p}, tap / params.kernel_width, tap % params.kernel_width);
+                from_${p} = source(pixel_${p}, vec2u(tap / extent.y, tap % extent.y));
 #endfor
             }
         }
 #else
         let at = step + x_quad;
-        let at_tap = at / params.in_quads;
+        let at_tap = vec2u(at / params.in_quads / extent.y, at / params.in_quads % extent.y);
 #for p in 0..PIXEL_QUADS
         next_x_${p} = vec4f(0.0);
         if (at < depth) {
-            next_x_${p} = x[source(pixel_${p}, at_tap / params.kernel_width, at_tap % params.kernel_width) + at % params.in_quads];
+            next_x_${p} = load(source(pixel_${p}, at_tap), at % params.in_quads);
         }
 #endfor
+        let w_tap = (step + w_row / 4u) / params.in_quads;
+        let w_at = 4u * (step + w_row / 4u - w_tap * params.in_quads) + w_row % 4u
+            + weight_tap(vec2u(w_tap / extent.y, w_tap % extent.y)) * 4u * params.in_quads;
 #for q in 0..QUADS
         next_w_${q} = vec4f(0.0);
-        if (4u * step + w_row < 4u * depth) {
-            next_w_${q} = w[(4u * step + w_row) * params.out_quads + column_${q}];
+        if (step + w_row / 4u < depth) {
+            next_w_${q} = w[w_at * params.out_quads + column_${q}];
         }
 #endfor
 #endif
@@ -135,7 +140,7 @@ fn main(
         {
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
-                y[at * params.out_quads + column] =
+                y[pixel(at).to * params.out_quads + column] =
                     activate(sum_${p}_${q} + offset, params.activation, params.slope);
             }
         }

@@ -8,6 +8,8 @@
 //     unbiased variances, so that
 //     a = gamma (rho s_I + (1 - rho) s_L),  b = gamma (1 - rho) s_L (mu_I - mu_L) + beta.
 //
+//   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations.
+//
 // `shift` is mu_I rounded; what rounding took from it goes into b, so that a mean of 50 with
 // a deviation of 1e-3 loses nothing.
 //
@@ -97,10 +99,15 @@ fn main(
             }
 #else
             let shift = m.shift + m.offset;
-            let a = inverseSqrt(m.squares / pixels + params.eps);
             coefficients[at] = shift;
+#if MOMENTS
+            coefficients[at + 1u] = (m.shift - shift) + m.offset;
+            coefficients[at + 2u] = m.squares;
+#else
+            let a = inverseSqrt(m.squares / pixels + params.eps);
             coefficients[at + 1u] = a;
             coefficients[at + 2u] = -a * ((m.shift - shift) + m.offset);
+#endif
 #endif
         }
         workgroupBarrier();

@@ -1,4 +1,5 @@
-// What every convolution kernel shares: uniforms, bindings, and where a window reads.
+// What every convolution kernel shares: uniforms, bindings, and where a window reads. With
+// TRANSPOSED = 1 the kernels compute the adjoint.
 //
 //   X[n, r, c, i]: x, doubled by nearest neighbour if `upsample` is 1, then reflected at its borders
 #import shared/reflect.wgsl
@@ -28,10 +29,98 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
+#if TRANSPOSED
+// The adjoint in the input (Conv2dGradInput): x is the gradient at the result, w has its
+// channels exchanged, and y is the gradient at the doubled and padded input,
+//
+//   y[n, r, c, i] = sum over ky, kx, o of x[n, (r - ky) / stride, (c - kx) / stride, o] w[ky, kx, o, i]
+//
+// where both quotients are whole and within x. Pixels whose row and column have the same
+// remainders by the stride meet the same taps: a launch covers stride^2 such phases in z.
+var<private> phase: vec2u;
+
+fn choose_phase(z: u32) -> u32 {
+    let phases = params.stride * params.stride;
+    phase = vec2u(z % phases / params.stride, z % params.stride);
+    return z / phases;
+}
+
+fn phase_extent() -> vec2u {
+    return (vec2u(params.out_height, params.out_width) - phase + params.stride - 1u) / params.stride;
+}
+
+fn taps() -> vec2u {
+    return (vec2u(params.kernel_height, params.kernel_width) - phase + params.stride - 1u) / params.stride;
+}
+
+fn weight_tap(tap: vec2u) -> u32 {
+    let k = phase + params.stride * tap;
+    return k.x * params.kernel_width + k.y;
+}
+
+struct Pixel {
+    row: i32,    // of the phase
+    column: i32,
+    start: u32,  // of the sample's first pixel in x
+    to: u32,     // the pixel in y
+}
+
+fn pixel(index: u32) -> Pixel {
+    let extent = phase_extent();
+    let n = index / (extent.x * extent.y);
+    let rest = index % (extent.x * extent.y);
+    let row = rest / extent.y;
+    let column = rest % extent.y;
+    let at = phase + params.stride * vec2u(row, column);
+    return Pixel(
+        i32(row),
+        i32(column),
+        n * params.in_height * params.in_width,
+        (n * params.out_height + at.x) * params.out_width + at.y,
+    );
+}
+
+fn pixel_count() -> u32 {
+    let extent = phase_extent();
+    return params.batch * extent.x * extent.y;
+}
+
+// The index in x of the first channel that the tap reads, or NOWHERE.
+const NOWHERE: u32 = 0xffffffffu;
+
+fn source(p: Pixel, tap: vec2u) -> u32 {
+    let row = p.row - i32(tap.x);
+    let column = p.column - i32(tap.y);
+    if (row < 0 || column < 0 || row >= i32(params.in_height) || column >= i32(params.in_width)) {
+        return NOWHERE;
+    }
+    return (p.start + u32(row) * params.in_width + u32(column)) * params.in_quads;
+}
+
+fn load(start: u32, quad: u32) -> vec4f {
+    if (start == NOWHERE) {
+        return vec4f(0.0);
+    }
+    return x[start + quad];
+}
+#else
+fn choose_phase(z: u32) -> u32 {
+    return z;
+}
+
+fn taps() -> vec2u {
+    return vec2u(params.kernel_height, params.kernel_width);
+}
+
+fn weight_tap(tap: vec2u) -> u32 {
+    return tap.x * params.kernel_width + tap.y;
+}
+
 struct Pixel {
     row: i32,    // of the window's corner, in the doubled picture
     column: i32,
     start: u32,  // of the sample's first pixel in x
+    to: u32,     // the pixel in y
 }
 
 fn pixel(index: u32) -> Pixel {
@@ -42,12 +131,22 @@ fn pixel(index: u32) -> Pixel {
         i32(params.stride * (rest / params.out_width)) - i32(params.pad),
         i32(params.stride * (rest % params.out_width)) - i32(params.pad),
         n * params.in_height * params.in_width,
+        index,
     );
 }
 
-// The index in x of the first channel at (ky, kx) of the pixel's window.
-fn source(p: Pixel, ky: u32, kx: u32) -> u32 {
-    let row = u32(reflect_index(p.row + i32(ky), i32(params.in_height << params.upsample))) >> params.upsample;
-    let column = u32(reflect_index(p.column + i32(kx), i32(params.in_width << params.upsample))) >> params.upsample;
+fn pixel_count() -> u32 {
+    return params.batch * params.out_height * params.out_width;
+}
+
+// The index in x of the first channel that the tap reads.
+fn source(p: Pixel, tap: vec2u) -> u32 {
+    let row = u32(reflect_index(p.row + i32(tap.x), i32(params.in_height << params.upsample))) >> params.upsample;
+    let column = u32(reflect_index(p.column + i32(tap.y), i32(params.in_width << params.upsample))) >> params.upsample;
     return (p.start + row * params.in_width + column) * params.in_quads;
 }
+
+fn load(start: u32, quad: u32) -> vec4f {
+    return x[start + quad];
+}
+#endif

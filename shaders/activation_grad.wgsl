@@ -1,0 +1,38 @@
+// gx = g * activation'(x), from the activation's result y (see shared/activation.wgsl for the
+// codes): ReLU y > 0, leaky ReLU 1 or `slope`, tanh 1 - y^2.
+//
+//   g, result, gx [total] vec4
+//
+// Launch: one invocation per vec4, workgroups in x and y.
+struct Params {
+    total: u32,
+    activation: u32,
+    slope: f32,
+    reserved_0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> result: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> gx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+    let y = result[i];
+    var slope = vec4f(1.0);
+    switch params.activation {
+        case 1u: { slope = select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
+        case 2u: { slope = select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
+        case 3u: { slope = 1.0 - y * y; }
+        default: {}
+    }
+    gx[i] = g[i] * slope;
+}

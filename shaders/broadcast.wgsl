@@ -1,0 +1,38 @@
+// CHANNELS 0: y[n, p, c] = scale * x[n, c]: the gradient of average pooling.
+// CHANNELS 1: y[p, c] = x[p, 0] for c < C, 0 for what pads: the gradient of a sum over channels.
+//
+//   x [N, C/4] or [pixels, 1], y [N, pixels, C/4]
+//
+// Launch: one invocation per vec4 of y, workgroups in x and y.
+struct Params {
+    total: u32,
+    pixels: u32,
+    channels: u32,
+    quads: u32,
+    scale: f32,
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+#if CHANNELS
+    let c = vec4u(4u * (i % params.quads)) + vec4u(0u, 1u, 2u, 3u);
+    y[i] = select(vec4f(0.0), vec4f(x[i / params.quads].x), c < vec4u(params.channels));
+#else
+    y[i] = params.scale * x[i / (params.pixels * params.quads) * params.quads + i % params.quads];
+#endif
+}

@@ -1,0 +1,178 @@
+// The gradient of a convolution at its weight, as an implicit matrix product over the pixels:
+//
+//   partials[s, ky, kx, i, o] = sum over the pixels of split s of
+//                               X[n, stride oy + ky - pad, stride ox + kx - pad, i] g[n, oy, ox, o]
+//
+// with X as in shared/conv2d.wgsl. sum_splits.wgsl adds the splits.
+//
+//   x [N, H, W, I/4], g [N, OH, OW, O/4], partials [splits, KH KW I, O/4] (I padded)
+//
+// TILED = 0, register tiles only: an invocation computes IN_QUADS quads of (ky, kx, i) x QUADS
+// quads of o; a workgroup has LANES x ROWS invocations.
+// TILED = 1, through workgroup memory, for GPUs: a workgroup of 16 x 16 invocations computes
+// 16 IN_QUADS quads of (ky, kx, i) x 16 QUADS quads of o, in steps of 16 pixels.
+//
+// Launch: (ky, kx, i) in x, o in y, splits in z.
+#import shared/reflect.wgsl
+
+struct Params {
+    batch: u32,
+    in_height: u32,
+    in_width: u32,
+    in_quads: u32,
+    out_height: u32,
+    out_width: u32,
+    out_quads: u32,
+    kernel_width: u32,
+    stride: u32,
+    pad: u32,
+    upsample: u32,
+    row_quads: u32, // KH KW I/4
+    split: u32,     // pixels in a split
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> g: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
+
+// Where row quad r reads: the tap's offset and the quad of channels.
+struct Row {
+    ky: i32,
+    kx: i32,
+    quad: u32,
+}
+
+fn row_of(r: u32) -> Row {
+    let tap = r / params.in_quads;
+    return Row(
+        i32(tap / params.kernel_width) - i32(params.pad),
+        i32(tap % params.kernel_width) - i32(params.pad),
+        r % params.in_quads,
+    );
+}
+
+struct Pixel {
+    row: i32,
+    column: i32,
+    start: u32,
+}
+
+fn pixel(index: u32) -> Pixel {
+    let area = params.out_height * params.out_width;
+    let rest = index % area;
+    return Pixel(
+        i32(params.stride * (rest / params.out_width)),
+        i32(params.stride * (rest % params.out_width)),
+        index / area * params.in_height * params.in_width,
+    );
+}
+
+fn source(p: Pixel, r: Row) -> u32 {
+    let row = u32(reflect_index(p.row + r.ky, i32(params.in_height << params.upsample))) >> params.upsample;
+    let column = u32(reflect_index(p.column + r.kx, i32(params.in_width << params.upsample))) >> params.upsample;
+    return (p.start + row * params.in_width + column) * params.in_quads + r.quad;
+}
+
+#if TILED
+var<workgroup> x_tile: array<vec4f, ${16 * 16 * IN_QUADS}>;
+var<workgroup> g_tile: array<vec4f, ${16 * 16 * QUADS}>;
+#endif
+
+@compute @workgroup_size(${LANES}, ${ROWS})
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let pixels = params.batch * params.out_height * params.out_width;
+    let first_pixel = group.z * params.split;
+    let end = min(first_pixel + params.split, pixels);
+#for a in 0..IN_QUADS
+#for q in 0..QUADS
+#for c in 0..4
+    var sum_${a}_${q}_${c} = vec4f(0.0);
+#endfor
+#endfor
+#endfor
+#if TILED
+    // Rows and columns that this invocation computes, and those that it carries from memory.
+#for a in 0..IN_QUADS
+    let row_${a} = (group.x * ${IN_QUADS}u + ${a}u) * 16u + local.y;
+    let carried_row_${a} = row_of(min((group.x * ${IN_QUADS}u + ${a}u) * 16u + local.x, params.row_quads - 1u));
+#endfor
+#for q in 0..QUADS
+    let column_${q} = (group.y * ${QUADS}u + ${q}u) * 16u + local.x;
+    let carried_column_${q} = min(column_${q}, params.out_quads - 1u);
+#endfor
+    for (var step = first_pixel; step < end; step += 16u) {
+        let at = step + local.y;
+        let p = pixel(min(at, pixels - 1u));
+#for a in 0..IN_QUADS
+        x_tile[${256 * a}u + invocation] = x[source(p, carried_row_${a})];
+#endfor
+#for q in 0..QUADS
+        g_tile[${256 * q}u + invocation] = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
+#endfor
+        workgroupBarrier();
+#for k in 0..16
+        {
+#for a in 0..IN_QUADS
+            let x_${a} = x_tile[${256 * a + 16 * k}u + local.y];
+#endfor
+#for q in 0..QUADS
+            let g_${q} = g_tile[${256 * q + 16 * k}u + local.x];
+#endfor
+#for a in 0..IN_QUADS
+#for q in 0..QUADS
+#for c in 0..4
+            sum_${a}_${q}_${c} = fma(vec4f(x_${a}[${c}]), g_${q}, sum_${a}_${q}_${c});
+#endfor
+#endfor
+#endfor
+        }
+#endfor
+        workgroupBarrier();
+    }
+#else
+#for a in 0..IN_QUADS
+    let row_${a} = (group.x * ${LANES}u + local.x) * ${IN_QUADS}u + ${a}u;
+    let from_row_${a} = row_of(min(row_${a}, params.row_quads - 1u));
+#endfor
+#for q in 0..QUADS
+    let column_${q} = (group.y * ${ROWS}u + local.y) * ${QUADS}u + ${q}u;
+#endfor
+    if (row_0 >= params.row_quads || column_0 >= params.out_quads) {
+        return;
+    }
+    for (var at = first_pixel; at < end; at += 1u) {
+        let p = pixel(at);
+#for a in 0..IN_QUADS
+        let x_${a} = x[source(p, from_row_${a})];
+#endfor
+#for q in 0..QUADS
+        let g_${q} = g[at * params.out_quads + min(column_${q}, params.out_quads - 1u)];
+#endfor
+#for a in 0..IN_QUADS
+#for q in 0..QUADS
+#for c in 0..4
+        sum_${a}_${q}_${c} = fma(vec4f(x_${a}[${c}]), g_${q}, sum_${a}_${q}_${c});
+#endfor
+#endfor
+#endfor
+    }
+#endif
+    let split = group.z * 4u * params.row_quads;
+#for a in 0..IN_QUADS
+#for q in 0..QUADS
+    if (row_${a} < params.row_quads && column_${q} < params.out_quads) {
+#for c in 0..4
+        partials[(split + 4u * row_${a} + ${c}u) * params.out_quads + column_${q}] = sum_${a}_${q}_${c};
+#endfor
+    }
+#endfor
+#endfor
+}

@@ -1,0 +1,35 @@
+// y[m, k] = sum over n of g[n, m] x[n, k]; rows of y that pad M are zero, as g's columns are.
+//
+//   g [N, M/4], x [N, K/4], y [M, K/4] (M padded)
+//
+// Launch: one invocation per vec4 of y, workgroups in x and y.
+struct Params {
+    total: u32,
+    batch: u32,
+    in_quads: u32,
+    g_quads: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+    let m = i / params.in_quads;
+    let k = i % params.in_quads;
+    var sum = vec4f(0.0);
+    for (var n = 0u; n < params.batch; n += 1u) {
+        sum = fma(vec4f(g[n * params.g_quads + m / 4u][m % 4u]), x[n * params.in_quads + k], sum);
+    }
+    y[i] = sum;
+}

@@ -1,0 +1,46 @@
+// The gradients of loss.wgsl at x, times `scale` (the loss's weight over the elements):
+//
+//   MODE 0: 2 (x - target)    MODE 1: sign(x - t), 0 at 0    MODE 2: 1 / (1 + exp(-x)) - target
+//
+//   x, t, y [pixels, quads] vec4 of `channels` channels; what pads them stays zero
+//
+// Launch: one invocation per vec4, workgroups in x and y.
+struct Params {
+    total: u32,
+    quads: u32,
+    channels: u32,
+    target_value: f32,
+    scale: f32,
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> t: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+    let c = vec4u(4u * (i % params.quads)) + vec4u(0u, 1u, 2u, 3u);
+    let v = x[i];
+#if MODE == 0
+    let slope = 2.0 * (v - params.target_value);
+#endif
+#if MODE == 1
+    let slope = sign(v - t[i]);
+#endif
+#if MODE == 2
+    let slope = 1.0 / (1.0 + exp(-v)) - params.target_value;
+#endif
+    y[i] = select(vec4f(0.0), params.scale * slope, c < vec4u(params.channels));
+}

@@ -1,0 +1,49 @@
+// y[n, p, c] = g[n, c] where p is the first pixel in row-major order at which x[n, p, c] is
+// largest, else 0.
+//
+//   g [N, C/4], x and y [N, pixels, C/4]
+//
+// Launch: one workgroup per vec4 of g.
+struct Params {
+    pixels: u32,
+    quads: u32,
+    reserved_0: u32,
+    reserved_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+var<workgroup> values: array<vec4f, 256>;
+var<workgroup> places: array<vec4u, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let start = group.x / params.quads * params.pixels * params.quads + group.x % params.quads;
+    // Lanes beyond the last pixel look at it too: a tie goes to the smaller place.
+    var place = vec4u(min(lane, params.pixels - 1u));
+    var value = x[start + place.x * params.quads];
+    for (var p = lane + 256u; p < params.pixels; p += 256u) {
+        let v = x[start + p * params.quads];
+        place = select(place, vec4u(p), v > value);
+        value = max(value, v);
+    }
+    values[lane] = value;
+    places[lane] = place;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            let other = values[lane + half];
+            let own = values[lane];
+            let better = (other > own) | ((other == own) & (places[lane + half] < places[lane]));
+            values[lane] = select(own, other, better);
+            places[lane] = select(places[lane], places[lane + half], better);
+        }
+        workgroupBarrier();
+    }
+    for (var p = lane; p < params.pixels; p += 256u) {
+        y[start + p * params.quads] = select(vec4f(0.0), g[group.x], places[0] == vec4u(p));
+    }
+}

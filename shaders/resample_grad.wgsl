@@ -1,0 +1,68 @@
+// The adjoint of resample.wgsl: each element of y gets the sum of its copies in g.
+//
+//   g [N, (H << upsample) + 2 pad, (W << upsample) + 2 pad, C/4], y [N, H, W, C/4]
+//
+// On an axis of `extent`, doubled or not, element i was copied to i + pad, and if it is among
+// the first or last `pad` beside the border also to its mirror image.
+//
+// Launch: one invocation per vec4 of y, workgroups in x and y.
+struct Params {
+    height: u32, // of y
+    width: u32,
+    quads: u32,
+    pad: u32,
+    upsample: u32,
+    total: u32,
+    reserved_0: u32,
+    reserved_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+// The three places of element i of an axis of `extent` in g: itself, its mirror image at the
+// beginning, at the end; -1 where there is none.
+fn places(i: i32, extent: i32) -> array<i32, 3> {
+    let pad = i32(params.pad);
+    return array<i32, 3>(
+        i + pad,
+        select(-1, pad - i, i >= 1 && i <= pad),
+        select(-1, pad + 2 * (extent - 1) - i, i >= extent - 1 - pad && i <= extent - 2),
+    );
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let at = (group.y * groups.x + group.x) * 256u + invocation;
+    if (at >= params.total) {
+        return;
+    }
+    let quad = at % params.quads;
+    let pixel = at / params.quads;
+    let n = pixel / (params.height * params.width);
+    let height = i32(params.height << params.upsample);
+    let width = i32(params.width << params.upsample);
+    let copies = 1 << params.upsample;
+    var sum = vec4f(0.0);
+    for (var a = 0; a < copies; a += 1) {
+        var rows = places(i32(pixel / params.width % params.height) * copies + a, height);
+        for (var b = 0; b < copies; b += 1) {
+            var columns = places(i32(pixel % params.width) * copies + b, width);
+            for (var r = 0; r < 3; r += 1) {
+                for (var c = 0; c < 3; c += 1) {
+                    if (rows[r] >= 0 && columns[c] >= 0) {
+                        let from_row = n * u32(height + 2 * i32(params.pad)) + u32(rows[r]);
+                        let from_pixel = from_row * u32(width + 2 * i32(params.pad)) + u32(columns[c]);
+                        sum += g[from_pixel * params.quads + quad];
+                    }
+                }
+            }
+        }
+    }
+    y[at] = sum;
+}

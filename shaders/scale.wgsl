@@ -1,0 +1,37 @@
+// BY_TENSOR 0: y = factor * x    BY_TENSOR 1: y = x / divisor[0].x
+//
+//   x, y [total] vec4
+//
+// Launch: one invocation per vec4, workgroups in x and y.
+struct Params {
+    total: u32,
+    factor: f32,
+    reserved_0: u32,
+    reserved_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#if BY_TENSOR
+@group(0) @binding(2) var<storage, read> divisor: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#else
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#endif
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+#if BY_TENSOR
+    y[i] = x[i] / divisor[0].x;
+#else
+    y[i] = params.factor * x[i];
+#endif
+}

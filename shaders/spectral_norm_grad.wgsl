@@ -1,0 +1,44 @@
+// The gradient at W of W / sigma with sigma = u . (W v):
+//
+//   y[r, c] = g[r, c] / sigma - product / sigma^2 * p[r] q[c]
+//
+// with product = sum of g W. W lies as rows x columns: of a linear layer rows are its outputs
+// (p = u, q = v), of a convolution its inputs (p = v, q = u).
+//
+//   g, y [rows, columns] vec4; p [rows/4], q [columns]; sigma [1], product [1] in .x
+//
+// Launch: one invocation per vec4, workgroups in x and y.
+struct Params {
+    total: u32,
+    columns: u32,
+    p_quads: u32,
+    reserved_0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sigma: array<vec4f>;
+@group(0) @binding(3) var<storage, read> product: array<vec4f>;
+@group(0) @binding(4) var<storage, read> p: array<vec4f>;
+@group(0) @binding(5) var<storage, read> q: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + invocation;
+    if (i >= params.total) {
+        return;
+    }
+    let s = sigma[0].x;
+    let row = i / params.columns;
+    // Rows that pad a linear layer's weight have no u.
+    var factor = 0.0;
+    if (row / 4u < params.p_quads) {
+        factor = product[0].x / (s * s) * p[row / 4u][row % 4u];
+    }
+    y[i] = g[i] / s - factor * q[i % params.columns];
+}

@@ -1,0 +1,250 @@
+//! One graph node → its launches.
+
+use bytemuck::NoUninit;
+
+use crate::catalogue::{
+    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
+    resample, sum_channels,
+};
+use crate::error::{Error, Result};
+use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op};
+use crate::shader::Shader;
+
+use super::layout::{Layout, quads};
+use super::memory::{Demand, assign};
+use super::select::{conv2d, conv2d_tile};
+use super::{Bound, Memory, ParameterMap, Plan, Step, Target, Terminal};
+
+/// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
+/// one of these.
+type Value = usize;
+
+pub(super) struct Lowering<'a> {
+    graph: &'a Graph,
+    parameters: &'a ParameterMap,
+    target: &'a Target,
+    /// Each value's memory and life, in order of birth.
+    demands: Vec<Demand>,
+    /// The value of each node; parameters have none.
+    values: Vec<Option<Value>>,
+    plan: Plan,
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(graph: &'a Graph, parameters: &'a ParameterMap, target: &'a Target) -> Self {
+        let values = vec![None; graph.nodes().len()];
+        Self { graph, parameters, target, demands: vec![], values, plan: Plan::default() }
+    }
+
+    pub(super) fn run(mut self, outputs: &[NodeId]) -> Result<Plan> {
+        // Inputs are written before the first step, in whatever order.
+        for (id, node) in self.graph.inputs() {
+            let layout = Layout::of_leaf(self.graph, id)?;
+            let value = self.value(layout)?;
+            self.demands[value].live = 0..=0;
+            self.values[id.index()] = Some(value);
+            let (name, shape) = (node.name.clone(), node.shape.clone());
+            self.plan.inputs.push(Terminal { name, shape, layout, buffer: value });
+        }
+        for (id, node) in self.graph.iter() {
+            self.lower(id, node, outputs)?;
+        }
+        for (i, &id) in outputs.iter().enumerate() {
+            let layout = match self.graph.node(id).op {
+                Op::Input => Layout::of_leaf(self.graph, id)?,
+                // Channels in, output channels out: the layout of a convolution's weight.
+                Op::CamWeight => self.weight_layout(id),
+                _ => Layout::activation(self.graph.shape(id)),
+            };
+            let Some(value) = self.values[id.index()] else {
+                return Err(Error::Shape(format!("output {i} is a parameter; read it from the model")));
+            };
+            self.demands[value].live = *self.demands[value].live.start()..=self.plan.steps.len() + 1;
+            let shape = self.graph.shape(id).clone();
+            self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
+        }
+
+        let assignment = assign(&self.demands);
+        for step in &mut self.plan.steps {
+            for bound in &mut step.bindings {
+                if let Memory::Buffer(value) = &mut bound.memory {
+                    *value = assignment.of[*value];
+                }
+            }
+        }
+        for terminal in self.plan.inputs.iter_mut().chain(&mut self.plan.outputs) {
+            terminal.buffer = assignment.of[terminal.buffer];
+        }
+        self.plan.buffers = assignment.buffers;
+        Ok(self.plan)
+    }
+
+    // ---- values and operands ----
+
+    fn value(&mut self, layout: Layout) -> Result<Value> {
+        self.scratch(layout.bytes())
+    }
+
+    /// Memory that is born with the next step.
+    fn scratch(&mut self, bytes: u64) -> Result<Value> {
+        if bytes > self.target.max_binding {
+            return Err(self.target.limit(format!(
+                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller --size, or --device cpu",
+                bytes >> 20,
+                self.target.max_binding >> 20
+            )));
+        }
+        // Step i is counted as i + 1, so that inputs can be born at 0.
+        let birth = self.plan.steps.len() + 1;
+        self.demands.push(Demand { bytes: bytes.max(16), live: birth..=birth });
+        Ok(self.demands.len() - 1)
+    }
+
+    /// The memory for a node's result.
+    fn result(&mut self, id: NodeId) -> Result<Value> {
+        let layout =
+            if self.graph.node(id).op == Op::CamWeight { self.weight_layout(id) } else { self.layout(id) };
+        let value = self.value(layout)?;
+        self.values[id.index()] = Some(value);
+        Ok(value)
+    }
+
+    fn layout(&self, id: NodeId) -> Layout {
+        Layout::activation(self.graph.shape(id))
+    }
+
+    fn weight_layout(&self, id: NodeId) -> Layout {
+        match *self.graph.shape(id).dims() {
+            [o, i, kh, kw] => Layout::ConvWeight { o, i, taps: kh * kw },
+            _ => self.layout(id),
+        }
+    }
+
+    fn whole(&self, value: Value) -> Bound {
+        Bound { memory: Memory::Buffer(value), bytes: self.demands[value].bytes }
+    }
+
+    /// The memory of an operand; of a parameter in several blocks: of each.
+    fn operands(&self, id: NodeId) -> Result<Vec<Bound>> {
+        if let Some(value) = self.values[id.index()] {
+            return Ok(vec![self.whole(value)]);
+        }
+        let name = &self.graph.node(id).name;
+        let pieces = self.parameters.get(name).ok_or_else(|| {
+            Error::Shape(format!("parameter `{name}` of the graph is not in the parameter map"))
+        })?;
+        Ok(pieces
+            .map(|i| Bound { memory: Memory::Piece(i), bytes: self.parameters.pieces[i].layout.bytes() })
+            .collect())
+    }
+
+    fn operand(&self, id: NodeId) -> Result<Bound> {
+        self.operands(id).map(|bounds| bounds[0])
+    }
+
+    // ---- steps ----
+
+    fn step<P: NoUninit>(
+        &mut self,
+        shader: &'static Shader,
+        params: P,
+        bindings: &[Bound],
+        workgroups: [usize; 3],
+        label: impl Into<String>,
+        flops: usize,
+    ) -> Result<()> {
+        if workgroups.iter().any(|&n| n > self.target.max_workgroups as usize) {
+            return Err(self.target.limit(format!(
+                "{} would need {workgroups:?} workgroups; use a smaller --size, or --device cpu",
+                shader.name
+            )));
+        }
+        let now = self.plan.steps.len() + 1;
+        for bound in bindings {
+            if let Memory::Buffer(value) = bound.memory {
+                self.demands[value].live = *self.demands[value].live.start()..=now;
+            }
+        }
+        let align = self.target.alignment as usize;
+        let offset = self.plan.uniforms.len().next_multiple_of(align);
+        self.plan.uniforms.resize(offset, 0);
+        self.plan.uniforms.extend_from_slice(bytemuck::bytes_of(&params));
+        self.plan.steps.push(Step {
+            shader,
+            bindings: bindings.to_vec(),
+            uniform_offset: offset as u32,
+            uniform_bytes: size_of::<P>() as u32,
+            workgroups: workgroups.map(|n| n as u32),
+            label: label.into(),
+            flops: flops as u64,
+        });
+        Ok(())
+    }
+
+    /// `count` workgroups in x and y, for kernels that count them as y * width + x.
+    fn spread(&self, count: usize) -> [usize; 3] {
+        let rows = count.div_ceil(self.target.max_workgroups as usize).max(1);
+        [count.div_ceil(rows), rows, 1]
+    }
+
+    fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
+        match &node.op {
+            Op::Input | Op::Parameter => Ok(()),
+            Op::Conv2d(conv) => self.conv2d(id, node, conv),
+            Op::Norm(norm) => self.norm(id, node, norm),
+            Op::Linear { bias, activation } => self.linear(id, node, *bias, *activation),
+            Op::ReflectionPad2d(pad) => self.resample(id, node, *pad, 0),
+            Op::UpsampleNearest2x => self.resample(id, node, 0, 1),
+            Op::Activation(activation) => self.pointwise(id, node, *activation),
+            Op::Add => self.pointwise(id, node, Activation::Identity),
+            Op::GlobalAvgPool | Op::GlobalMaxPool => self.global_pool(id, node),
+            Op::SumChannels => self.sum_channels(id, node),
+            Op::Concat => self.concat(id, node),
+            Op::Flatten => self.flatten(id, node, outputs),
+            Op::CamWeight => self.cam_weight(id, node),
+            Op::Scale(_)
+            | Op::Mse { .. }
+            | Op::L1
+            | Op::BceWithLogits { .. }
+            | Op::PowerIterationV
+            | Op::PowerIterationU
+            | Op::SpectralSigma
+            | Op::SpectralNorm
+            | Op::Conv2dGradInput { .. }
+            | Op::Conv2dGradWeight { .. }
+            | Op::SumPixels
+            | Op::SumRows
+            | Op::LinearGradInput
+            | Op::LinearGradWeight
+            | Op::NormGrad { .. }
+            | Op::ActivationGrad(_)
+            | Op::ReflectionPad2dGrad(_)
+            | Op::UpsampleNearest2xGrad
+            | Op::GlobalAvgPoolGrad { .. }
+            | Op::GlobalMaxPoolGrad
+            | Op::BroadcastChannels(_)
+            | Op::SliceColumns { .. }
+            | Op::Unflatten { .. }
+            | Op::CamWeightGrad(_)
+            | Op::MseGrad { .. }
+            | Op::L1Grad { .. }
+            | Op::BceWithLogitsGrad { .. }
+            | Op::SpectralNormGrad => Err(Error::CpuOnly { op: format!("{:?}", node.op) }),
+        }
+    }
+
+    fn image(&self, id: NodeId) -> Result<[usize; 4]> {
+        let shape = self.graph.shape(id);
+        shape.nchw().ok_or_else(|| Error::Shape(format!("{shape} is no [N, C, H, W]")))
+    }
+}
+
+/// The code and slope that `shared/activation.wgsl` knows the activation by.
+fn activation_code(activation: Activation) -> (u32, f32) {
+    match activation {
+        Activation::Identity => (0, 0.0),
+        Activation::Relu => (1, 0.0),
+        Activation::LeakyRelu(slope) => (2, slope),
+        Activation::Tanh => (3, 0.0),
+    }
+}
