@@ -60,6 +60,28 @@ pub enum Layout {
     },
 }
 
+/// Whether the GPU has kernels for the operation.
+fn has_kernel(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Input
+            | Op::Parameter
+            | Op::ReflectionPad2d(_)
+            | Op::UpsampleNearest2x
+            | Op::Conv2d(_)
+            | Op::Linear { .. }
+            | Op::Norm(_)
+            | Op::Activation(_)
+            | Op::Add
+            | Op::GlobalAvgPool
+            | Op::GlobalMaxPool
+            | Op::SumChannels
+            | Op::Concat
+            | Op::Flatten
+            | Op::CamWeight
+    )
+}
+
 impl Layout {
     /// The layout of an activation of `shape`.
     pub fn activation(shape: &Shape) -> Self {
@@ -73,11 +95,15 @@ impl Layout {
     /// The layout that the readers of an input or parameter ask for.
     ///
     /// # Errors
-    /// [`Error::Shape`] where two readers ask for different ones.
+    /// [`Error::Shape`] where two readers ask for different ones, [`Error::CpuOnly`] where a
+    /// reader has no kernel.
     pub fn of_leaf(graph: &Graph, leaf: NodeId) -> Result<Self> {
         let shape = graph.shape(leaf);
         let mut found: Option<Self> = None;
         for (_, reader) in graph.iter() {
+            if reader.inputs.contains(&leaf) && !has_kernel(&reader.op) {
+                return Err(Error::CpuOnly { op: format!("{:?}", reader.op) });
+            }
             for position in (0..reader.inputs.len()).filter(|&i| reader.inputs[i] == leaf) {
                 let layout = match (&reader.op, position, shape.dims()) {
                     (Op::Conv2d(_), 1, &[o, i, kh, kw]) | (Op::CamWeight, 0, &[o, i, kh, kw]) => {

@@ -202,34 +202,7 @@ impl<'a> Lowering<'a> {
             Op::Concat => self.concat(id, node),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
-            Op::Scale(_)
-            | Op::Mse { .. }
-            | Op::L1
-            | Op::BceWithLogits { .. }
-            | Op::PowerIterationV
-            | Op::PowerIterationU
-            | Op::SpectralSigma
-            | Op::SpectralNorm
-            | Op::Conv2dGradInput { .. }
-            | Op::Conv2dGradWeight { .. }
-            | Op::SumPixels
-            | Op::SumRows
-            | Op::LinearGradInput
-            | Op::LinearGradWeight
-            | Op::NormGrad { .. }
-            | Op::ActivationGrad(_)
-            | Op::ReflectionPad2dGrad(_)
-            | Op::UpsampleNearest2xGrad
-            | Op::GlobalAvgPoolGrad { .. }
-            | Op::GlobalMaxPoolGrad
-            | Op::BroadcastChannels(_)
-            | Op::SliceColumns { .. }
-            | Op::Unflatten { .. }
-            | Op::CamWeightGrad(_)
-            | Op::MseGrad { .. }
-            | Op::L1Grad { .. }
-            | Op::BceWithLogitsGrad { .. }
-            | Op::SpectralNormGrad => Err(Error::CpuOnly { op: format!("{:?}", node.op) }),
+            _ => Err(Error::CpuOnly { op: format!("{:?}", node.op) }),
         }
     }
 
