@@ -92,9 +92,13 @@ impl Graph {
         self.push(Op::Input, vec![], shape.into(), name.into())
     }
 
-    /// A tensor of the model, named by its official `state_dict` key.
+    /// A tensor of the model, named by its official `state_dict` key: the node that already
+    /// stands for this key and shape, else a new one. So a network that is built twice in one
+    /// graph shares its parameters.
     pub fn parameter(&mut self, key: impl Into<String>, shape: impl Into<Shape>) -> NodeId {
-        self.push(Op::Parameter, vec![], shape.into(), key.into())
+        let (key, shape) = (key.into(), shape.into());
+        let known = self.parameters().find(|(_, n)| n.name == key && n.shape == shape).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.push(Op::Parameter, vec![], shape, key))
     }
 
     /// Appends an operation.

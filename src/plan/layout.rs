@@ -5,7 +5,7 @@
 //! it so. Outside the engine all tensors are in the official layout.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Shape};
+use crate::graph::{Graph, Node, NodeId, Op, Shape};
 use crate::tensor::Tensor;
 
 /// The vec4s that hold `n` floats.
@@ -36,6 +36,14 @@ pub enum Layout {
     ConvWeight {
         /// Output channels.
         o: usize,
+        /// Input channels.
+        i: usize,
+        /// `KH * KW`.
+        taps: usize,
+    },
+    /// `[I * taps]` → `[taps, I/4]`: a vector that goes with the rows of a convolution's weight
+    /// (the `v` of spectral normalisation).
+    ConvRows {
         /// Input channels.
         i: usize,
         /// `KH * KW`.
@@ -75,27 +83,10 @@ impl Layout {
     /// # Errors
     /// [`Error::Shape`] where two readers ask for different ones.
     pub fn of_leaf(graph: &Graph, leaf: NodeId) -> Result<Self> {
-        let shape = graph.shape(leaf);
         let mut found: Option<Self> = None;
         for (_, reader) in graph.iter() {
             for position in (0..reader.inputs.len()).filter(|&i| reader.inputs[i] == leaf) {
-                let layout = match (&reader.op, position, shape.dims()) {
-                    (Op::Conv2d(_), 1, &[o, i, kh, kw]) | (Op::CamWeight, 0, &[o, i, kh, kw]) => {
-                        Self::ConvWeight { o, i, taps: kh * kw }
-                    }
-                    (Op::Linear { .. }, 1, &[m, k]) => {
-                        let x = graph.node(reader.inputs[0]);
-                        match (&x.op, x.inputs.first().and_then(|&i| graph.shape(i).nchw())) {
-                            (Op::Flatten, Some([_, c, h, w])) => {
-                                Self::FlattenedWeight { m, c, pixels: h * w }
-                            }
-                            _ => Self::LinearWeight { m, k },
-                        }
-                    }
-                    // The first row of a linear layer's weight is a vector too.
-                    (Op::CamWeight, 1 | 2, &[m, k]) => Self::LinearWeight { m, k },
-                    _ => Self::activation(shape),
-                };
+                let Some(layout) = Self::asked_by(graph, reader, position) else { continue };
                 if found.is_some_and(|f| f != layout) {
                     return Err(Error::Shape(format!(
                         "`{}` is read in two ways that lie differently in GPU memory: {found:?} and {layout:?}",
@@ -105,7 +96,54 @@ impl Layout {
                 found = Some(layout);
             }
         }
-        Ok(found.unwrap_or_else(|| Self::activation(shape)))
+        Ok(found.unwrap_or_else(|| Self::weight(graph.shape(leaf))))
+    }
+
+    /// The layout of a weight of `shape`: of a convolution, of a linear layer, or a vector.
+    pub fn weight(shape: &Shape) -> Self {
+        match *shape.dims() {
+            [o, i, kh, kw] if (o, kh, kw) != (1, 1, 1) => Self::ConvWeight { o, i, taps: kh * kw },
+            [m, k] => Self::LinearWeight { m, k },
+            _ => Self::activation(shape),
+        }
+    }
+
+    /// The layout in which `reader` reads its input at `position`; none where any will do.
+    fn asked_by(graph: &Graph, reader: &Node, position: usize) -> Option<Self> {
+        let shape = |k: usize| graph.shape(reader.inputs[k]);
+        let conv = |shape: &Shape| match *shape.dims() {
+            [o, i, kh, kw] => Self::ConvWeight { o, i, taps: kh * kw },
+            _ => Self::activation(shape),
+        };
+        // A weight under spectral normalisation, also one with a single output.
+        let spectral = |shape: &Shape| if shape.rank() == 4 { conv(shape) } else { Self::weight(shape) };
+        let v = |w: &Shape| match *w.dims() {
+            [_, i, kh, kw] => Self::ConvRows { i, taps: kh * kw },
+            _ => Self::Rows { n: 1, k: shape(position).elements() },
+        };
+        Some(match (&reader.op, position) {
+            (Op::Conv2d(_) | Op::Conv2dGradInput { .. }, 1)
+            | (Op::CamWeight | Op::CamWeightGrad(_), 0)
+            | (Op::CamWeightGrad(_), 1) => conv(shape(position)),
+            (Op::Linear { .. }, 1) => {
+                let x = graph.node(reader.inputs[0]);
+                match (&x.op, x.inputs.first().and_then(|&i| graph.shape(i).nchw())) {
+                    (Op::Flatten, Some([_, c, h, w])) => {
+                        Self::FlattenedWeight { m: shape(1).dims()[0], c, pixels: h * w }
+                    }
+                    _ => Self::weight(shape(1)),
+                }
+            }
+            // Whatever the layer itself asks for.
+            (Op::LinearGradInput, 1) => return None,
+            // The first row of a linear layer's weight is a vector too.
+            (Op::CamWeight, 1 | 2) | (Op::CamWeightGrad(_), 2 | 3) => Self::weight(shape(position)),
+            (Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::SpectralNorm, 0)
+            | (Op::SpectralNormGrad, 0 | 1) => spectral(shape(position)),
+            (Op::PowerIterationU, 1) | (Op::SpectralSigma, 2) | (Op::SpectralNorm, 3) => v(shape(0)),
+            (Op::SpectralNormGrad, 4) => v(shape(1)),
+            _ => Self::activation(shape(position)),
+        })
     }
 
     /// The floats that the tensor takes in GPU memory, padding included.
@@ -114,6 +152,7 @@ impl Layout {
             Self::Image { n, c, pixels } => n * pixels * quads(c),
             Self::Rows { n, k } => n * quads(k),
             Self::ConvWeight { o, i, taps } => taps * i.next_multiple_of(4) * quads(o),
+            Self::ConvRows { i, taps } => taps * quads(i),
             Self::LinearWeight { m, k } => m.next_multiple_of(4) * quads(k),
             Self::FlattenedWeight { m, c, pixels } => m.next_multiple_of(4) * pixels * quads(c),
         }
@@ -148,6 +187,11 @@ impl Layout {
                         let to = tap * i.next_multiple_of(4) * width + out;
                         copy(out * i * taps + tap, to, i, taps, width);
                     }
+                }
+            }
+            Self::ConvRows { i, taps } => {
+                for tap in 0..taps {
+                    copy(tap, tap * 4 * quads(i), i, taps, 1);
                 }
             }
             Self::FlattenedWeight { m, c, pixels } => {
@@ -203,6 +247,7 @@ mod tests {
             Layout::Image { n: 2, c: 5, pixels: 6 },
             Layout::Rows { n: 3, k: 7 },
             Layout::ConvWeight { o: 5, i: 3, taps: 9 },
+            Layout::ConvRows { i: 3, taps: 9 },
             Layout::LinearWeight { m: 3, k: 6 },
             Layout::FlattenedWeight { m: 3, c: 5, pixels: 4 },
         ] {
@@ -210,6 +255,7 @@ mod tests {
                 Layout::Image { n, c, pixels } => n * c * pixels,
                 Layout::Rows { n, k } => n * k,
                 Layout::ConvWeight { o, i, taps } => o * i * taps,
+                Layout::ConvRows { i, taps } => i * taps,
                 Layout::LinearWeight { m, k } => m * k,
                 Layout::FlattenedWeight { m, c, pixels } => m * c * pixels,
             };

@@ -1,7 +1,7 @@
 //! Which kernel variant runs where: a table by adapter class and shape, not a search at
 //! start-up. The first row that fits is taken. `docs/benchmarks.md` has the figures behind it.
 
-use crate::catalogue::{conv2d, conv2d_tiled};
+use crate::catalogue::{conv2d, conv2d_grad_weight, conv2d_tiled};
 use crate::shader::Shader;
 
 /// What kind of adapter a plan is made for.
@@ -73,7 +73,32 @@ pub fn conv2d(class: AdapterClass, pixels: usize, in_quads: usize, out_quads: us
     CONV2D.iter().find(fits).map_or(&conv2d::CONV2D_8X1, |row| row.shader)
 }
 
+/// The kernel of the same tile for the adjoint in the input.
+pub fn transposed(shader: &'static Shader) -> &'static Shader {
+    let twin = |s: &&&Shader| s.name.strip_suffix("_transposed") == Some(shader.name);
+    crate::catalogue::ALL.iter().find(twin).copied().unwrap_or(shader)
+}
+
+/// The kernel for the gradient at a convolution's weight.
+pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
+    match class {
+        Gpu => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED,
+        Software if out_quads >= 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4,
+        Software => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
+    }
+}
+
+/// The quads of (tap, input channel) and of output channels that one workgroup of a kernel of
+/// `conv2d_grad_weight.wgsl` covers.
+pub fn conv2d_grad_weight_tile(shader: &Shader) -> (usize, usize) {
+    let constant = |name| shader.constant(name) as usize;
+    (constant("LANES") * constant("IN_QUADS"), constant("ROWS") * constant("QUADS"))
+}
+
 /// Every convolution kernel, to be tested and measured against each other.
 pub fn conv2d_variants() -> impl Iterator<Item = &'static Shader> {
-    crate::catalogue::ALL.iter().copied().filter(|s| s.name.starts_with("conv2d"))
+    crate::catalogue::ALL
+        .iter()
+        .copied()
+        .filter(|s| s.constant("TRANSPOSED") == 0 && s.name.starts_with("conv2d") && !s.name.contains("grad"))
 }

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ugatit::Tensor;
-use ugatit::graph::{Graph, NodeId, fuse};
+use ugatit::graph::{Graph, NodeId, Seed, backward, fuse};
 
 use super::engine::{Engine, engines};
 
@@ -117,6 +118,8 @@ pub(crate) struct Check {
     pub(crate) graph: Graph,
     pub(crate) feed: HashMap<String, Tensor>,
     pub(crate) expected: Vec<Expected>,
+    pub(crate) upstream: Vec<(NodeId, Upstream)>,
+    pub(crate) gradients: Vec<Gradient>,
 }
 
 /// A node and its official value.
@@ -126,6 +129,38 @@ pub(crate) struct Expected {
     pub(crate) value: Tensor,
     /// The largest difference allowed, as a fraction of the largest absolute value.
     pub(crate) tolerance: f64,
+}
+
+/// What backward begins with at a node.
+pub(crate) enum Upstream {
+    /// The weight of a loss.
+    Weight(f32),
+    /// The gradient at a tensor.
+    Gradient(Tensor),
+}
+
+/// The official gradient at an input or parameter, by its name.
+pub(crate) struct Gradient {
+    pub(crate) leaf: String,
+    pub(crate) value: Tensor,
+    /// As in [`Expected`].
+    pub(crate) tolerance: f64,
+}
+
+/// A graph ready to run, with the values that its outputs must have.
+struct Prepared<'a> {
+    which: &'static str,
+    graph: Graph,
+    outputs: Vec<NodeId>,
+    expected: Vec<(String, &'a Tensor, f64)>,
+}
+
+/// Runs that an engine left out because it has no kernel for an operation of theirs yet.
+static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many runs were left out so far, by all tests of this process.
+pub(crate) fn left_out() -> usize {
+    LEFT_OUT.load(Ordering::Relaxed)
 }
 
 impl Check {
@@ -151,33 +186,121 @@ impl Check {
         self.expected.push(Expected { name: name.into(), node, value, tolerance });
     }
 
-    /// Runs the graph as it is and fused, on every engine.
+    /// Backward begins at `node` with `value`: the weight of a loss, else the gradient.
+    pub(crate) fn upstream(&mut self, node: NodeId, value: &Tensor) {
+        let shape = self.graph.shape(node);
+        let upstream = match shape.rank() {
+            0 => Upstream::Weight(value.data()[0]),
+            _ => Upstream::Gradient(value.clone().reshape(shape).unwrap()),
+        };
+        self.upstream.push((node, upstream));
+    }
+
+    /// The gradient at the input or parameter `leaf` must come out as `value`.
+    pub(crate) fn gradient(&mut self, leaf: &str, value: &Tensor, tolerance: f64) {
+        let value = value.clone().reshape(self.feed[leaf].shape()).unwrap();
+        self.gradients.push(Gradient { leaf: leaf.into(), value, tolerance });
+    }
+
+    /// Runs the graph as it is, fused before backward, and fused after it, on every engine.
     pub(crate) fn run(&self) {
+        let values = || self.expected.iter().map(|e| (e.name.clone(), &e.value, e.tolerance));
         let outputs: Vec<NodeId> = self.expected.iter().map(|e| e.node).collect();
-        let (fused, fused_outputs) = fuse(&self.graph, &outputs);
+        let seeded: Vec<NodeId> = self.upstream.iter().map(|(node, _)| *node).collect();
+        // What is seeded must survive the fusion, too.
+        let kept: Vec<NodeId> = outputs.iter().chain(&seeded).copied().collect();
+        let (fused, fused_kept) = fuse(&self.graph, &kept);
+        let (fused_outputs, fused_seeded) = fused_kept.split_at(outputs.len());
+        let forward = [
+            Prepared {
+                which: "plain",
+                graph: self.graph.clone(),
+                outputs: outputs.clone(),
+                expected: values().collect(),
+            },
+            Prepared {
+                which: "fused",
+                graph: fused.clone(),
+                outputs: fused_outputs.to_vec(),
+                expected: values().collect(),
+            },
+        ];
+
+        let mut feed = self.feed.clone();
+        for (i, (_, upstream)) in self.upstream.iter().enumerate() {
+            if let Upstream::Gradient(g) = upstream {
+                feed.insert(format!("upstream {i}"), g.clone());
+            }
+        }
+        let gradients =
+            || self.gradients.iter().map(|g| (format!("gradient of {}", g.leaf), &g.value, g.tolerance));
+        let expected: Vec<_> = values().chain(gradients()).collect();
+        let prepare = |which, mut graph: Graph, outputs: &[NodeId], seeded: &[NodeId]| {
+            let gradients = self.append_gradients(&mut graph, seeded);
+            let outputs = outputs.iter().copied().chain(gradients).collect();
+            Prepared { which, graph, outputs, expected: expected.clone() }
+        };
+        let plain = prepare("plain", self.graph.clone(), &outputs, &seeded);
+        let before = prepare("fused", fused, fused_outputs, fused_seeded);
+        let (graph, outputs) = fuse(&plain.graph, &plain.outputs);
+        let after = Prepared { which: "later fused", graph, outputs, expected: expected.clone() };
+
         for engine in engines() {
-            self.compare(&*engine, "plain", &self.graph, &outputs);
-            self.compare(&*engine, "fused", &fused, &fused_outputs);
+            for with_gradients in [&plain, &before, &after] {
+                let done = self.compare(&*engine, with_gradients, &feed);
+                if !done {
+                    LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+                    // At least what the engine can do.
+                    let forward = forward.iter().find(|f| f.which == with_gradients.which);
+                    forward.map(|forward| self.compare(&*engine, forward, &feed));
+                }
+            }
         }
     }
 
-    fn compare(&self, engine: &dyn Engine, which: &str, graph: &Graph, outputs: &[NodeId]) {
-        let results = engine.run(graph, outputs, &self.feed);
-        assert_eq!(results.len(), self.expected.len());
-        for (result, expected) in results.iter().zip(&self.expected) {
-            let place = format!("{} {}, {} graph, {}", self.name, expected.name, which, engine.name());
-            assert_eq!(result.shape(), expected.value.shape(), "{place}");
-            let error = relative_error(result, &expected.value);
+    /// Appends the gradients asked for, in their order.
+    fn append_gradients(&self, graph: &mut Graph, seeded: &[NodeId]) -> Vec<NodeId> {
+        let wrt: Vec<NodeId> = self
+            .gradients
+            .iter()
+            .map(|g| {
+                let leaf = graph.inputs().chain(graph.parameters()).find(|(_, n)| n.name == g.leaf);
+                leaf.unwrap_or_else(|| panic!("{}: no leaf {}", self.name, g.leaf)).0
+            })
+            .collect();
+        let mut seeds = vec![];
+        for (i, (&node, (_, upstream))) in seeded.iter().zip(&self.upstream).enumerate() {
+            let seed = match upstream {
+                Upstream::Weight(weight) => Seed::Weight(*weight),
+                Upstream::Gradient(g) => Seed::Node(graph.input(format!("upstream {i}"), g.shape())),
+            };
+            seeds.push((node, seed));
+        }
+        let gradients = backward(graph, &seeds, &wrt).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let found = gradients.into_iter().zip(&self.gradients);
+        found
+            .map(|(g, asked)| g.unwrap_or_else(|| panic!("{}: no path to {}", self.name, asked.leaf)))
+            .collect()
+    }
+
+    /// Whether the engine has all the kernels; then everything must be as expected.
+    fn compare(&self, engine: &dyn Engine, run: &Prepared<'_>, feed: &HashMap<String, Tensor>) -> bool {
+        let Ok(results) = engine.run(&run.graph, &run.outputs, feed) else { return false };
+        assert_eq!(results.len(), run.expected.len());
+        for (result, (name, value, tolerance)) in results.iter().zip(&run.expected) {
+            let place = format!("{} {name}, {} graph, {}", self.name, run.which, engine.name());
+            assert_eq!(result.shape(), value.shape(), "{place}");
+            let error = relative_error(result, value);
             if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
-                println!("{error:.1e} of {:.1e}: {place}", expected.tolerance);
+                println!("{error:.1e} of {tolerance:.1e}: {place}");
             }
             // Not `error > tolerance`: NaN must fail too.
             assert!(
-                error <= expected.tolerance,
-                "{place}: off by {error:.2e} of the largest value, allowed is {:.2e}",
-                expected.tolerance
+                error <= *tolerance,
+                "{place}: off by {error:.2e} of the largest value, allowed is {tolerance:.2e}"
             );
         }
+        true
     }
 }
 

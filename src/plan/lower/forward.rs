@@ -1,20 +1,20 @@
 //! The operations of the networks.
 
 use crate::catalogue::{
-    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce, resample,
-    sum_channels,
+    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
+    resample, sum_channels,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op};
 use crate::shader::Shader;
 
-use super::super::layout::quads;
-use super::super::select::{conv2d, conv2d_tile};
 use super::super::Bound;
+use super::super::layout::{Layout, quads};
+use super::super::select::{conv2d, conv2d_tile};
 use super::{Lowering, Reduction, Value, activation_code};
 
 impl Lowering<'_> {
-    fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
+    pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
         let pixels = n * oh * ow;
@@ -50,26 +50,19 @@ impl Lowering<'_> {
         self.step(shader, params, &bindings, workgroups, label, 2 * pixels * o * c * kh * kw)
     }
 
-    fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
+    pub(super) fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let (pixels, q) = (h * w, quads(c));
         let x = self.operand(node.inputs[0])?;
-        let (partial, chunk, chunks) = self.reduce(
-            x,
-            [n, c, pixels],
-            3,
-            [&reduce::REDUCE_MOMENTS_16, &reduce::REDUCE_MOMENTS_4],
-            "norm moments",
-        )?;
-
-        let coefficients = self.scratch(16 * 3 * (n * q) as u64)?;
-        let mut bindings = vec![self.whole(partial)];
+        let moments = self.moments(node.inputs[0])?;
+        let coefficients = self.scratch_quads(3 * n * q)?;
+        let mut bindings = vec![self.whole(moments.partials)];
         let mut params = norm_coefficients::Params {
             pixels: pixels as u32,
             channels: c as u32,
             quads: q as u32,
-            chunks: chunks as u32,
-            chunk: chunk as u32,
+            chunks: moments.chunks as u32,
+            chunk: moments.chunk as u32,
             gamma_stride: 0,
             eps: norm.eps,
             reserved: 0,
@@ -122,35 +115,61 @@ impl Lowering<'_> {
         )
     }
 
+    /// The moments of each channel of `x`, in chunks; computed once for all that ask.
+    pub(super) fn moments(&mut self, x: NodeId) -> Result<Reduction> {
+        if let Some(&reduction) = self.moments.get(&x) {
+            return Ok(reduction);
+        }
+        let [n, c, h, w] = self.image(x)?;
+        let variants = [&reduce::REDUCE_MOMENTS_16, &reduce::REDUCE_MOMENTS_4];
+        let reduction = self.reduce(self.operand(x)?, [n, c, h * w], 3, variants, "norm moments")?;
+        self.moments.insert(x, reduction);
+        Ok(reduction)
+    }
+
     /// The first half of a reduction over pixels: partial results of `width` vec4s per quad.
-    fn reduce(
+    pub(super) fn reduce(
         &mut self,
         x: Bound,
         [n, c, pixels]: [usize; 3],
         width: usize,
         [wide, narrow]: [&'static Shader; 2],
         what: &str,
-    ) -> Result<(Value, usize, usize)> {
+    ) -> Result<Reduction> {
         let q = quads(c);
         let chunk = pixels.div_ceil(64).max(256);
         let chunks = pixels.div_ceil(chunk);
         let shader = if q >= 16 { wide } else { narrow };
-        let partial = self.scratch(16 * (width * n * chunks * q) as u64)?;
+        let partials = self.scratch_quads(width * n * chunks * q)?;
         let params =
             reduce::Params { pixels: pixels as u32, quads: q as u32, chunk: chunk as u32, reserved: 0 };
         let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
-        self.step(
-            shader,
-            params,
-            &[x, self.whole(partial)],
-            workgroups,
-            format!("{what} {c} of {pixels}"),
-            0,
-        )?;
-        Ok((partial, chunk, chunks))
+        let bindings = [x, self.whole(partials)];
+        self.step(shader, params, &bindings, workgroups, format!("{what} {c} of {pixels}"), 0)?;
+        Ok(Reduction { partials, chunk, chunks })
     }
 
-    fn global_pool(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    /// The second half of a sum (or maximum) over pixels, into `y`: `scale` times it.
+    pub(super) fn pool(
+        &mut self,
+        shader: &'static Shader,
+        reduction: Reduction,
+        [n, c]: [usize; 2],
+        scale: f32,
+        y: Value,
+    ) -> Result<()> {
+        let total = n * quads(c);
+        let params = pool::Params {
+            total: total as u32,
+            quads: quads(c) as u32,
+            chunks: reduction.chunks as u32,
+            scale,
+        };
+        let bindings = [self.whole(reduction.partials), self.whole(y)];
+        self.step(shader, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
+    }
+
+    pub(super) fn global_pool(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;
         let x = self.operand(node.inputs[0])?;
         let average = node.op == Op::GlobalAvgPool;
@@ -159,20 +178,19 @@ impl Lowering<'_> {
         } else {
             ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4], &pool::POOL_MAX)
         };
-        let (partial, _, chunks) = self.reduce(x, [n, c, h * w], 1, first, "pool")?;
-        let total = n * quads(c);
+        let reduction = self.reduce(x, [n, c, h * w], 1, first, "pool")?;
         let y = self.result(id)?;
-        let params = pool::Params {
-            total: total as u32,
-            quads: quads(c) as u32,
-            chunks: chunks as u32,
-            scale: if average { 1.0 / (h * w) as f32 } else { 1.0 },
-        };
-        let bindings = [self.whole(partial), self.whole(y)];
-        self.step(second, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
+        let scale = if average { 1.0 / (h * w) as f32 } else { 1.0 };
+        self.pool(second, reduction, [n, c], scale, y)
     }
 
-    fn linear(&mut self, id: NodeId, node: &Node, has_bias: bool, activation: Activation) -> Result<()> {
+    pub(super) fn linear(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        has_bias: bool,
+        activation: Activation,
+    ) -> Result<()> {
         // Over flattened features the weight's columns lie as the features do.
         let source = self.graph.node(node.inputs[0]);
         let (x, in_quads) = match (&source.op, self.graph.shape(node.inputs[0]).matrix()) {
@@ -213,7 +231,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn resample(&mut self, id: NodeId, node: &Node, pad: usize, upsample: usize) -> Result<()> {
+    pub(super) fn resample(&mut self, id: NodeId, node: &Node, pad: usize, upsample: usize) -> Result<()> {
         let ([_, c, h, w], [n, _, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let x = self.operand(node.inputs[0])?;
         let y = self.result(id)?;
@@ -232,8 +250,9 @@ impl Lowering<'_> {
         self.step(&resample::RESAMPLE, params, &bindings, self.spread(total.div_ceil(256)), "resample", 0)
     }
 
-    fn pointwise(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
-        let total = self.layout(id).floats() / 4;
+    pub(super) fn pointwise(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
+        let layout = self.layout(node.inputs[0])?;
+        let total = layout.floats() / 4;
         let mut bindings = node.inputs.iter().map(|&i| self.operand(i)).collect::<Result<Vec<_>>>()?;
         let y = self.result(id)?;
         bindings.push(self.whole(y));
@@ -244,7 +263,7 @@ impl Lowering<'_> {
         self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "pointwise", 0)
     }
 
-    fn sum_channels(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    pub(super) fn sum_channels(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;
         let x = self.operand(node.inputs[0])?;
         let y = self.result(id)?;
@@ -260,7 +279,7 @@ impl Lowering<'_> {
         self.step(&sum_channels::SUM_CHANNELS, params, &bindings, workgroups, format!("sum channels {c}"), 0)
     }
 
-    fn concat(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let columns = |i: usize| self.graph.shape(node.inputs[i]).dims()[1];
         let (a_columns, b_columns, n) = (columns(0), columns(1), node.shape.dims()[0]);
         let (a, b) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
@@ -282,7 +301,7 @@ impl Lowering<'_> {
 
     /// Launches nothing where only linear layers read the result: they read the features
     /// themselves.
-    fn flatten(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
+    pub(super) fn flatten(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
         let direct = |reader: &Node| matches!(reader.op, Op::Linear { .. }) || !reader.inputs.contains(&id);
         if !outputs.contains(&id) && self.graph.nodes().iter().all(direct) {
             return Ok(());
@@ -306,10 +325,10 @@ impl Lowering<'_> {
         self.step(&flatten::FLATTEN, params, &bindings, workgroups, "flatten", 0)
     }
 
-    fn cam_weight(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    pub(super) fn cam_weight(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [o, c, ..] = self.image(id)?;
         let mut bindings = node.inputs.iter().map(|&i| self.operand(i)).collect::<Result<Vec<_>>>()?;
-        let y = self.result(id)?;
+        let y = self.result_in(id, Layout::ConvWeight { o, i: c, taps: 1 })?;
         bindings.push(self.whole(y));
         let total = c.next_multiple_of(4) * quads(o);
         let params = cam_weight::Params {

@@ -1,23 +1,33 @@
 //! One graph node → its launches.
 
+mod forward;
+mod gradient;
+mod training;
+
+use std::collections::HashMap;
+
 use bytemuck::NoUninit;
 
-use crate::catalogue::{
-    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
-    resample, sum_channels,
-};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormInput, Op};
 use crate::shader::Shader;
 
-use super::layout::{Layout, quads};
+use super::layout::Layout;
 use super::memory::{Demand, assign};
-use super::select::{conv2d, conv2d_tile};
 use super::{Bound, Memory, ParameterMap, Plan, Step, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
 type Value = usize;
+
+/// What the first half of a reduction left: partial results of chunks of pixels.
+#[derive(Clone, Copy)]
+struct Reduction {
+    partials: Value,
+    /// Pixels in a chunk.
+    chunk: usize,
+    chunks: usize,
+}
 
 pub(super) struct Lowering<'a> {
     graph: &'a Graph,
@@ -25,24 +35,36 @@ pub(super) struct Lowering<'a> {
     target: &'a Target,
     /// Each value's memory and life, in order of birth.
     demands: Vec<Demand>,
-    /// The value of each node; parameters have none.
-    values: Vec<Option<Value>>,
+    /// The value and layout of each node; parameters have no value.
+    values: Vec<Option<(Value, Layout)>>,
+    /// The moments of what was normalised, for the gradient.
+    moments: HashMap<NodeId, Reduction>,
+    /// The records of normalisations' gradients: several nodes read one.
+    records: HashMap<Vec<NodeId>, Value>,
     plan: Plan,
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn new(graph: &'a Graph, parameters: &'a ParameterMap, target: &'a Target) -> Self {
-        let values = vec![None; graph.nodes().len()];
-        Self { graph, parameters, target, demands: vec![], values, plan: Plan::default() }
+        Self {
+            graph,
+            parameters,
+            target,
+            demands: vec![],
+            values: vec![None; graph.nodes().len()],
+            moments: HashMap::new(),
+            records: HashMap::new(),
+            plan: Plan::default(),
+        }
     }
 
     pub(super) fn run(mut self, outputs: &[NodeId]) -> Result<Plan> {
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
             let layout = Layout::of_leaf(self.graph, id)?;
-            let value = self.value(layout)?;
+            let value = self.scratch(layout.bytes())?;
             self.demands[value].live = 0..=0;
-            self.values[id.index()] = Some(value);
+            self.values[id.index()] = Some((value, layout));
             let (name, shape) = (node.name.clone(), node.shape.clone());
             self.plan.inputs.push(Terminal { name, shape, layout, buffer: value });
         }
@@ -50,13 +72,7 @@ impl<'a> Lowering<'a> {
             self.lower(id, node, outputs)?;
         }
         for (i, &id) in outputs.iter().enumerate() {
-            let layout = match self.graph.node(id).op {
-                Op::Input => Layout::of_leaf(self.graph, id)?,
-                // Channels in, output channels out: the layout of a convolution's weight.
-                Op::CamWeight => self.weight_layout(id),
-                _ => Layout::activation(self.graph.shape(id)),
-            };
-            let Some(value) = self.values[id.index()] else {
+            let Some((value, layout)) = self.values[id.index()] else {
                 return Err(Error::Shape(format!("output {i} is a parameter; read it from the model")));
             };
             self.demands[value].live = *self.demands[value].live.start()..=self.plan.steps.len() + 1;
@@ -81,10 +97,6 @@ impl<'a> Lowering<'a> {
 
     // ---- values and operands ----
 
-    fn value(&mut self, layout: Layout) -> Result<Value> {
-        self.scratch(layout.bytes())
-    }
-
     /// Memory that is born with the next step.
     fn scratch(&mut self, bytes: u64) -> Result<Value> {
         if bytes > self.target.max_binding {
@@ -100,23 +112,28 @@ impl<'a> Lowering<'a> {
         Ok(self.demands.len() - 1)
     }
 
-    /// The memory for a node's result.
+    /// Memory of `count` vec4s that is born with the next step.
+    fn scratch_quads(&mut self, count: usize) -> Result<Value> {
+        self.scratch(16 * count as u64)
+    }
+
+    /// The memory for a node's result, in the layout of an activation.
     fn result(&mut self, id: NodeId) -> Result<Value> {
-        let layout =
-            if self.graph.node(id).op == Op::CamWeight { self.weight_layout(id) } else { self.layout(id) };
-        let value = self.value(layout)?;
-        self.values[id.index()] = Some(value);
+        self.result_in(id, Layout::activation(self.graph.shape(id)))
+    }
+
+    /// The memory for a node's result.
+    fn result_in(&mut self, id: NodeId, layout: Layout) -> Result<Value> {
+        let value = self.scratch(layout.bytes())?;
+        self.values[id.index()] = Some((value, layout));
         Ok(value)
     }
 
-    fn layout(&self, id: NodeId) -> Layout {
-        Layout::activation(self.graph.shape(id))
-    }
-
-    fn weight_layout(&self, id: NodeId) -> Layout {
-        match *self.graph.shape(id).dims() {
-            [o, i, kh, kw] => Layout::ConvWeight { o, i, taps: kh * kw },
-            _ => self.layout(id),
+    /// How a node's result lies.
+    fn layout(&self, id: NodeId) -> Result<Layout> {
+        match self.values[id.index()] {
+            Some((_, layout)) => Ok(layout),
+            None => Layout::of_leaf(self.graph, id),
         }
     }
 
@@ -126,7 +143,7 @@ impl<'a> Lowering<'a> {
 
     /// The memory of an operand; of a parameter in several blocks: of each.
     fn operands(&self, id: NodeId) -> Result<Vec<Bound>> {
-        if let Some(value) = self.values[id.index()] {
+        if let Some((value, _)) = self.values[id.index()] {
             return Ok(vec![self.whole(value)]);
         }
         let name = &self.graph.node(id).name;
@@ -138,8 +155,25 @@ impl<'a> Lowering<'a> {
             .collect())
     }
 
+    /// The memory of an operand that one binding holds.
     fn operand(&self, id: NodeId) -> Result<Bound> {
-        self.operands(id).map(|bounds| bounds[0])
+        match self.operands(id)?[..] {
+            [bound] => Ok(bound),
+            _ => Err(self.target.limit(format!(
+                "`{}` is larger than one binding, and this operation needs it whole; use --device cpu",
+                self.graph.node(id).name
+            ))),
+        }
+    }
+
+    fn image(&self, id: NodeId) -> Result<[usize; 4]> {
+        let shape = self.graph.shape(id);
+        shape.nchw().ok_or_else(|| Error::Shape(format!("{shape} is no [N, C, H, W]")))
+    }
+
+    fn matrix(&self, id: NodeId) -> Result<[usize; 2]> {
+        let shape = self.graph.shape(id);
+        shape.matrix().ok_or_else(|| Error::Shape(format!("{shape} is no [rows, columns]")))
     }
 
     // ---- steps ----
@@ -202,40 +236,32 @@ impl<'a> Lowering<'a> {
             Op::Concat => self.concat(id, node),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
-            Op::Scale(_)
-            | Op::Mse { .. }
-            | Op::L1
-            | Op::BceWithLogits { .. }
-            | Op::PowerIterationV
-            | Op::PowerIterationU
-            | Op::SpectralSigma
-            | Op::SpectralNorm
-            | Op::Conv2dGradInput { .. }
-            | Op::Conv2dGradWeight { .. }
-            | Op::SumPixels
-            | Op::SumRows
-            | Op::LinearGradInput
-            | Op::LinearGradWeight
-            | Op::NormGrad { .. }
-            | Op::ActivationGrad(_)
-            | Op::ReflectionPad2dGrad(_)
-            | Op::UpsampleNearest2xGrad
-            | Op::GlobalAvgPoolGrad { .. }
-            | Op::GlobalMaxPoolGrad
-            | Op::BroadcastChannels(_)
-            | Op::SliceColumns { .. }
-            | Op::Unflatten { .. }
-            | Op::CamWeightGrad(_)
-            | Op::MseGrad { .. }
-            | Op::L1Grad { .. }
-            | Op::BceWithLogitsGrad { .. }
-            | Op::SpectralNormGrad => Err(Error::CpuOnly { op: format!("{:?}", node.op) }),
-        }
-    }
 
-    fn image(&self, id: NodeId) -> Result<[usize; 4]> {
-        let shape = self.graph.shape(id);
-        shape.nchw().ok_or_else(|| Error::Shape(format!("{shape} is no [N, C, H, W]")))
+            Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
+            Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
+            Op::SumPixels => self.sum_pixels(id, node),
+            Op::SumRows => self.sum_rows(id, node),
+            Op::LinearGradInput => self.linear_grad_input(id, node),
+            Op::LinearGradWeight => self.linear_grad_weight(id, node),
+            Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
+            Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
+            Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
+            Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
+            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
+            Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
+            Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
+            Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
+            Op::Unflatten { .. } => self.unflatten(id, node),
+            Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
+
+            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
+            Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
+            Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
+            Op::SpectralSigma => self.spectral_sigma(id, node),
+            Op::SpectralNorm => self.spectral_norm(id, node),
+            Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
+        }
     }
 }
 

@@ -1,0 +1,479 @@
+//! The gradients of the networks' operations.
+
+use crate::catalogue::{
+    activation_grad, broadcast, cam_weight_grad, conv2d, conv2d_grad_weight, exchange_channels,
+    linear_grad_input, linear_grad_weight, max_pool_grad, norm_coefficients, norm_grad_apply,
+    norm_grad_coefficients, norm_grad_parameter, norm_grad_reduce, pool, reduce, resample_grad,
+    slice_columns, sum_splits, unflatten,
+};
+use crate::error::Result;
+use crate::graph::{Activation, CamInput, Conv2d, Node, NodeId, Norm, NormInput, NormKind, Op};
+
+use super::super::Bound;
+use super::super::layout::{Layout, quads};
+use super::super::select;
+use super::{Lowering, Value, activation_code};
+
+/// Workgroups that a launch should have, so that every processor of a large GPU has work.
+const ENOUGH_WORKGROUPS: usize = 512;
+
+impl Lowering<'_> {
+    /// The adjoint in the input: a convolution with exchanged channels onto the padded and
+    /// doubled picture, then the copies that padding and doubling made are summed.
+    pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
+        let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
+        let [_, _, kh, kw] = self.image(node.inputs[1])?;
+        let (g, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+
+        let taps = kh * kw;
+        let exchanged = self.scratch_quads(taps * 4 * quads(o) * quads(c))?;
+        let total = taps * quads(c) * quads(o);
+        let params = exchange_channels::Params {
+            in_quads: quads(c) as u32,
+            out_quads: quads(o) as u32,
+            total: total as u32,
+            reserved: 0,
+        };
+        let (bindings, workgroups) = ([weight, self.whole(exchanged)], self.spread(total.div_ceil(64)));
+        self.step(
+            &exchange_channels::EXCHANGE_CHANNELS,
+            params,
+            &bindings,
+            workgroups,
+            "exchange channels",
+            0,
+        )?;
+
+        let scale = 1 + usize::from(conv.upsample);
+        let (ph, pw) = (h * scale + 2 * conv.pad, w * scale + 2 * conv.pad);
+        let folds = conv.upsample || conv.pad > 0;
+        let padded = match folds {
+            true => self.scratch(Layout::Image { n, c, pixels: ph * pw }.bytes())?,
+            false => self.result(id)?,
+        };
+        let phase_pixels = n * ph.div_ceil(conv.stride) * pw.div_ceil(conv.stride);
+        let forward = self
+            .target
+            .conv2d
+            .unwrap_or_else(|| select::conv2d(self.target.class, phase_pixels, quads(o), quads(c)));
+        let shader = select::transposed(forward);
+        let (tile_pixels, tile_quads) = select::conv2d_tile(shader);
+        let params = conv2d::Params {
+            batch: n as u32,
+            in_height: oh as u32,
+            in_width: ow as u32,
+            in_quads: quads(o) as u32,
+            out_height: ph as u32,
+            out_width: pw as u32,
+            out_quads: quads(c) as u32,
+            kernel_height: kh as u32,
+            kernel_width: kw as u32,
+            stride: conv.stride as u32,
+            ..conv2d::Params::default()
+        };
+        let [x_groups, z_groups, _] = self.spread(phase_pixels.div_ceil(tile_pixels));
+        let workgroups = [x_groups, quads(c).div_ceil(tile_quads), z_groups * conv.stride * conv.stride];
+        let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
+        // The bias is not read.
+        let bindings = [g, self.whole(exchanged), self.whole(exchanged), self.whole(padded)];
+        self.step(shader, params, &bindings, workgroups, label, 2 * n * oh * ow * o * c * taps)?;
+        if folds {
+            let padded = self.whole(padded);
+            self.fold(id, padded, conv.pad, usize::from(conv.upsample))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn resample_grad(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        pad: usize,
+        upsample: usize,
+    ) -> Result<()> {
+        let g = self.operand(node.inputs[0])?;
+        self.fold(id, g, pad, upsample)
+    }
+
+    /// Sums the copies that padding and doubling made.
+    fn fold(&mut self, id: NodeId, g: Bound, pad: usize, upsample: usize) -> Result<()> {
+        let [n, c, h, w] = self.image(id)?;
+        let y = self.result(id)?;
+        let total = n * h * w * quads(c);
+        let params = resample_grad::Params {
+            height: h as u32,
+            width: w as u32,
+            quads: quads(c) as u32,
+            pad: pad as u32,
+            upsample: upsample as u32,
+            total: total as u32,
+            reserved_0: 0,
+            reserved_1: 0,
+        };
+        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
+    }
+
+    /// The pixels are cut into splits where the weight alone has too few tiles to fill a GPU.
+    pub(super) fn conv2d_grad_weight(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
+        let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(node.inputs[1])?);
+        let [_, _, kh, kw] = self.image(id)?;
+        let (x, g) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let (taps, pixels) = (kh * kw, n * oh * ow);
+        let row_quads = taps * quads(c);
+        let shader = select::conv2d_grad_weight(self.target.class, quads(o));
+        let (tile_rows, tile_quads) = select::conv2d_grad_weight_tile(shader);
+        let tiles = [row_quads.div_ceil(tile_rows), quads(o).div_ceil(tile_quads)];
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
+        let split = pixels.div_ceil(wanted).next_multiple_of(16);
+        let splits = pixels.div_ceil(split);
+
+        let total = 4 * row_quads * quads(o);
+        let layout = Layout::ConvWeight { o, i: c, taps };
+        let partials = match splits {
+            1 => self.result_in(id, layout)?,
+            _ => self.scratch_quads(splits * total)?,
+        };
+        let params = conv2d_grad_weight::Params {
+            batch: n as u32,
+            in_height: h as u32,
+            in_width: w as u32,
+            in_quads: quads(c) as u32,
+            out_height: oh as u32,
+            out_width: ow as u32,
+            out_quads: quads(o) as u32,
+            kernel_width: kw as u32,
+            stride: conv.stride as u32,
+            pad: conv.pad as u32,
+            upsample: u32::from(conv.upsample),
+            row_quads: row_quads as u32,
+            split: split as u32,
+            ..conv2d_grad_weight::Params::default()
+        };
+        let label = format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}");
+        let bindings = [x, g, self.whole(partials)];
+        self.step(shader, params, &bindings, [tiles[0], tiles[1], splits], label, 2 * pixels * o * c * taps)?;
+        if splits > 1 {
+            let y = self.result_in(id, layout)?;
+            self.sum_splits(partials, splits, total, y)?;
+        }
+        Ok(())
+    }
+
+    fn sum_splits(&mut self, partials: Value, splits: usize, total: usize, y: Value) -> Result<()> {
+        let params =
+            sum_splits::Params { total: total as u32, splits: splits as u32, scale: 1.0, reserved: 0 };
+        let (bindings, workgroups) = ([self.whole(partials), self.whole(y)], self.spread(total.div_ceil(64)));
+        self.step(&sum_splits::SUM_SPLITS, params, &bindings, workgroups, "sum splits", 0)
+    }
+
+    /// All samples' pixels lie one after the other: one long picture.
+    pub(super) fn sum_pixels(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [n, c, h, w] = self.image(node.inputs[0])?;
+        self.sum_columns(id, node, c, n * h * w)
+    }
+
+    pub(super) fn sum_rows(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [n, k] = self.matrix(node.inputs[0])?;
+        self.sum_columns(id, node, k, n)
+    }
+
+    fn sum_columns(&mut self, id: NodeId, node: &Node, c: usize, pixels: usize) -> Result<()> {
+        let x = self.operand(node.inputs[0])?;
+        let variants = [&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4];
+        let reduction = self.reduce(x, [1, c, pixels], 1, variants, "sum")?;
+        let y = self.result(id)?;
+        self.pool(&pool::POOL_SUM, reduction, [1, c], 1.0, y)
+    }
+
+    /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
+    /// once. The operands are those of [`Op::NormGrad`].
+    fn norm_record(&mut self, node: &Node, norm: &Norm) -> Result<Value> {
+        if let Some(&record) = self.records.get(&node.inputs) {
+            return Ok(record);
+        }
+        let [n, c, h, w] = self.image(node.inputs[1])?;
+        let (q, pixels) = (quads(c), h * w);
+        let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+
+        let chunks = self.moments(node.inputs[1])?;
+        let moments = self.scratch_quads(3 * n * q)?;
+        let params = norm_coefficients::Params {
+            pixels: pixels as u32,
+            channels: c as u32,
+            quads: q as u32,
+            chunks: chunks.chunks as u32,
+            chunk: chunks.chunk as u32,
+            gamma_stride: 0,
+            eps: norm.eps,
+            reserved: 0,
+        };
+        let shader = &norm_coefficients::NORM_COEFFICIENTS_MOMENTS;
+        let groups = q.div_ceil(shader.workgroup_size[0] as usize);
+        let bindings = [self.whole(chunks.partials), self.whole(moments)];
+        self.step(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
+
+        let shader = match q {
+            16.. => &norm_grad_reduce::NORM_GRAD_REDUCE_16,
+            _ => &norm_grad_reduce::NORM_GRAD_REDUCE_4,
+        };
+        let partials = self.scratch_quads(2 * n * chunks.chunks * q)?;
+        let params = norm_grad_reduce::Params {
+            pixels: pixels as u32,
+            quads: q as u32,
+            chunk: chunks.chunk as u32,
+            reserved: 0,
+        };
+        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks.chunks, n];
+        let bindings = [g, x, self.whole(moments), self.whole(partials)];
+        self.step(shader, params, &bindings, workgroups, format!("norm grad sums {c} of {pixels}"), 0)?;
+
+        let record = self.scratch_quads(7 * n * q)?;
+        let mut params = norm_grad_coefficients::Params {
+            pixels: pixels as u32,
+            channels: c as u32,
+            quads: q as u32,
+            chunks: chunks.chunks as u32,
+            gamma_stride: 0,
+            eps: norm.eps,
+            ..norm_grad_coefficients::Params::default()
+        };
+        let mut bindings = vec![self.whole(moments), self.whole(partials)];
+        let shader = match norm.kind {
+            NormKind::Instance => &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_INSTANCE,
+            NormKind::LayerInstance => {
+                bindings.extend([self.operand(node.inputs[2])?, self.operand(node.inputs[3])?]);
+                params.gamma_stride = self.gamma_stride(node.inputs[3], q);
+                &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_LAYER
+            }
+        };
+        bindings.push(self.whole(record));
+        self.step(shader, params, &bindings, [n, 1, 1], format!("norm grad coefficients {c}"), 0)?;
+        self.records.insert(node.inputs.clone(), record);
+        Ok(record)
+    }
+
+    /// From one sample's gamma to the next, in vec4s: 0 where the samples share it.
+    fn gamma_stride(&self, gamma: NodeId, q: usize) -> u32 {
+        if self.graph.shape(gamma).rank() == 2 { q as u32 } else { 0 }
+    }
+
+    pub(super) fn norm_grad_input(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
+        let record = self.norm_record(node, norm)?;
+        let [n, c, h, w] = self.image(id)?;
+        let (q, pixels) = (quads(c), h * w);
+        let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let y = self.result(id)?;
+        let stride = pixels.div_ceil(4).min(256 * self.target.max_workgroups as usize / q);
+        let params = norm_grad_apply::Params {
+            pixels: pixels as u32,
+            quads: q as u32,
+            stride: stride as u32,
+            reserved_0: 0,
+        };
+        let bindings = [g, x, self.whole(record), self.whole(y)];
+        let workgroups = [(stride * q).div_ceil(256), n, 1];
+        self.step(&norm_grad_apply::NORM_GRAD_APPLY, params, &bindings, workgroups, "norm grad apply", 0)
+    }
+
+    pub(super) fn norm_grad_parameter(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        norm: &Norm,
+        wrt: NormInput,
+    ) -> Result<()> {
+        let record = self.norm_record(node, norm)?;
+        let [n, c, ..] = self.image(node.inputs[1])?;
+        let q = quads(c);
+        let (rho, gamma) = (self.operand(node.inputs[2])?, self.operand(node.inputs[3])?);
+        let y = self.result(id)?;
+        let gamma_stride = self.gamma_stride(node.inputs[3], q);
+        let (shader, shared) = match wrt {
+            NormInput::Rho => (&norm_grad_parameter::NORM_GRAD_RHO, true),
+            NormInput::Gamma => (&norm_grad_parameter::NORM_GRAD_GAMMA, gamma_stride == 0),
+            _ => (&norm_grad_parameter::NORM_GRAD_BETA, gamma_stride == 0),
+        };
+        let (total, samples) = if shared { (q, n) } else { (n * q, 1) };
+        let params = norm_grad_parameter::Params {
+            total: total as u32,
+            quads: q as u32,
+            samples: samples as u32,
+            gamma_stride,
+        };
+        let bindings = [self.whole(record), rho, gamma, self.whole(y)];
+        self.step(shader, params, &bindings, [total.div_ceil(64), 1, 1], "norm grad parameter", 0)
+    }
+
+    pub(super) fn activation_grad(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
+        let layout = self.layout(node.inputs[0])?;
+        let (g, result) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let y = self.result_in(id, layout)?;
+        let total = layout.floats() / 4;
+        let (activation, slope) = activation_code(activation);
+        let params = activation_grad::Params { total: total as u32, activation, slope, reserved_0: 0 };
+        let (bindings, workgroups) = ([g, result, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(&activation_grad::ACTIVATION_GRAD, params, &bindings, workgroups, "activation grad", 0)
+    }
+
+    /// The gradients of average pooling (over pixels) and of a sum over channels.
+    pub(super) fn broadcast(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [n, c, h, w] = self.image(id)?;
+        let x = self.operand(node.inputs[0])?;
+        let y = self.result(id)?;
+        let total = n * h * w * quads(c);
+        let params = broadcast::Params {
+            total: total as u32,
+            pixels: (h * w) as u32,
+            channels: c as u32,
+            quads: quads(c) as u32,
+            scale: 1.0 / (h * w) as f32,
+            ..broadcast::Params::default()
+        };
+        let shader = match node.op {
+            Op::BroadcastChannels(_) => &broadcast::BROADCAST_CHANNELS,
+            _ => &broadcast::BROADCAST_PIXELS,
+        };
+        let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(shader, params, &bindings, workgroups, "broadcast", 0)
+    }
+
+    pub(super) fn max_pool_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [n, c, h, w] = self.image(id)?;
+        let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let y = self.result(id)?;
+        let params = max_pool_grad::Params {
+            pixels: (h * w) as u32,
+            quads: quads(c) as u32,
+            ..max_pool_grad::Params::default()
+        };
+        let bindings = [g, x, self.whole(y)];
+        self.step(&max_pool_grad::MAX_POOL_GRAD, params, &bindings, [n * quads(c), 1, 1], "max pool grad", 0)
+    }
+
+    pub(super) fn slice_columns(&mut self, id: NodeId, node: &Node, start: usize, len: usize) -> Result<()> {
+        let [n, columns] = self.matrix(node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
+        let y = self.result(id)?;
+        let total = n * quads(len);
+        let params = slice_columns::Params {
+            total: total as u32,
+            x_quads: quads(columns) as u32,
+            y_quads: quads(len) as u32,
+            start: start as u32,
+            len: len as u32,
+            ..slice_columns::Params::default()
+        };
+        let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(&slice_columns::SLICE_COLUMNS, params, &bindings, workgroups, "slice", 0)
+    }
+
+    /// Launches nothing where the rows already lie as features.
+    pub(super) fn unflatten(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let source = self.values[node.inputs[0].index()];
+        if let Some((_, Layout::Image { .. })) = source {
+            self.values[id.index()] = source;
+            return Ok(());
+        }
+        let [n, c, h, w] = self.image(id)?;
+        let x = self.operand(node.inputs[0])?;
+        let y = self.result(id)?;
+        let total = n * h * w * quads(c);
+        let params = unflatten::Params {
+            total: total as u32,
+            pixels: (h * w) as u32,
+            channels: c as u32,
+            quads: quads(c) as u32,
+            x_quads: quads(c * h * w) as u32,
+            ..unflatten::Params::default()
+        };
+        let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(&unflatten::UNFLATTEN, params, &bindings, workgroups, "unflatten", 0)
+    }
+
+    pub(super) fn linear_grad_input(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let ([n, m], weight) = (self.matrix(node.inputs[0])?, self.layout(node.inputs[1])?);
+        let layout = match weight {
+            Layout::FlattenedWeight { c, pixels, .. } => Layout::Image { n, c, pixels },
+            _ => Layout::activation(&node.shape),
+        };
+        let in_quads = layout.floats() / 4 / n;
+        let g = self.operand(node.inputs[0])?;
+        let blocks = self.operands(node.inputs[1])?;
+        let y = self.result_in(id, layout)?;
+        let mut first_row = 0;
+        for block in blocks {
+            let rows = ((block.bytes / 16) as usize / in_quads).min(m - first_row);
+            let params = linear_grad_input::Params {
+                in_quads: in_quads as u32,
+                g_quads: quads(m) as u32,
+                rows: rows as u32,
+                first_row: first_row as u32,
+                accumulate: u32::from(first_row > 0),
+                ..linear_grad_input::Params::default()
+            };
+            let bindings = [g, block, self.whole(y)];
+            let workgroups = [in_quads.div_ceil(64), n, 1];
+            let flops = 2 * n * rows * 4 * in_quads;
+            let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
+            self.step(shader, params, &bindings, workgroups, "linear grad input", flops)?;
+            first_row += rows;
+        }
+        Ok(())
+    }
+
+    pub(super) fn linear_grad_weight(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let ([n, k], [_, m]) = (self.matrix(node.inputs[0])?, self.matrix(node.inputs[1])?);
+        // Over flattened features the gradient lies as the weight does, and they are read as
+        // they lie.
+        let source = self.graph.node(node.inputs[0]);
+        let (x, layout) = match source.op {
+            Op::Flatten => {
+                let [_, c, h, w] = self.image(source.inputs[0])?;
+                (source.inputs[0], Layout::FlattenedWeight { m, c, pixels: h * w })
+            }
+            _ => (node.inputs[0], Layout::LinearWeight { m, k }),
+        };
+        let in_quads = layout.floats() / 4 / m.next_multiple_of(4);
+        let (x, g) = (self.operand(x)?, self.operand(node.inputs[1])?);
+        let y = self.result_in(id, layout)?;
+        let total = layout.floats() / 4;
+        let params = linear_grad_weight::Params {
+            total: total as u32,
+            batch: n as u32,
+            in_quads: in_quads as u32,
+            g_quads: quads(m) as u32,
+        };
+        let (bindings, workgroups) = ([g, x, self.whole(y)], self.spread(total.div_ceil(256)));
+        let shader = &linear_grad_weight::LINEAR_GRAD_WEIGHT;
+        self.step(shader, params, &bindings, workgroups, "linear grad weight", 2 * n * m * 4 * in_quads)
+    }
+
+    pub(super) fn cam_weight_grad(&mut self, id: NodeId, node: &Node, wrt: CamInput) -> Result<()> {
+        let [o, c, ..] = self.image(node.inputs[0])?;
+        let mut bindings = node.inputs.iter().map(|&i| self.operand(i)).collect::<Result<Vec<_>>>()?;
+        let (shader, layout, first_row) = match wrt {
+            CamInput::Mix => {
+                let layout = Layout::ConvWeight { o, i: 2 * c, taps: 1 };
+                (&cam_weight_grad::CAM_WEIGHT_GRAD_MIX, layout, 0)
+            }
+            _ => {
+                let first_row = if wrt == CamInput::Gmp { c } else { 0 };
+                (&cam_weight_grad::CAM_WEIGHT_GRAD_POOLED, Layout::LinearWeight { m: 1, k: c }, first_row)
+            }
+        };
+        let y = self.result_in(id, layout)?;
+        bindings.push(self.whole(y));
+        let total = layout.floats() / 4;
+        let params = cam_weight_grad::Params {
+            total: total as u32,
+            channels: c as u32,
+            out_quads: quads(o) as u32,
+            columns: quads(c) as u32,
+            first_row: first_row as u32,
+            ..cam_weight_grad::Params::default()
+        };
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(shader, params, &bindings, workgroups, "cam weight grad", 0)
+    }
+}

@@ -1,0 +1,258 @@
+//! Losses and spectral normalisation.
+
+use crate::catalogue::{
+    dot, linear, linear_grad_input, loss, loss_grad, normalize, scale, spectral_norm_grad,
+};
+use crate::error::{Error, Result};
+use crate::graph::{Node, NodeId, Op};
+use crate::shader::Shader;
+
+use super::super::Bound;
+use super::super::layout::{Layout, quads};
+use super::{Lowering, Value};
+
+/// Of which losses are means.
+struct Elements {
+    /// vec4s, padding included.
+    total: usize,
+    /// vec4s of one pixel or row.
+    quads: usize,
+    /// Of them so many floats are no padding.
+    channels: usize,
+    /// Without the padding.
+    count: usize,
+}
+
+/// A weight under spectral normalisation as it lies in memory: a matrix of rows x columns.
+struct Matrix {
+    bound: Bound,
+    layout: Layout,
+    rows: usize,
+    /// vec4s.
+    columns: usize,
+    /// Whether the rows are the outputs (of a linear layer), so that u goes with them.
+    rows_are_outputs: bool,
+}
+
+impl Lowering<'_> {
+    fn elements(&self, id: NodeId) -> Result<Elements> {
+        let layout = self.layout(id)?;
+        let channels = match layout {
+            Layout::Image { c, .. } => c,
+            Layout::Rows { k, .. } => k,
+            _ => return Err(Error::Shape("a loss of a weight".into())),
+        };
+        let count = self.graph.shape(id).elements();
+        Ok(Elements { total: layout.floats() / 4, quads: quads(channels), channels, count })
+    }
+
+    pub(super) fn loss(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let e = self.elements(node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
+        let (shader, target_value, t) = match node.op {
+            Op::L1 => (&loss::LOSS_L1, 0.0, self.operand(node.inputs[1])?),
+            Op::BceWithLogits { target } => (&loss::LOSS_BCE, target, x),
+            Op::Mse { target } => (&loss::LOSS_MSE, target, x),
+            _ => return Err(Error::Shape(format!("{:?} is no loss", node.op))),
+        };
+        let y = self.result(id)?;
+        let params = loss::Params {
+            total: e.total as u32,
+            quads: e.quads as u32,
+            channels: e.channels as u32,
+            target_value,
+            scale: 1.0 / e.count as f32,
+            ..loss::Params::default()
+        };
+        self.step(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
+    }
+
+    pub(super) fn loss_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let e = self.elements(node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
+        let (shader, target_value, weight, t) = match node.op {
+            Op::L1Grad { scale } => (&loss_grad::LOSS_GRAD_L1, 0.0, scale, self.operand(node.inputs[1])?),
+            Op::BceWithLogitsGrad { target, scale } => (&loss_grad::LOSS_GRAD_BCE, target, scale, x),
+            Op::MseGrad { target, scale } => (&loss_grad::LOSS_GRAD_MSE, target, scale, x),
+            _ => return Err(Error::Shape(format!("{:?} is no loss's gradient", node.op))),
+        };
+        let y = self.result(id)?;
+        let params = loss_grad::Params {
+            total: e.total as u32,
+            quads: e.quads as u32,
+            channels: e.channels as u32,
+            target_value,
+            scale: weight / e.count as f32,
+            ..loss_grad::Params::default()
+        };
+        let workgroups = self.spread(e.total.div_ceil(256));
+        self.step(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
+    }
+
+    pub(super) fn scale(&mut self, id: NodeId, node: &Node, factor: f32) -> Result<()> {
+        let layout = self.layout(node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
+        let y = self.result_in(id, layout)?;
+        let total = layout.floats() / 4;
+        let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&scale::SCALE, params, &[x, self.whole(y)], workgroups, "scale", 0)
+    }
+
+    // ---- spectral normalisation ----
+
+    fn spectral_matrix(&self, id: NodeId) -> Result<Matrix> {
+        let (layout, bound) = (self.layout(id)?, self.operand(id)?);
+        Ok(match layout {
+            Layout::ConvWeight { o, i, taps } => Matrix {
+                bound,
+                layout,
+                rows: taps * i.next_multiple_of(4),
+                columns: quads(o),
+                rows_are_outputs: false,
+            },
+            Layout::LinearWeight { m, k } => Matrix {
+                bound,
+                layout,
+                rows: m.next_multiple_of(4),
+                columns: quads(k),
+                rows_are_outputs: true,
+            },
+            _ => return Err(Error::Shape("spectral normalisation needs a weight".into())),
+        })
+    }
+
+    /// The layout of v: it goes with the inputs.
+    fn v_layout(&self, w: &Matrix, id: NodeId) -> Layout {
+        match w.layout {
+            Layout::ConvWeight { i, taps, .. } => Layout::ConvRows { i, taps },
+            _ => Layout::activation(self.graph.shape(id)),
+        }
+    }
+
+    /// `y = W x` where `x` goes with the columns of memory: one dot product per row.
+    fn multiply(&mut self, w: &Matrix, x: Bound, y: Value) -> Result<()> {
+        let params = linear::Params {
+            in_quads: w.columns as u32,
+            out_quads: (w.rows / 4) as u32,
+            ..linear::Params::default()
+        };
+        let shader = if w.columns >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
+        let bindings = [x, w.bound, x, self.whole(y)];
+        self.step(
+            shader,
+            params,
+            &bindings,
+            [w.rows / 4, 1, 1],
+            "spectral matrix product",
+            8 * w.rows * w.columns,
+        )
+    }
+
+    /// `y = xᵀ W` where `x` goes with the rows of memory.
+    fn multiply_transposed(&mut self, w: &Matrix, x: Bound, y: Value) -> Result<()> {
+        let params = linear_grad_input::Params {
+            in_quads: w.columns as u32,
+            g_quads: (w.rows / 4) as u32,
+            rows: w.rows as u32,
+            ..linear_grad_input::Params::default()
+        };
+        let bindings = [x, w.bound, self.whole(y)];
+        let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
+        let workgroups = [w.columns.div_ceil(64), 1, 1];
+        self.step(shader, params, &bindings, workgroups, "spectral matrix product", 8 * w.rows * w.columns)
+    }
+
+    /// The product of W with the vector that goes with its inputs (`outputs` false: that goes
+    /// with its outputs), and the vec4s of the result.
+    fn product(&mut self, w: &Matrix, x: Bound, outputs: bool) -> Result<(Value, usize)> {
+        let along_rows = w.rows_are_outputs == outputs;
+        let total = if along_rows { w.columns } else { w.rows / 4 };
+        let y = self.scratch_quads(total)?;
+        if along_rows {
+            self.multiply_transposed(w, x, y)?
+        } else {
+            self.multiply(w, x, y)?
+        }
+        Ok((y, total))
+    }
+
+    /// W, u → v, or W, v → u.
+    pub(super) fn power_iteration(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let w = self.spectral_matrix(node.inputs[0])?;
+        let x = self.operand(node.inputs[1])?;
+        let from_u = node.op == Op::PowerIterationV;
+        let (product, total) = self.product(&w, x, from_u)?;
+        let layout = if from_u { self.v_layout(&w, id) } else { Layout::activation(&node.shape) };
+        let y = self.result_in(id, layout)?;
+        let params = normalize::Params { total: total as u32, ..normalize::Params::default() };
+        let bindings = [self.whole(product), self.whole(y)];
+        self.step(&normalize::NORMALIZE, params, &bindings, [1, 1, 1], "normalize", 0)
+    }
+
+    /// `u · (W v)`
+    pub(super) fn spectral_sigma(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let w = self.spectral_matrix(node.inputs[0])?;
+        let (u, v) = (self.operand(node.inputs[1])?, self.operand(node.inputs[2])?);
+        let (product, total) = self.product(&w, v, false)?;
+        let y = self.result(id)?;
+        // The vector u may have fewer vec4s than the product, whose padding is zero.
+        let total = total.min((u.bytes / 16) as usize);
+        self.dot(u, self.whole(product), total, y)
+    }
+
+    /// The dot product of `total` vec4s of `a` and `b`.
+    fn dot(&mut self, a: Bound, b: Bound, total: usize, y: Value) -> Result<()> {
+        let groups = total.div_ceil(1024).clamp(1, 256);
+        let partials = self.scratch_quads(groups)?;
+        // `y` may be older than this scratch memory; both are written from here on.
+        let launch =
+            |this: &mut Self, shader: &'static Shader, total: usize, from: [Bound; 2], to, groups| {
+                let params = dot::Params { total: total as u32, ..dot::Params::default() };
+                let bindings = [from[0], from[1], this.whole(to)];
+                this.step(shader, params, &bindings, [groups, 1, 1], "dot", 0)
+            };
+        launch(self, &dot::DOT_PARTIAL, total, [a, b], partials, groups)?;
+        let partials = self.whole(partials);
+        launch(self, &dot::DOT_FINAL, groups, [partials, partials], y, 1)
+    }
+
+    /// `W / sigma`
+    pub(super) fn spectral_norm(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let w = self.spectral_matrix(node.inputs[0])?;
+        let sigma = self.operand(node.inputs[1])?;
+        let y = self.result_in(id, w.layout)?;
+        let total = w.layout.floats() / 4;
+        let params = scale::Params { total: total as u32, ..scale::Params::default() };
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&scale::DIVIDE, params, &[w.bound, sigma, self.whole(y)], workgroups, "spectral norm", 0)
+    }
+
+    pub(super) fn spectral_norm_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let g = self.operand(node.inputs[0])?;
+        let w = self.spectral_matrix(node.inputs[1])?;
+        let [sigma, u, v] = [2, 3, 4].map(|k| self.operand(node.inputs[k]));
+        let (sigma, u, v) = (sigma?, u?, v?);
+        let total = w.layout.floats() / 4;
+        let product = self.scratch_quads(1)?;
+        self.dot(g, w.bound, total, product)?;
+        let y = self.result_in(id, w.layout)?;
+        let (p, q) = if w.rows_are_outputs { (u, v) } else { (v, u) };
+        let params = spectral_norm_grad::Params {
+            total: total as u32,
+            columns: w.columns as u32,
+            p_quads: (p.bytes / 16) as u32,
+            ..spectral_norm_grad::Params::default()
+        };
+        let bindings = [g, sigma, self.whole(product), p, q, self.whole(y)];
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(
+            &spectral_norm_grad::SPECTRAL_NORM_GRAD,
+            params,
+            &bindings,
+            workgroups,
+            "spectral norm grad",
+            0,
+        )
+    }
+}

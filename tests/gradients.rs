@@ -1,0 +1,357 @@
+//! Every operation's gradient at every input against central differences in `f64`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
+use ugatit::{Error, Tensor, cpu};
+
+/// The step of the differences. Their error is about `STEP²` times the third derivative, and
+/// `1e-16 / STEP` from rounding: both far below [`TOLERANCE`]. A smaller step meets fewer
+/// kinks of relu and of the maximum, where there is no derivative.
+const STEP: f64 = 1e-6;
+
+/// The largest difference allowed, as a fraction of the gradient's largest absolute value.
+const TOLERANCE: f64 = 1e-6;
+
+const ACTIVATIONS: [Activation; 4] =
+    [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
+
+/// Numbers that look random, from -1 to 1.
+fn noise(shape: &[usize], seed: u64) -> Tensor<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 23) - 1.0
+    };
+    let data = (0..shape.iter().product()).map(|_| next()).collect();
+    Tensor::new(shape, data).unwrap()
+}
+
+type Feed = BTreeMap<String, Tensor<f64>>;
+
+fn run(graph: &Graph, outputs: &[NodeId], feed: &Feed) -> Vec<Tensor<f64>> {
+    cpu::run(graph, outputs, &|name| feed.get(name)).unwrap()
+}
+
+fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
+    a.data().iter().zip(b.data()).map(|(a, b)| a * b).sum()
+}
+
+/// A graph of inputs named `0`, `1`, ... and a result.
+struct Case {
+    graph: Graph,
+    feed: Feed,
+    inputs: Vec<NodeId>,
+}
+
+impl Case {
+    fn new(shapes: &[&[usize]]) -> Self {
+        let mut case = Self { graph: Graph::new(), feed: Feed::new(), inputs: vec![] };
+        for (i, shape) in shapes.iter().enumerate() {
+            case.inputs.push(case.graph.input(i.to_string(), *shape));
+            case.feed.insert(i.to_string(), noise(shape, i as u64 + 1));
+        }
+        case
+    }
+
+    /// Checks the gradient of `sum(y * g)`, or of `0.7 * y` for a scalar, at each of `wrt`.
+    fn check(mut self, name: &str, y: NodeId, wrt: &[usize]) {
+        let shape = self.graph.shape(y).clone();
+        let (seed, upstream) = if shape.rank() == 0 {
+            (Seed::Weight(0.7), Tensor::new(&shape, vec![f64::from(0.7_f32)]).unwrap())
+        } else {
+            let g = noise(shape.dims(), 99);
+            self.feed.insert("g".into(), g.clone());
+            (Seed::Node(self.graph.input("g", &shape)), g)
+        };
+        let nodes: Vec<NodeId> = wrt.iter().map(|&k| self.inputs[k]).collect();
+        let gradients = backward(&mut self.graph, &[(y, seed)], &nodes).unwrap();
+        for (&k, gradient) in wrt.iter().zip(gradients) {
+            let gradient = gradient.unwrap_or_else(|| panic!("{name}: no path to input {k}"));
+            let exact = run(&self.graph, &[gradient], &self.feed).remove(0);
+            let key = k.to_string();
+            assert_eq!(exact.shape(), self.feed[&key].shape(), "{name}");
+            let largest = exact.data().iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            assert!(largest > 0.0, "{name}: the gradient at input {k} is zero");
+            for (i, exact) in exact.data().iter().enumerate() {
+                let x = self.feed[&key].data()[i];
+                let mut at = |x| {
+                    self.feed.get_mut(&key).unwrap().data_mut()[i] = x;
+                    dot(&run(&self.graph, &[y], &self.feed)[0], &upstream)
+                };
+                let difference = (at(x + STEP) - at(x - STEP)) / (2.0 * STEP);
+                at(x);
+                let error = (difference - exact).abs() / largest;
+                assert!(
+                    error <= TOLERANCE,
+                    "{name}, input {k}, element {i}: {exact} by the rule, {difference} by differences ({error:.1e})"
+                );
+            }
+        }
+    }
+}
+
+/// One operation on fresh inputs of these shapes, differentiated at all of them.
+fn check(op: &Op, shapes: &[&[usize]]) {
+    let mut case = Case::new(shapes);
+    let y = case.graph.add(op.clone(), &case.inputs).unwrap();
+    let all: Vec<usize> = (0..shapes.len()).collect();
+    case.check(&format!("{op:?} of {shapes:?}"), y, &all);
+}
+
+/// The name of an operation that has a derivative. A new operation does not compile here
+/// before it has been sorted.
+fn differentiable(op: &Op) -> Option<&'static str> {
+    Some(match op {
+        Op::ReflectionPad2d(_) => "ReflectionPad2d",
+        Op::UpsampleNearest2x => "UpsampleNearest2x",
+        Op::Conv2d(_) => "Conv2d",
+        Op::Linear { .. } => "Linear",
+        Op::Norm(_) => "Norm",
+        Op::Activation(_) => "Activation",
+        Op::Add => "Add",
+        Op::GlobalAvgPool => "GlobalAvgPool",
+        Op::GlobalMaxPool => "GlobalMaxPool",
+        Op::SumChannels => "SumChannels",
+        Op::Concat => "Concat",
+        Op::Flatten => "Flatten",
+        Op::CamWeight => "CamWeight",
+        Op::Scale(_) => "Scale",
+        Op::Mse { .. } => "Mse",
+        Op::L1 => "L1",
+        Op::BceWithLogits { .. } => "BceWithLogits",
+        Op::SpectralNorm => "SpectralNorm",
+        // Leaves, what is detached, and gradients.
+        Op::Input
+        | Op::Parameter
+        | Op::PowerIterationV
+        | Op::PowerIterationU
+        | Op::SpectralSigma
+        | Op::Conv2dGradInput { .. }
+        | Op::Conv2dGradWeight { .. }
+        | Op::SumPixels
+        | Op::SumRows
+        | Op::LinearGradInput
+        | Op::LinearGradWeight
+        | Op::NormGrad { .. }
+        | Op::ActivationGrad(_)
+        | Op::ReflectionPad2dGrad(_)
+        | Op::UpsampleNearest2xGrad
+        | Op::GlobalAvgPoolGrad { .. }
+        | Op::GlobalMaxPoolGrad
+        | Op::BroadcastChannels(_)
+        | Op::SliceColumns { .. }
+        | Op::Unflatten { .. }
+        | Op::CamWeightGrad(_)
+        | Op::MseGrad { .. }
+        | Op::L1Grad { .. }
+        | Op::BceWithLogitsGrad { .. }
+        | Op::SpectralNormGrad => return None,
+    })
+}
+
+/// What [`differentiable`] names, but for convolution, normalisation and spectral
+/// normalisation, which have tests of their own.
+fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
+    const IMAGE: &[usize] = &[2, 3, 4, 5];
+    let mut cases: Vec<(Op, Vec<&[usize]>)> = vec![
+        (Op::ReflectionPad2d(1), vec![IMAGE]),
+        (Op::ReflectionPad2d(3), vec![IMAGE]),
+        (Op::UpsampleNearest2x, vec![IMAGE]),
+        (Op::Add, vec![IMAGE, IMAGE]),
+        (Op::GlobalAvgPool, vec![IMAGE]),
+        (Op::GlobalMaxPool, vec![IMAGE]),
+        (Op::SumChannels, vec![IMAGE]),
+        (Op::Concat, vec![&[2, 3], &[2, 4]]),
+        (Op::Flatten, vec![IMAGE]),
+        (Op::CamWeight, vec![&[3, 8, 1, 1], &[1, 4], &[1, 4]]),
+        (Op::Scale(-1.5), vec![IMAGE]),
+        (Op::L1, vec![IMAGE, IMAGE]),
+    ];
+    for target in [0.0, 1.0] {
+        cases.push((Op::Mse { target }, vec![IMAGE]));
+        cases.push((Op::BceWithLogits { target }, vec![&[3, 2]]));
+    }
+    for activation in ACTIVATIONS {
+        cases.push((Op::Activation(activation), vec![&[7]]));
+        cases.push((Op::Linear { bias: true, activation }, vec![&[3, 5], &[4, 5], &[4]]));
+        cases.push((Op::Linear { bias: false, activation }, vec![&[1, 5], &[4, 5]]));
+    }
+    cases
+}
+
+#[test]
+fn simple_operations_match_differences() {
+    let mut covered: BTreeSet<&str> = ["Conv2d", "Norm", "SpectralNorm"].into();
+    for (op, shapes) in simple_operations() {
+        covered.extend(differentiable(&op));
+        check(&op, &shapes);
+    }
+    assert_eq!(covered.len(), 18, "operations without a case: {covered:?}");
+}
+
+#[test]
+fn convolutions_match_differences() {
+    let mut count = 0;
+    for (kernel, shape) in
+        [([3, 3], [2, 3, 5, 4]), ([4, 4], [1, 2, 6, 7]), ([1, 1], [2, 3, 4, 4]), ([2, 3], [1, 5, 5, 6])]
+    {
+        for stride in [1, 2, 3] {
+            for pad in [0, 1, 3] {
+                for upsample in [false, true] {
+                    let (bias, activation) = (count % 2 == 0, ACTIVATIONS[count % 4]);
+                    let conv = Conv2d { stride, pad, upsample, bias, activation };
+                    let weight = [2, shape[1], kernel[0], kernel[1]];
+                    let shapes: [&[usize]; 3] = [&shape, &weight, &[2]];
+                    check(&Op::Conv2d(conv), &shapes[..2 + usize::from(bias)]);
+                    count += 1;
+                }
+            }
+        }
+    }
+    println!("{count} convolutions");
+}
+
+/// Several blocks of channels and several chunks of rows, the last ones smaller: too large for
+/// differences, but the three parts of a bilinear form agree: `y · g = x · gx = w · gw`.
+#[test]
+fn the_gradients_of_large_convolutions_are_adjoint() {
+    for (n, channels, outputs, [h, w], k, stride, pad, upsample) in [
+        (1, 70, 9, [37, 41], 3, 1, 1, false),
+        (2, 33, 6, [40, 18], 3, 1, 1, true),
+        (1, 150, 5, [21, 90], 4, 2, 1, false),
+        (2, 3, 8, [9, 700], 7, 1, 3, false),
+        (1, 40, 30, [30, 31], 1, 1, 0, false),
+    ] {
+        let conv = Conv2d { stride, pad, upsample, bias: false, activation: Activation::Identity };
+        let mut case = Case::new(&[&[n, channels, h, w], &[outputs, channels, k, k]]);
+        let y = case.graph.add(Op::Conv2d(conv), &case.inputs).unwrap();
+        let shape = case.graph.shape(y).clone();
+        let g = case.graph.input("g", &shape);
+        case.feed.insert("g".into(), noise(shape.dims(), 7));
+        let gradients = backward(&mut case.graph, &[(y, Seed::Node(g))], &case.inputs).unwrap();
+        let outputs = [y, gradients[0].unwrap(), gradients[1].unwrap()];
+        let found = run(&case.graph, &outputs, &case.feed);
+        let form = dot(&found[0], &case.feed["g"]);
+        for (k, gradient) in found[1..].iter().enumerate() {
+            let other = dot(&case.feed[&k.to_string()], gradient);
+            assert!((form - other).abs() < 1e-10 * form.abs().max(1.0), "{conv:?}: {form} is not {other}");
+        }
+    }
+}
+
+#[test]
+fn normalisations_match_differences() {
+    let image: &[usize] = &[2, 3, 3, 4];
+    for kind in [NormKind::Instance, NormKind::LayerInstance] {
+        for gamma in [&[2, 3][..], &[1, 3, 1, 1]] {
+            for activation in ACTIVATIONS {
+                for residual in [false, true] {
+                    let mut shapes = vec![image];
+                    if kind == NormKind::LayerInstance {
+                        shapes.extend([&[1, 3, 1, 1], gamma, gamma]);
+                    }
+                    if residual {
+                        shapes.push(image);
+                    }
+                    check(&Op::Norm(Norm { kind, eps: 1e-5, activation, residual }), &shapes);
+                }
+            }
+        }
+    }
+}
+
+/// The gradient goes through sigma to the weight, not through u and v.
+#[test]
+fn spectral_normalisation_matches_differences() {
+    for weight in [&[4, 3, 2, 2][..], &[1, 6], &[5, 7]] {
+        let (out, rest) = (weight[0], weight[1..].iter().product());
+        let mut case = Case::new(&[weight, &[out], &[rest]]);
+        let inputs = case.inputs.clone();
+        // One iteration, so that sigma is not the small number that random vectors give.
+        let v = case.graph.add(Op::PowerIterationV, &inputs[..2]).unwrap();
+        let u = case.graph.add(Op::PowerIterationU, &[inputs[0], v]).unwrap();
+        let vectors = run(&case.graph, &[u, v], &case.feed);
+        case.feed.extend(["1", "2"].map(String::from).into_iter().zip(vectors));
+        let sigma = case.graph.add(Op::SpectralSigma, &inputs).unwrap();
+        let y = case.graph.add(Op::SpectralNorm, &[inputs[0], sigma, inputs[1], inputs[2]]).unwrap();
+        case.check(&format!("spectral norm of {weight:?}"), y, &[0]);
+    }
+}
+
+/// The power iteration finds the largest singular value, and its vectors are detached.
+#[test]
+fn the_power_iteration_finds_the_spectral_norm() {
+    let mut case = Case::new(&[&[2, 3], &[2]]);
+    // Singular values 5 and 3.
+    case.feed.insert("0".into(), Tensor::new([2, 3], vec![0.0, 5.0, 0.0, 3.0, 0.0, 0.0]).unwrap());
+    let (w, mut u) = (case.inputs[0], case.inputs[1]);
+    let mut v = u;
+    for _ in 0..40 {
+        v = case.graph.add(Op::PowerIterationV, &[w, u]).unwrap();
+        u = case.graph.add(Op::PowerIterationU, &[w, v]).unwrap();
+    }
+    let sigma = case.graph.add(Op::SpectralSigma, &[w, u, v]).unwrap();
+    let found = run(&case.graph, &[sigma, u], &case.feed);
+    assert!((found[0].data()[0] - 5.0).abs() < 1e-12);
+    assert!((found[1].data()[0].abs() - 1.0).abs() < 1e-12);
+
+    let g = case.graph.input("g", [2]);
+    assert_eq!(backward(&mut case.graph, &[(u, Seed::Node(g))], &[w]).unwrap(), [None]);
+}
+
+/// Gradients of several readers are summed, those that nobody asked for are not built.
+#[test]
+fn only_what_is_asked_for_is_built() {
+    let mut case = Case::new(&[&[1, 2, 4, 4], &[2, 2, 1, 1], &[1, 2, 4, 4]]);
+    let conv = Conv2d { stride: 1, pad: 0, upsample: false, bias: false, activation: Activation::Tanh };
+    let [x, w, t] = [0, 1, 2].map(|k| case.inputs[k]);
+    let y = case.graph.add(Op::Conv2d(conv), &[x, w]).unwrap();
+    let z = case.graph.add(Op::Conv2d(conv), &[y, w]).unwrap();
+    let mse = case.graph.add(Op::Mse { target: 0.25 }, &[y]).unwrap();
+    let l1 = case.graph.add(Op::L1, &[z, t]).unwrap();
+    let weighted = case.graph.add(Op::Scale(10.0), &[l1]).unwrap();
+    let loss = case.graph.add(Op::Add, &[mse, weighted]).unwrap();
+
+    let (mut graph, before) = (case.graph.clone(), case.graph.nodes().len());
+    let gradients = backward(&mut graph, &[(loss, Seed::Weight(1.0))], &[w]).unwrap();
+    assert!(gradients[0].is_some());
+    let added = &graph.nodes()[before..];
+    let count = |is: fn(&Op) -> bool| added.iter().filter(|n| is(&n.op)).count();
+    assert_eq!(count(|op| matches!(op, Op::Conv2dGradWeight { .. })), 2);
+    // Into y, not into x nor t.
+    assert_eq!(count(|op| matches!(op, Op::Conv2dGradInput { .. })), 1);
+    assert_eq!(count(|op| matches!(op, Op::L1Grad { .. })), 1);
+    assert_eq!(added.len(), 9, "{added:?}");
+
+    let mut other = case.graph.clone();
+    let unused = other.input("unused", [1]);
+    assert_eq!(backward(&mut other, &[(loss, Seed::Weight(1.0))], &[unused]).unwrap(), [None]);
+    assert_eq!(other.nodes().len(), case.graph.nodes().len() + 1);
+
+    case.check("a loss of two terms", loss, &[0, 1, 2]);
+}
+
+#[test]
+fn seeds_that_do_not_fit_are_errors() {
+    let mut case = Case::new(&[&[2, 3], &[2, 4]]);
+    let (x, other) = (case.inputs[0], case.inputs[1]);
+    let y = case.graph.add(Op::Activation(Activation::Relu), &[x]).unwrap();
+    let loss = case.graph.add(Op::Mse { target: 1.0 }, &[y]).unwrap();
+    let scalar = case.graph.input("scalar", []);
+    let graph = &mut case.graph;
+    let seeded = |graph: &mut Graph, node, seed| backward(graph, &[(node, seed)], &[x]).unwrap_err();
+    assert!(matches!(seeded(graph, y, Seed::Weight(1.0)), Error::Shape(_)));
+    assert!(matches!(seeded(graph, y, Seed::Node(other)), Error::Shape(_)));
+    assert!(matches!(seeded(graph, loss, Seed::Node(scalar)), Error::Config(_)));
+    // No gradient of a gradient.
+    let g = backward(graph, &[(loss, Seed::Weight(1.0))], &[x]).unwrap()[0].unwrap();
+    assert!(matches!(seeded(graph, g, Seed::Node(x)), Error::Config(_)));
+}
