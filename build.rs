@@ -1,5 +1,5 @@
 //! Expands every shader variant, validates it under browser rules, reflects it, and writes
-//! the typed catalogue that `src/gpu/catalogue.rs` includes. Any mistake fails the build with
+//! the typed catalogue that `src/catalogue.rs` includes. Any mistake fails the build with
 //! the file, the line and the message.
 
 #[path = "src/shader.rs"]

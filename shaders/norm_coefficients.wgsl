@@ -11,7 +11,7 @@
 // `shift` is mu_I rounded; what rounding took from it goes into b, so that a mean of 50 with
 // a deviation of 1e-3 loses nothing.
 //
-//   partial [N, chunks, C/4, 3], rho [C/4], gamma and beta [N or 1, C/4],
+//   partials [N, chunks, C/4, 3], rho [C/4], gamma and beta [N or 1, C/4],
 //   coefficients [N, C/4, 3]: shift, a, b
 //
 // Launch: workgroups of COLUMNS vec4s x ROWS chunks; N in y; in x any number for LAYER 0, one
@@ -30,7 +30,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 #if LAYER
 @group(0) @binding(2) var<storage, read> rho: array<vec4f>;
 @group(0) @binding(3) var<storage, read> gamma: array<vec4f>;
@@ -75,7 +75,7 @@ fn main(
         for (var i = local.y; i < params.chunks; i += ${ROWS}u) {
             let at = 3u * ((group.y * params.chunks + i) * params.quads + column);
             let count = f32(min(params.chunk, params.pixels - i * params.chunk));
-            own = merge(own, Moments(partial[at], partial[at + 1u], partial[at + 2u], count));
+            own = merge(own, Moments(partials[at], partials[at + 1u], partials[at + 2u], count));
         }
         store(invocation, own);
         workgroupBarrier();

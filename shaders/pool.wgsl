@@ -1,8 +1,8 @@
 // The second half of global pooling: y[n, c] = scale * (sum or maximum over chunks of
-// partial[n, chunk, c]).
+// partials[n, chunk, c]).
 //
 //   MODE 1: sum (scale 1 / (H W) makes it the mean), MODE 2: maximum
-//   partial [N, chunks, C/4], y [N, C/4]
+//   partials [N, chunks, C/4], y [N, C/4]
 //
 // Launch: one invocation per vec4 of y.
 struct Params {
@@ -13,7 +13,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -22,12 +22,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
     let first = id.x / params.quads * params.chunks * params.quads + id.x % params.quads;
-    var value = partial[first];
+    var value = partials[first];
     for (var i = 1u; i < params.chunks; i += 1u) {
 #if MODE == 1
-        value += partial[first + i * params.quads];
+        value += partials[first + i * params.quads];
 #else
-        value = max(value, partial[first + i * params.quads]);
+        value = max(value, partials[first + i * params.quads]);
 #endif
     }
     y[id.x] = value * params.scale;

@@ -1,9 +1,9 @@
 // The first half of a reduction over pixels, for each sample and channel: one result per
 // chunk of `chunk` pixels.
 //
-//   MODE 0: moments (shift, offset, squares; see shared/moments.wgsl)  partial [N, chunks, C/4, 3]
-//   MODE 1: sum                                                        partial [N, chunks, C/4]
-//   MODE 2: maximum                                                    partial [N, chunks, C/4]
+//   MODE 0: moments (shift, offset, squares; see shared/moments.wgsl)  partials [N, chunks, C/4, 3]
+//   MODE 1: sum                                                        partials [N, chunks, C/4]
+//   MODE 2: maximum                                                    partials [N, chunks, C/4]
 //   x [N, H W, C/4]
 //
 // Launch: workgroups of COLUMNS vec4s of channels x ROWS pixels; ceil(C/4 / COLUMNS) in x,
@@ -21,7 +21,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> partial: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
 #if MODE == 0
 var<workgroup> shifts: array<vec4f, ${COLUMNS * ROWS}>;
@@ -87,9 +87,9 @@ fn main(
     }
     if (local.y == 0u && quad < params.quads) {
         let at = 3u * ((group.z * groups.y + group.y) * params.quads + quad);
-        partial[at] = shifts[invocation];
-        partial[at + 1u] = offsets[invocation];
-        partial[at + 2u] = squares[invocation];
+        partials[at] = shifts[invocation];
+        partials[at + 1u] = offsets[invocation];
+        partials[at + 2u] = squares[invocation];
     }
 #else
     var value = x[(start + min(first, end - 1u)) * params.quads + column];
@@ -117,7 +117,7 @@ fn main(
         workgroupBarrier();
     }
     if (local.y == 0u && quad < params.quads) {
-        partial[(group.z * groups.y + group.y) * params.quads + quad] = values[invocation];
+        partials[(group.z * groups.y + group.y) * params.quads + quad] = values[invocation];
     }
 #endif
 }

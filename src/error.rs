@@ -25,7 +25,7 @@ pub enum Error {
     },
 
     /// A network configuration that cannot work.
-    #[error("this configuration cannot work: {0}")]
+    #[error("{0}")]
     Config(String),
 
     /// A file or folder that could not be read or written.
@@ -122,6 +122,15 @@ pub enum Error {
     /// No GPU adapter at all.
     #[error("no GPU adapter found: {advice}")]
     NoAdapter {
+        /// What to install or which option to use.
+        advice: String,
+    },
+
+    /// No GPU, only drivers that run shaders on the CPU, and those were not allowed.
+    #[error("no GPU found, only a software adapter ({available}): {advice}")]
+    OnlySoftware {
+        /// The names of the software adapters.
+        available: String,
         /// What to install or which option to use.
         advice: String,
     },

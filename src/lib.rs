@@ -29,3 +29,8 @@ pub mod translate;
 
 pub use error::{Error, Result};
 pub use tensor::Tensor;
+
+/// Keeps the README's code compiling.
+#[cfg(all(doctest, feature = "pictures", feature = "pytorch"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,8 @@
 //! Every kernel on the GPU against the CPU executor in f64, on shapes that are no multiple of
 //! any tile, with memory poisoned before each run.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! Model files: what is written is read back, and what is damaged is refused by name.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -157,7 +158,7 @@ fn weights_that_are_not_finite_are_counted() {
         tensors.get_mut("beta.weight").unwrap().data_mut()[3..5].fill(bad);
         match parse(&foreign(&tensors, "")) {
             Err(Error::NonFiniteWeights { key, count, .. }) => {
-                assert_eq!((key.as_str(), count), ("beta.weight", 2))
+                assert_eq!((key.as_str(), count), ("beta.weight", 2));
             }
             other => panic!("{other:?}"),
         }

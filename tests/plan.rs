@@ -1,5 +1,7 @@
 //! Plans of whole networks, without a GPU.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
+
 use ugatit::Error;
 use ugatit::graph::{Graph, NodeId, fuse};
 use ugatit::model::{Generator, GeneratorConfig};

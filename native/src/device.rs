@@ -59,6 +59,9 @@ pub(crate) fn open(args: &DeviceArgs) -> anyhow::Result<Chosen> {
         Err(Error::NoAdapter { .. }) if args.device == Choice::Auto => {
             Ok(cpu(Some("note: no GPU found (see `ugatit doctor`); translating on the processor".into())))
         }
+        Err(Error::OnlySoftware { available, .. }) if args.device == Choice::Auto => Ok(cpu(Some(format!(
+            "note: no GPU found, only a software adapter ({available}); translating on the processor, which is faster"
+        )))),
         Err(error) => Err(error.into()),
     }
 }

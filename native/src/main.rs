@@ -42,10 +42,23 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            console::error(format_args!("error: {error:#}"));
+            console::error(format_args!("error: {}", chain(&error)));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
+}
+
+/// An error with its causes, except those that the line already tells.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Mesa's layer that chooses a GPU by the running desktop complains on standard error where no

@@ -14,9 +14,14 @@ pub(crate) fn find(named: Option<&PathBuf>) -> Result<PathBuf, Usage> {
         return Ok(path.clone());
     }
     let program = std::env::current_exe().ok();
-    // target/release/ugatit lies two folders below the project.
-    let near = program.iter().flat_map(|path| path.ancestors().skip(1).take(3));
-    let candidates = std::iter::once(PathBuf::from("models")).chain(near.map(|folder| folder.join("models")));
+    let beside = program.iter().filter_map(|path| path.parent());
+    // target/release/ugatit lies three folders below the project.
+    let project = program.iter().filter_map(|path| {
+        let target = path.ancestors().nth(2)?;
+        (target.file_name()? == "target").then(|| target.parent()).flatten()
+    });
+    let folders = beside.chain(project).map(|folder| folder.join("models"));
+    let candidates = std::iter::once(PathBuf::from("models")).chain(folders);
     for folder in candidates {
         let is_model =
             |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors" || e == "pt" || e == "pth");

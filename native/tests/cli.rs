@@ -1,4 +1,5 @@
 //! The program as a person or a script meets it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -151,9 +151,7 @@ pub(super) async fn choose(options: &AdapterOptions) -> Result<Adapter> {
     match position {
         Some(i) => Ok(adapters.swap_remove(i)),
         None if names.is_empty() => Err(Error::NoAdapter { advice: advice().into() }),
-        None => Err(Error::NoAdapter {
-            advice: format!("there is only a software one ({}); {}", names.join(", "), advice()),
-        }),
+        None => Err(Error::OnlySoftware { available: names.join(", "), advice: advice().into() }),
     }
 }
 

@@ -5,6 +5,7 @@
 //! name only, and a file that would call anything but the rebuilding of tensors is refused.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader};
@@ -162,6 +163,19 @@ fn refuse_calls(path: &Path) -> Result<()> {
 }
 
 fn damaged(path: &Path, error: &PytorchError) -> Error {
+    // A safetensors file: the header's length in eight bytes, then JSON.
+    let begins_with_json = fs::File::open(path)
+        .and_then(|mut file| {
+            let mut start = [0; 9];
+            file.read_exact(&mut start).map(|()| start[8] == b'{')
+        })
+        .unwrap_or(false);
+    if begins_with_json {
+        let problem =
+            "it is a safetensors file, not a PyTorch checkpoint; it needs no import, name it with --model"
+                .into();
+        return Error::ModelFile { path: path.into(), problem };
+    }
     Error::ModelFile {
         path: path.into(),
         problem: format!(

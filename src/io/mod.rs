@@ -12,7 +12,6 @@ mod open;
 mod picture;
 #[cfg(feature = "pictures")]
 mod picture_file;
-#[cfg(feature = "pictures")]
 mod resize;
 mod safetensors;
 

@@ -89,7 +89,7 @@ impl<'a> Lowering<'a> {
     fn scratch(&mut self, bytes: u64) -> Result<Value> {
         if bytes > self.target.max_binding {
             return Err(self.target.limit(format!(
-                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller --size",
+                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller --size, or --device cpu",
                 bytes >> 20,
                 self.target.max_binding >> 20
             )));
@@ -155,7 +155,7 @@ impl<'a> Lowering<'a> {
     ) -> Result<()> {
         if workgroups.iter().any(|&n| n > self.target.max_workgroups as usize) {
             return Err(self.target.limit(format!(
-                "{} would need {workgroups:?} workgroups; use a smaller --size",
+                "{} would need {workgroups:?} workgroups; use a smaller --size, or --device cpu",
                 shader.name
             )));
         }

@@ -4,20 +4,19 @@
 //! Everything here that computes is async, so that a web page never blocks on it.
 
 mod engine;
-#[cfg(feature = "pictures")]
 mod pictures;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Shape, fuse};
 use crate::io::Model;
 use crate::model::{Direction, Generator, GeneratorConfig};
+use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 
 pub use engine::Device;
 use engine::{Engine, Program};
-#[cfg(feature = "pictures")]
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
 
 /// The name of the graph's input.
@@ -120,37 +119,24 @@ fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3
     }
 }
 
-/// The memory that a translation needs, in bytes.
+/// The GPU memory that a translation needs, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryNeed {
     /// The weights.
-    pub weights: usize,
-    /// The most that intermediate tensors hold at one time, one picture at a time.
-    pub activations: usize,
+    pub weights: u64,
+    /// Everything else, one picture at a time.
+    pub activations: u64,
 }
 
-/// The memory that translating one picture of `height` x `width` needs, in f32.
+/// The GPU memory that translating one picture of `height` x `width` needs, in f32, whatever a
+/// GPU's limits are.
 ///
 /// # Errors
 /// [`Error::Config`] where the model cannot take that size.
 pub fn memory_need(config: &GeneratorConfig, height: usize, width: usize) -> Result<MemoryNeed> {
     let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
-    let bytes = |id: NodeId| graph.shape(id).elements() * size_of::<f32>();
-    let mut last_reader: Vec<usize> = (0..graph.nodes().len()).collect();
-    for (id, node) in graph.iter() {
-        node.inputs.iter().for_each(|input| last_reader[input.index()] = id.index());
-    }
-    outputs.iter().for_each(|id| last_reader[id.index()] = usize::MAX);
-    let weights = graph.parameters().map(|(id, _)| bytes(id)).sum();
-    let (mut live, mut activations) = (0, 0);
-    let mut dying: BTreeMap<usize, usize> = BTreeMap::new();
-    for (id, node) in graph.iter() {
-        if node.op != crate::graph::Op::Parameter {
-            live += bytes(id);
-            *dying.entry(last_reader[id.index()]).or_default() += bytes(id);
-        }
-        activations = activations.max(live);
-        live -= dying.remove(&id.index()).unwrap_or(0);
-    }
-    Ok(MemoryNeed { weights, activations })
+    let any = Target { max_binding: u64::MAX, max_buffer: u64::MAX, ..Target::browser(AdapterClass::Gpu) };
+    let parameters = ParameterMap::new(&graph, &any)?;
+    let plan = Plan::compile(&graph, &outputs, &parameters, &any)?;
+    Ok(MemoryNeed { weights: parameters.bytes(), activations: plan.memory() })
 }

@@ -40,10 +40,15 @@ fn ensure_adapter() -> Result<()> {
             "run `sudo {command}` (Fedora: `sudo dnf install mesa-vulkan-drivers`, Arch: `sudo pacman -S vulkan-swrast`), then this again"
         );
     }
+    if std::process::Command::new("apt-get").arg("--version").output().is_err() {
+        bail!(
+            "this system has no apt-get; install Mesa's software Vulkan driver with its own tool (Fedora: `dnf install mesa-vulkan-drivers`, Arch: `pacman -S vulkan-swrast`), then run this again"
+        );
+    }
     process::run("apt-get", &["update"])?;
     process::run("apt-get", &["install", "-y", packages[0], packages[1]])?;
     // A loader that failed once in this process is not asked again, so look from a new one.
-    cargo(&["run", "--release", "--package", "ugatit-native", "--", "doctor"], &[])
+    cargo(&["run", "--release", "--package", "ugatit-native", "--", "doctor", "--device", "gpu"], &[])
 }
 
 fn is_root() -> bool {

@@ -55,7 +55,7 @@ fn print(model: &Model) -> anyhow::Result<()> {
     let need = memory_need(c, c.img_size, c.img_size)?;
     let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".into());
     line(format_args!("{} ({})", model.direction, model.direction.network()));
-    let size = if c.light { "any size, trained at" } else { "only" };
+    let size = if c.light { "any size; unless the provenance says otherwise trained at" } else { "only" };
     for (what, value) in [
         ("architecture", format!("{}, ch {}", if c.light { "light" } else { "full" }, c.ch)),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),

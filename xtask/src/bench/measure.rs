@@ -10,8 +10,8 @@ use ugatit::gpu::Gpu;
 use ugatit::graph::{Graph, NodeId, Shape};
 use ugatit::plan::{ParameterMap, Plan, Target};
 
-/// Runs of which the median is taken, after two that are not counted.
-const RUNS: usize = 7;
+/// Runs of which the median is taken, after one that is not counted.
+const RUNS: usize = 5;
 
 /// The median.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
@@ -37,7 +37,7 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
     let mut executor = Executor::new(gpu, plan, no_parameters(gpu)?)?;
     executor.run(&inputs).await?;
     let mut runs = vec![];
-    for i in 0..RUNS + 2 {
+    for i in 0..=RUNS {
         let run = if gpu.has_timestamps() {
             executor.profile().await?
         } else {
@@ -52,7 +52,7 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
             };
             executor.plan().steps.iter().map(timing).collect()
         };
-        if i >= 2 {
+        if i >= 1 {
             runs.push(run);
         }
     }

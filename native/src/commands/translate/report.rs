@@ -1,11 +1,12 @@
 //! How it goes: a progress bar on a terminal, plain lines elsewhere, JSON for programs.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::console;
@@ -58,9 +59,11 @@ impl Reporter {
         let bar = (!json && total > 1 && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total as u64);
             if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}")
+                ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate:>8}  {eta} left  {msg}")
             {
-                bar.set_style(style);
+                bar.set_style(style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                    let _ = write!(text, "{:.1}/s", state.per_sec());
+                }));
             }
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
