@@ -13,6 +13,8 @@
 
 mod support;
 
+use std::collections::{HashMap, HashSet};
+
 use support::golden::{Case, Check, File, files, left_out};
 use ugatit::graph::{Activation, Conv2d, NodeId, Norm, NormKind, Op};
 use ugatit::model::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SpectralState, cam};
@@ -312,7 +314,7 @@ fn generator_tolerance(name: &str) -> f64 {
 }
 
 /// As [`generator_tolerance`], of a gradient.
-const GENERATOR_GRADIENT: f64 = 4.0 * 1e-3;
+const GENERATOR_GRADIENT: f64 = 4.0 * 3.1e-6;
 
 #[test]
 fn generators() {
@@ -372,9 +374,15 @@ fn generators() {
 
 /// As [`generator_tolerance`], of a discriminator's results, vectors and gradients.
 fn discriminator_tolerance(name: &str) -> f64 {
-    let drift = match name {
-        "gradient" => 1e-3,
-        _ => 1e-3,
+    let drift = match name.trim_end_matches(['1', '2']) {
+        "heatmap" => 2.2e-7,
+        "vector" | "cam_logit" => 7.3e-7,
+        "gradient" => 2.3e-6,
+        // The official norms are summed in `f32`: in dis_global_ch6_128x96 that of 3e5 elements
+        // is off by 7.5e-6 from its own tensor; here of 5e5 elements.
+        "norm" => 1.8e-5,
+        // 2.4e-6 where the judgement nearly cancels.
+        _ => 2.4e-6,
     };
     4.0 * drift
 }
@@ -421,7 +429,17 @@ fn discriminators() {
                 check.gradient(leaf, value, discriminator_tolerance("gradient"));
             }
         }
-        assert!(check.gradients.len() >= 2, "{}: no gradients", file.name);
+        // Of dis_global_ch8_128's parameters there are only the norms of the gradients.
+        let norms: HashMap<String, f64> = serde_json::from_str(&file.metadata["param_grad_norms"]).unwrap();
+        let buffers = file.tensors.keys().filter(|key| key.starts_with("after2/")).count();
+        assert_eq!(norms.len() + buffers, check.graph.parameters().count(), "{}", file.name);
+        for (leaf, norm) in norms {
+            if !file.tensors.contains_key(&format!("grad/{leaf}")) {
+                check.gradient_norm(&leaf, norm, discriminator_tolerance("norm"));
+            }
+        }
+        let differentiated: HashSet<&str> = check.gradients.iter().map(|g| g.leaf.as_str()).collect();
+        assert_eq!(differentiated.len() + buffers, check.feed.len(), "{}: some gradients", file.name);
         check.run();
         tensors += check.expected.len();
         gradients += check.gradients.len();

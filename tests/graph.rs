@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, fuse};
+use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::{Error, Tensor, cpu};
 
@@ -162,6 +162,34 @@ fn shape_errors_name_both_sides() {
         ),
         (Op::CamWeight, &[&[4, 6, 1, 1], &[1, 3], &[1, 4]], &["gmp weight must be [1, 3]", "not [1, 4]"]),
         (Op::GlobalMaxPool, &[&[4, 6]], &["[N, C, H, W]", "[4, 6]"]),
+        (Op::L1, &[&[2, 3], &[3, 2]], &["target must be [2, 3]", "not [3, 2]"]),
+        (
+            Op::Conv2dGradInput { conv: PLAIN, height: 6, width: 5 },
+            &[&[1, 4, 4, 4], &[4, 2, 3, 3]],
+            &["gradient must be [1, 4, 4, 3]", "not [1, 4, 4, 4]"],
+        ),
+        (
+            Op::Conv2dGradWeight { conv: PLAIN, kernel: [7, 7] },
+            &[&[1, 2, 6, 6], &[1, 4, 1, 1]],
+            &["7x7 window", "6x6"],
+        ),
+        (
+            Op::NormGrad { norm: INSTANCE, wrt: NormInput::Rho },
+            &[&[1, 2, 3, 3], &[1, 2, 3, 3]],
+            &["instance normalisation has no parameters"],
+        ),
+        (Op::LinearGradInput, &[&[2, 3], &[4, 5]], &["3 columns", "gives 4"]),
+        (Op::LinearGradWeight, &[&[2, 3], &[1, 5]], &["2 rows", "gradient 1"]),
+        (Op::ReflectionPad2dGrad(3), &[&[1, 2, 6, 9]], &["padded by 3", "6x9"]),
+        (Op::UpsampleNearest2xGrad, &[&[1, 2, 4, 5]], &["even sides", "4x5"]),
+        (Op::SliceColumns { start: 2, len: 2 }, &[&[1, 3]], &["2 columns from column 2", "of 3"]),
+        (Op::PowerIterationV, &[&[4, 3, 2, 2], &[12]], &["u must be [4]", "not [12]"]),
+        (Op::SpectralSigma, &[&[4, 3, 2, 2], &[4], &[4]], &["v must be [12]", "not [4]"]),
+        (
+            Op::SpectralNormGrad,
+            &[&[4, 12], &[4, 3, 2, 2], &[1], &[4], &[12]],
+            &["gradient must be [4, 3, 2, 2]", "not [4, 12]"],
+        ),
     ];
     for (op, shapes, expected) in cases {
         let text = complaint(op.clone(), shapes);

@@ -85,17 +85,21 @@ pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: 
 }
 
 /// `gw = g · patches(x)ᵀ`, summed over samples and pixels.
+///
+/// The matrix product gives the transpose, `gᵀ` being laid out once for all threads: so both
+/// operands lie as the product wants to read them.
 pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut [T]) {
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
     let unfold = unfolding(e, op);
     let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, 1);
+    let g = transposed(g, e.outputs, pixels);
     let gw = Shared::new(gw);
     let scratch = || {
         let patches = vec![T::default(); block * window * chunk_rows * e.ow];
         let slab = vec![T::default(); unfold.slab_rows(chunk_rows) * unfold.columns.len()];
-        (patches, slab)
+        (patches, slab, vec![T::default(); block * window * e.outputs])
     };
-    parallel::tasks(blocks, scratch, |(patches, slab), task| {
+    parallel::tasks(blocks, scratch, |(patches, slab, sums), task| {
         let first = task * block;
         let count = block.min(e.channels - first);
         for sample in 0..e.n {
@@ -106,26 +110,49 @@ pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut
                     let x = &x[(sample * e.channels + first + c) * plane..][..plane];
                     unfold.channel(x, row, rows, slab, patches);
                 }
+                let g = Matrix {
+                    data: &g[(sample * pixels + row * e.ow) * e.outputs..],
+                    rows: e.outputs,
+                    columns: size,
+                    row_stride: 1,
+                    column_stride: e.outputs,
+                };
                 let patches = Matrix {
                     data: patches,
-                    rows: count * window,
-                    columns: size,
-                    row_stride: size,
-                    column_stride: 1,
-                };
-                let g = Matrix {
-                    data: &g[sample * e.outputs * pixels + row * e.ow..],
                     rows: size,
-                    columns: e.outputs,
+                    columns: count * window,
                     row_stride: 1,
-                    column_stride: pixels,
+                    column_stride: size,
                 };
-                let accumulate = sample > 0 || row > 0;
-                // SAFETY: each task writes the columns of its own channels.
-                unsafe { gw.product(first * window, e.channels * window, accumulate, patches, g) };
+                // SAFETY: the sums belong to this thread.
+                unsafe { Shared::new(sums).product(0, e.outputs, sample > 0 || row > 0, g, patches) };
+            }
+        }
+        for o in 0..e.outputs {
+            // SAFETY: each task writes the columns of its own channels.
+            let gw = unsafe { gw.piece((o * e.channels + first) * window, count * window) };
+            for (gw, &sum) in gw.iter_mut().zip(sums[o..].iter().step_by(e.outputs)) {
+                *gw = sum;
             }
         }
     });
+}
+
+/// Each sample `[rows, columns]` of `x` as `[columns, rows]`.
+fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
+    /// Columns that one thread takes at a time.
+    const CHUNK: usize = 16;
+    let mut y = vec![T::default(); x.len()];
+    for (x, y) in x.chunks(rows * columns).zip(y.chunks_mut(rows * columns)) {
+        parallel::chunks(y, CHUNK * rows, CHUNK * rows, |i, y| {
+            for (row, x) in x.chunks(columns).enumerate() {
+                for (y, &x) in y[row..].iter_mut().step_by(rows).zip(&x[i * CHUNK..]) {
+                    *y = x;
+                }
+            }
+        });
+    }
+    y
 }
 
 /// `y[c] = sum over samples and pixels of x[n, c, ..]`

@@ -79,6 +79,6 @@ pub(super) fn global_maximum_grad<T: Real>(g: &[T], x: &[T], pixels: usize, y: &
 /// `y[n, c, ..] = g[n, 0, ..]`
 pub(super) fn broadcast_channels<T: Real>(g: &[T], channels: usize, pixels: usize, y: &mut [T]) {
     parallel::chunks(y, pixels, pixels, |plane, y| {
-        y.copy_from_slice(&g[plane / channels * pixels..][..pixels])
+        y.copy_from_slice(&g[plane / channels * pixels..][..pixels]);
     });
 }

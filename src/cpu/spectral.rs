@@ -8,7 +8,14 @@ const EPS: f64 = 1e-12;
 const CHUNK: usize = 512;
 
 fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
+    const LANES: usize = 8;
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a.to_f64() * b.to_f64();
+        }
+    }
+    lanes.iter().sum()
 }
 
 fn normalise<T: Real>(y: &mut [T], exact: &[f64]) {
@@ -53,16 +60,23 @@ pub(super) fn sigma<T: Real>(w: &[T], u: &[T], v: &[T], y: &mut [T]) {
 /// `W / sigma`
 pub(super) fn spectral_norm<T: Real>(w: &[T], sigma: &[T], y: &mut [T]) {
     let sigma = sigma[0].to_f64();
-    for (y, w) in y.iter_mut().zip(w) {
-        *y = T::from_f64(w.to_f64() / sigma);
-    }
+    parallel::chunks(y, CHUNK, CHUNK, |i, y| {
+        for (y, w) in y.iter_mut().zip(&w[i * CHUNK..]) {
+            *y = T::from_f64(w.to_f64() / sigma);
+        }
+    });
 }
 
 /// `g / sigma - sum(g * W) / sigma² * u vᵀ`
 pub(super) fn spectral_norm_grad<T: Real>(g: &[T], w: &[T], sigma: &[T], u: &[T], v: &[T], y: &mut [T]) {
     let sigma = sigma[0].to_f64();
-    let along = dot(g, w) / (sigma * sigma);
     let columns = v.len();
+    let mut sums = vec![0.0; u.len()];
+    parallel::chunks(&mut sums, 1, columns, |row, sum| {
+        let row = row * columns..(row + 1) * columns;
+        sum[0] = dot(&g[row.clone()], &w[row]);
+    });
+    let along = sums.iter().sum::<f64>() / (sigma * sigma);
     parallel::chunks(y, columns, columns, |row, y| {
         let factor = along * u[row].to_f64();
         for ((y, g), v) in y.iter_mut().zip(&g[row * columns..]).zip(v) {

@@ -126,7 +126,7 @@ pub(crate) struct Check {
 pub(crate) struct Expected {
     pub(crate) name: String,
     pub(crate) node: NodeId,
-    pub(crate) value: Tensor,
+    pub(crate) value: Value,
     /// The largest difference allowed, as a fraction of the largest absolute value.
     pub(crate) tolerance: f64,
 }
@@ -142,9 +142,17 @@ pub(crate) enum Upstream {
 /// The official gradient at an input or parameter, by its name.
 pub(crate) struct Gradient {
     pub(crate) leaf: String,
-    pub(crate) value: Tensor,
+    pub(crate) value: Value,
     /// As in [`Expected`].
     pub(crate) tolerance: f64,
+}
+
+/// An official value.
+#[derive(Clone)]
+pub(crate) enum Value {
+    Tensor(Tensor),
+    /// Its Euclidean norm only.
+    Norm(f64),
 }
 
 /// A graph ready to run, with the values that its outputs must have.
@@ -152,7 +160,7 @@ struct Prepared<'a> {
     which: &'static str,
     graph: Graph,
     outputs: Vec<NodeId>,
-    expected: Vec<(String, &'a Tensor, f64)>,
+    expected: Vec<(String, &'a Value, f64)>,
 }
 
 /// Runs that an engine left out because it has no kernel for an operation of theirs yet.
@@ -183,7 +191,7 @@ impl Check {
     /// `node` must come out as `value`, whose shape may differ by extents of 1.
     pub(crate) fn expect(&mut self, name: &str, node: NodeId, value: &Tensor, tolerance: f64) {
         let value = value.clone().reshape(self.graph.shape(node)).unwrap();
-        self.expected.push(Expected { name: name.into(), node, value, tolerance });
+        self.expected.push(Expected { name: name.into(), node, value: Value::Tensor(value), tolerance });
     }
 
     /// Backward begins at `node` with `value`: the weight of a loss, else the gradient.
@@ -199,7 +207,12 @@ impl Check {
     /// The gradient at the input or parameter `leaf` must come out as `value`.
     pub(crate) fn gradient(&mut self, leaf: &str, value: &Tensor, tolerance: f64) {
         let value = value.clone().reshape(self.feed[leaf].shape()).unwrap();
-        self.gradients.push(Gradient { leaf: leaf.into(), value, tolerance });
+        self.gradients.push(Gradient { leaf: leaf.into(), value: Value::Tensor(value), tolerance });
+    }
+
+    /// The gradient at `leaf` must have this Euclidean norm.
+    pub(crate) fn gradient_norm(&mut self, leaf: &str, norm: f64, tolerance: f64) {
+        self.gradients.push(Gradient { leaf: leaf.into(), value: Value::Norm(norm), tolerance });
     }
 
     /// Runs the graph as it is, fused before backward, and fused after it, on every engine.
@@ -289,8 +302,16 @@ impl Check {
         assert_eq!(results.len(), run.expected.len());
         for (result, (name, value, tolerance)) in results.iter().zip(&run.expected) {
             let place = format!("{} {name}, {} graph, {}", self.name, run.which, engine.name());
-            assert_eq!(result.shape(), value.shape(), "{place}");
-            let error = relative_error(result, value);
+            let error = match value {
+                Value::Tensor(value) => {
+                    assert_eq!(result.shape(), value.shape(), "{place}");
+                    relative_error(result, value)
+                }
+                Value::Norm(norm) => {
+                    let squares: f64 = result.data().iter().map(|&x| f64::from(x).powi(2)).sum();
+                    (squares.sqrt() - norm).abs() / norm
+                }
+            };
             if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
                 println!("{error:.1e} of {tolerance:.1e}: {place}");
             }
