@@ -75,7 +75,7 @@ impl Case {
         let wide: HashMap<&str, Tensor<f64>> =
             self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
         let expected = cpu::run(&self.graph, &self.outputs, &|name| wide.get(name)).unwrap();
-        for (found, expected) in found.iter().zip(&expected) {
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let largest = expected.data().iter().fold(1e-30_f64, |m, v| m.max(v.abs()));
             let worst = found
                 .data()
@@ -84,7 +84,12 @@ impl Case {
                 .map(|(a, b)| (f64::from(*a) - b).abs())
                 .fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { f64::max(m, d) });
             let kernel = conv.map_or("", |s| s.name);
-            assert!(worst <= tolerance * largest, "{} {kernel}: {:.2e} off", self.name, worst / largest);
+            assert!(
+                worst <= tolerance * largest,
+                "{} {kernel}, output {i}: {:.2e} off",
+                self.name,
+                worst / largest
+            );
         }
     }
 }
@@ -234,5 +239,24 @@ fn a_large_matrix_is_bound_in_blocks() {
     let expected = cpu::run(&graph, &[y], &|name| feed.get(name)).unwrap();
     for (a, b) in found[0].data().iter().zip(expected[0].data()) {
         assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
+
+/// Power iteration, sigma, the normalised weight and its gradient, of a convolution and of a
+/// linear layer.
+#[test]
+fn spectral_normalisation() {
+    for (w, out, rest) in
+        [(vec![5, 3, 4, 4], 5, 48), (vec![1, 7, 4, 4], 1, 112), (vec![1, 9], 1, 9), (vec![6, 70], 6, 70)]
+    {
+        let mut case = Case::new(format!("spectral norm of {w:?}"));
+        let (w, g, u) = (case.input(&w), case.input(&w), case.input(&[out]));
+        let v = case.output(Op::PowerIterationV, &[w, u]);
+        let next_u = case.output(Op::PowerIterationU, &[w, v]);
+        let sigma = case.output(Op::SpectralSigma, &[w, next_u, v]);
+        case.output(Op::SpectralNorm, &[w, sigma, next_u, v]);
+        case.output(Op::SpectralNormGrad, &[g, w, sigma, next_u, v]);
+        assert_eq!(case.graph.shape(v).elements(), rest);
+        case.check(AdapterClass::Gpu, None, rounding(rest));
     }
 }

@@ -252,9 +252,15 @@ impl Lowering<'_> {
 
     pub(super) fn pointwise(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
         let layout = self.layout(node.inputs[0])?;
+        for &other in &node.inputs[1..] {
+            let found = self.layout(other)?;
+            if found != layout {
+                return Err(Error::Shape(format!("a sum of {layout:?} and {found:?}")));
+            }
+        }
         let total = layout.floats() / 4;
         let mut bindings = node.inputs.iter().map(|&i| self.operand(i)).collect::<Result<Vec<_>>>()?;
-        let y = self.result(id)?;
+        let y = self.result_in(id, layout)?;
         bindings.push(self.whole(y));
         let shader =
             if node.op == Op::Add { &pointwise::POINTWISE_ADD } else { &pointwise::POINTWISE_ACTIVATION };
