@@ -153,13 +153,6 @@ pub enum Error {
         problem: String,
     },
 
-    /// An operation that has no GPU kernel.
-    #[error("{op} runs on the CPU only so far; use --device cpu")]
-    CpuOnly {
-        /// The operation.
-        op: String,
-    },
-
     /// The GPU has no memory left.
     #[error("the GPU {adapter} is out of memory ({problem}); use a smaller picture size, or --device cpu")]
     OutOfMemory {

@@ -99,37 +99,74 @@ fn rounding(terms: usize) -> f64 {
     6e-8 * 4.0 * (terms as f64).sqrt().max(4.0)
 }
 
+/// Samples, channels in and out, height and width, window, stride, padding, doubling.
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize, usize, bool); 9] = [
+    (1, 3, 5, 9, 7, 7, 1, 3, false),
+    (2, 5, 7, 8, 11, 3, 2, 1, false),
+    (1, 18, 21, 6, 9, 3, 1, 1, true),
+    (2, 16, 70, 13, 11, 3, 1, 1, false),
+    (1, 32, 133, 10, 10, 1, 1, 0, false),
+    (1, 48, 3, 5, 17, 7, 1, 3, true),
+    (1, 64, 68, 9, 9, 4, 2, 1, false),
+    (1, 64, 64, 11, 10, 4, 1, 1, false),
+    (2, 1, 1, 5, 5, 4, 1, 1, false),
+];
+
 #[test]
 fn every_convolution_kernel_on_odd_shapes() {
     let mut ran = 0;
     for shader in select::conv2d_variants() {
-        for (n, i, o, h, w, k, stride, pad, upsample) in [
-            (1, 3, 5, 9, 7, 7, 1, 3, false),
-            (2, 5, 7, 8, 11, 3, 2, 1, false),
-            (1, 18, 21, 6, 9, 3, 1, 1, true),
-            (2, 16, 70, 13, 11, 3, 1, 1, false),
-            (1, 32, 133, 10, 10, 1, 1, 0, false),
-            (1, 48, 3, 5, 17, 7, 1, 3, true),
-            (1, 64, 68, 9, 9, 4, 2, 1, false),
-            (2, 1, 1, 5, 5, 4, 1, 1, false),
-        ] {
-            if shader.constant("ALIGNED") == 1 && i % 16 != 0 {
-                continue;
-            }
+        for (n, i, o, h, w, k, stride, pad, upsample) in CONVOLUTIONS {
             for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
-                let mut case =
-                    Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}"));
-                let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, k, k])];
-                if bias {
-                    inputs.push(case.input(&[o]));
+                let name = format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}");
+                let conv = Conv2d { stride, pad, upsample, bias, activation };
+                if shader.constant("ALIGNED") == 0 || i % 16 == 0 {
+                    let mut case = Case::new(name.clone());
+                    let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, k, k])];
+                    if bias {
+                        inputs.push(case.input(&[o]));
+                    }
+                    case.output(Op::Conv2d(conv), &inputs);
+                    case.check(AdapterClass::Gpu, Some(shader), rounding(i * k * k));
+                    ran += 1;
                 }
-                case.output(Op::Conv2d(Conv2d { stride, pad, upsample, bias, activation }), &inputs);
-                case.check(AdapterClass::Gpu, Some(shader), rounding(i * k * k));
-                ran += 1;
+                // The adjoint in the input, by the same tile transposed: it sums over o.
+                if shader.constant("ALIGNED") == 0 || o % 16 == 0 {
+                    let mut case = Case::new(format!("adjoint of {name}"));
+                    let x = case.graph.input("shape only", [n, i, h, w]);
+                    let weight = case.input(&[o, i, k, k]);
+                    let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+                    let y = case.graph.add(Op::Conv2d(bare), &[x, weight]).unwrap();
+                    let shape = case.graph.shape(y).dims().to_vec();
+                    case.feed.insert("shape only".into(), noise(&[n, i, h, w], 9));
+                    let g = case.input(&shape);
+                    case.output(Op::Conv2dGradInput { conv: bare, height: h, width: w }, &[g, weight]);
+                    case.check(AdapterClass::Gpu, Some(shader), rounding(4 * o * k * k));
+                    ran += 1;
+                }
             }
         }
     }
-    assert!(ran > 50, "only {ran} cases");
+    assert!(ran > 80, "only {ran} cases");
+}
+
+#[test]
+fn the_gradient_at_a_convolutions_weight() {
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        for (n, i, o, h, w, k, stride, pad, upsample) in
+            CONVOLUTIONS.into_iter().chain([(2, 8, 20, 40, 37, 3, 1, 1, false)])
+        {
+            let mut case =
+                Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} {class:?}"));
+            let (x, weight) = (case.input(&[n, i, h, w]), case.input(&[o, i, k, k]));
+            let conv = Conv2d { stride, pad, upsample, bias: false, activation: Activation::Identity };
+            let y = case.graph.add(Op::Conv2d(conv), &[x, weight]).unwrap();
+            let shape = case.graph.shape(y).dims().to_vec();
+            let g = case.input(&shape);
+            case.output(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g]);
+            case.check(class, None, rounding(n * shape[2] * shape[3]));
+        }
+    }
 }
 
 #[test]

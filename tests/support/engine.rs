@@ -7,7 +7,7 @@ use ugatit::exec::{Executor, Parameters};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::graph::{Graph, NodeId};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan};
-use ugatit::{Error, Tensor, cpu};
+use ugatit::{Tensor, cpu};
 
 /// The adapter that the tests run on. There must be one: no green on nothing.
 pub(crate) fn gpu() -> &'static Gpu {
@@ -23,14 +23,8 @@ pub(crate) trait Engine {
     /// For messages.
     fn name(&self) -> String;
 
-    /// The tensors `outputs` of `graph`, given every input and parameter by name; the name of
-    /// an operation where the engine has no kernel for it yet.
-    fn run(
-        &self,
-        graph: &Graph,
-        outputs: &[NodeId],
-        feed: &HashMap<String, Tensor>,
-    ) -> Result<Vec<Tensor>, String>;
+    /// The tensors `outputs` of `graph`, given every input and parameter by name.
+    fn run(&self, graph: &Graph, outputs: &[NodeId], feed: &HashMap<String, Tensor>) -> Vec<Tensor>;
 }
 
 /// The CPU executor in `f32`.
@@ -41,13 +35,8 @@ impl Engine for CpuF32 {
         "cpu f32".into()
     }
 
-    fn run(
-        &self,
-        graph: &Graph,
-        outputs: &[NodeId],
-        feed: &HashMap<String, Tensor>,
-    ) -> Result<Vec<Tensor>, String> {
-        Ok(cpu::run(graph, outputs, &|name| feed.get(name)).unwrap())
+    fn run(&self, graph: &Graph, outputs: &[NodeId], feed: &HashMap<String, Tensor>) -> Vec<Tensor> {
+        cpu::run(graph, outputs, &|name| feed.get(name)).unwrap()
     }
 }
 
@@ -59,16 +48,11 @@ impl Engine for CpuF64 {
         "cpu f64".into()
     }
 
-    fn run(
-        &self,
-        graph: &Graph,
-        outputs: &[NodeId],
-        feed: &HashMap<String, Tensor>,
-    ) -> Result<Vec<Tensor>, String> {
+    fn run(&self, graph: &Graph, outputs: &[NodeId], feed: &HashMap<String, Tensor>) -> Vec<Tensor> {
         let feed: HashMap<&str, Tensor<f64>> =
             feed.iter().map(|(name, t)| (name.as_str(), t.map(|&x| f64::from(x)))).collect();
         let results = cpu::run(graph, outputs, &|name| feed.get(name)).unwrap();
-        Ok(results.iter().map(|t| t.map(|&x| x as f32)).collect())
+        results.iter().map(|t| t.map(|&x| x as f32)).collect()
     }
 }
 
@@ -80,25 +64,16 @@ impl Engine for OnGpu {
         format!("{} with the kernels for {:?}", gpu().name(), self.0)
     }
 
-    fn run(
-        &self,
-        graph: &Graph,
-        outputs: &[NodeId],
-        feed: &HashMap<String, Tensor>,
-    ) -> Result<Vec<Tensor>, String> {
+    fn run(&self, graph: &Graph, outputs: &[NodeId], feed: &HashMap<String, Tensor>) -> Vec<Tensor> {
         let mut target = gpu().target();
         target.class = self.0;
-        let planned = ParameterMap::new(graph, &target)
-            .and_then(|map| Ok((Plan::compile(graph, outputs, &map, &target)?, map)));
-        let (plan, map) = match planned {
-            Err(Error::CpuOnly { op }) => return Err(op),
-            planned => planned.unwrap(),
-        };
+        let map = ParameterMap::new(graph, &target).unwrap();
+        let plan = Plan::compile(graph, outputs, &map, &target).unwrap();
         let parameters = Parameters::upload(gpu(), map, |name| feed.get(name)).unwrap();
         let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &feed[&t.name]).collect();
         let mut executor = Executor::new(gpu(), plan, Arc::new(parameters)).unwrap();
         executor.poison(f32::NAN).unwrap();
-        Ok(pollster::block_on(executor.run(&inputs)).unwrap())
+        pollster::block_on(executor.run(&inputs)).unwrap()
     }
 }
 

@@ -137,9 +137,10 @@ impl Lowering<'_> {
         what: &str,
     ) -> Result<Reduction> {
         let q = quads(c);
-        let chunk = pixels.div_ceil(64).max(256);
-        let chunks = pixels.div_ceil(chunk);
         let shader = if q >= 16 { wide } else { narrow };
+        // Sixteen pixels for each row of a workgroup, so that joining the rows costs little.
+        let chunk = pixels.div_ceil(64).max(16 * shader.workgroup_size[1] as usize);
+        let chunks = pixels.div_ceil(chunk);
         let partials = self.scratch_quads(width * n * chunks * q)?;
         let params =
             reduce::Params { pixels: pixels as u32, quads: q as u32, chunk: chunk as u32, reserved: 0 };

@@ -170,9 +170,9 @@ impl Lowering<'_> {
         let total = if along_rows { w.columns } else { w.rows / 4 };
         let y = self.scratch_quads(total)?;
         if along_rows {
-            self.multiply_transposed(w, x, y)?
+            self.multiply_transposed(w, x, y)?;
         } else {
-            self.multiply(w, x, y)?
+            self.multiply(w, x, y)?;
         }
         Ok((y, total))
     }

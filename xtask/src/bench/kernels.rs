@@ -57,7 +57,17 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
         }
     }
     let measured = |name: &str| {
-        name.starts_with("micro") || name.starts_with("matmul") || rows.iter().any(|r| r.kernel == name)
+        // The kernels of training are measured when there is training.
+        let training =
+            ["grad", "loss", "transposed", "spectral", "exchange"].iter().any(|s| name.contains(s))
+                || ["dot", "normalize", "scale", "divide", "broadcast", "slice", "unflatten", "sum_splits"]
+                    .iter()
+                    .any(|s| name.starts_with(s))
+                || name == "norm_coefficients_moments";
+        training
+            || name.starts_with("micro")
+            || name.starts_with("matmul")
+            || rows.iter().any(|r| r.kernel == name)
     };
     if let Some(missing) = ALL.iter().find(|s| !measured(s.name)) {
         bail!("the benchmark does not measure `{}`", missing.name);
