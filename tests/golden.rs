@@ -369,7 +369,12 @@ fn generators() {
 fn discriminator_tolerance(name: &str) -> f64 {
     let drift = match name.trim_end_matches(['1', '2']) {
         "heatmap" => 2.2e-7,
-        "vector" | "cam_logit" => 7.3e-7,
+        "vector" => 7.3e-7,
+        // The generator's figure: the same two sums over the channels, in which most cancels.
+        // The logits of dis_global_ch8_128 are 0.02 to 0.06, one unit in the last place of the
+        // terms is 2e-6 of that, and each order of summing draws another error (torch's own
+        // happens to be 7.3e-7).
+        "cam_logit" => 3.9e-6,
         "gradient" => 2.3e-6,
         // The official norms are summed in `f32`: in dis_global_ch6_128x96 that of 3e5 elements
         // is off by 7.5e-6 from its own tensor; here of 5e5 elements.
