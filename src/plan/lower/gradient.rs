@@ -1,172 +1,17 @@
-//! The gradients of the networks' operations.
+//! The gradients of the networks' operations but the convolution.
 
 use crate::catalogue::{
-    activation_grad, broadcast, cam_weight_grad, conv2d, conv2d_grad_weight, exchange_channels,
-    linear_grad_input, linear_grad_weight, max_pool_grad, norm_coefficients, norm_grad_apply,
-    norm_grad_coefficients, norm_grad_parameter, norm_grad_reduce, pool, reduce, resample_grad,
-    slice_columns, sum_splits, unflatten,
+    activation_grad, broadcast, cam_weight_grad, linear_grad_input, linear_grad_weight, max_pool_grad,
+    norm_coefficients, norm_grad_apply, norm_grad_coefficients, norm_grad_parameter, norm_grad_reduce, pool,
+    reduce, slice_columns, unflatten,
 };
 use crate::error::Result;
-use crate::graph::{Activation, CamInput, Conv2d, Node, NodeId, Norm, NormInput, NormKind, Op};
+use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind, Op};
 
-use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::super::select;
 use super::{Lowering, Value, activation_code};
 
-/// Workgroups that a launch should have, so that every processor of a large GPU has work.
-const ENOUGH_WORKGROUPS: usize = 512;
-
 impl Lowering<'_> {
-    /// The adjoint in the input: a convolution with exchanged channels onto the padded and
-    /// doubled picture, then the copies that padding and doubling made are summed.
-    pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
-        let [_, _, kh, kw] = self.image(node.inputs[1])?;
-        let (g, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-
-        let taps = kh * kw;
-        let exchanged = self.scratch_quads(taps * 4 * quads(o) * quads(c))?;
-        let total = taps * quads(c) * quads(o);
-        let params = exchange_channels::Params {
-            in_quads: quads(c) as u32,
-            out_quads: quads(o) as u32,
-            total: total as u32,
-            reserved: 0,
-        };
-        let (bindings, workgroups) = ([weight, self.whole(exchanged)], self.spread(total.div_ceil(64)));
-        self.step(
-            &exchange_channels::EXCHANGE_CHANNELS,
-            params,
-            &bindings,
-            workgroups,
-            "exchange channels",
-            0,
-        )?;
-
-        let scale = 1 + usize::from(conv.upsample);
-        let (ph, pw) = (h * scale + 2 * conv.pad, w * scale + 2 * conv.pad);
-        let folds = conv.upsample || conv.pad > 0;
-        let padded = match folds {
-            true => self.scratch(Layout::Image { n, c, pixels: ph * pw }.bytes())?,
-            false => self.result(id)?,
-        };
-        let phase_pixels = n * ph.div_ceil(conv.stride) * pw.div_ceil(conv.stride);
-        let forward = self
-            .target
-            .conv2d
-            .unwrap_or_else(|| select::conv2d(self.target.class, phase_pixels, quads(o), quads(c)));
-        let shader = select::transposed(forward);
-        let (tile_pixels, tile_quads) = select::conv2d_tile(shader);
-        let params = conv2d::Params {
-            batch: n as u32,
-            in_height: oh as u32,
-            in_width: ow as u32,
-            in_quads: quads(o) as u32,
-            out_height: ph as u32,
-            out_width: pw as u32,
-            out_quads: quads(c) as u32,
-            kernel_height: kh as u32,
-            kernel_width: kw as u32,
-            stride: conv.stride as u32,
-            ..conv2d::Params::default()
-        };
-        let [x_groups, z_groups, _] = self.spread(phase_pixels.div_ceil(tile_pixels));
-        let workgroups = [x_groups, quads(c).div_ceil(tile_quads), z_groups * conv.stride * conv.stride];
-        let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
-        // The bias is not read.
-        let bindings = [g, self.whole(exchanged), self.whole(exchanged), self.whole(padded)];
-        self.step(shader, params, &bindings, workgroups, label, 2 * n * oh * ow * o * c * taps)?;
-        if folds {
-            let padded = self.whole(padded);
-            self.fold(id, padded, conv.pad, usize::from(conv.upsample))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn resample_grad(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        pad: usize,
-        upsample: usize,
-    ) -> Result<()> {
-        let g = self.operand(node.inputs[0])?;
-        self.fold(id, g, pad, upsample)
-    }
-
-    /// Sums the copies that padding and doubling made.
-    fn fold(&mut self, id: NodeId, g: Bound, pad: usize, upsample: usize) -> Result<()> {
-        let [n, c, h, w] = self.image(id)?;
-        let y = self.result(id)?;
-        let total = n * h * w * quads(c);
-        let params = resample_grad::Params {
-            height: h as u32,
-            width: w as u32,
-            quads: quads(c) as u32,
-            pad: pad as u32,
-            upsample: upsample as u32,
-            total: total as u32,
-            reserved_0: 0,
-            reserved_1: 0,
-        };
-        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
-    }
-
-    /// The pixels are cut into splits where the weight alone has too few tiles to fill a GPU.
-    pub(super) fn conv2d_grad_weight(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(node.inputs[1])?);
-        let [_, _, kh, kw] = self.image(id)?;
-        let (x, g) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-        let (taps, pixels) = (kh * kw, n * oh * ow);
-        let row_quads = taps * quads(c);
-        let shader = select::conv2d_grad_weight(self.target.class, quads(o));
-        let (tile_rows, tile_quads) = select::conv2d_grad_weight_tile(shader);
-        let tiles = [row_quads.div_ceil(tile_rows), quads(o).div_ceil(tile_quads)];
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
-        let split = pixels.div_ceil(wanted).next_multiple_of(16);
-        let splits = pixels.div_ceil(split);
-
-        let total = 4 * row_quads * quads(o);
-        let layout = Layout::ConvWeight { o, i: c, taps };
-        let partials = match splits {
-            1 => self.result_in(id, layout)?,
-            _ => self.scratch_quads(splits * total)?,
-        };
-        let params = conv2d_grad_weight::Params {
-            batch: n as u32,
-            in_height: h as u32,
-            in_width: w as u32,
-            in_quads: quads(c) as u32,
-            out_height: oh as u32,
-            out_width: ow as u32,
-            out_quads: quads(o) as u32,
-            kernel_width: kw as u32,
-            stride: conv.stride as u32,
-            pad: conv.pad as u32,
-            upsample: u32::from(conv.upsample),
-            row_quads: row_quads as u32,
-            split: split as u32,
-            ..conv2d_grad_weight::Params::default()
-        };
-        let label = format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}");
-        let bindings = [x, g, self.whole(partials)];
-        self.step(shader, params, &bindings, [tiles[0], tiles[1], splits], label, 2 * pixels * o * c * taps)?;
-        if splits > 1 {
-            let y = self.result_in(id, layout)?;
-            self.sum_splits(partials, splits, total, y)?;
-        }
-        Ok(())
-    }
-
-    fn sum_splits(&mut self, partials: Value, splits: usize, total: usize, y: Value) -> Result<()> {
-        let params =
-            sum_splits::Params { total: total as u32, splits: splits as u32, scale: 1.0, reserved: 0 };
-        let (bindings, workgroups) = ([self.whole(partials), self.whole(y)], self.spread(total.div_ceil(64)));
-        self.step(&sum_splits::SUM_SPLITS, params, &bindings, workgroups, "sum splits", 0)
-    }
-
     /// All samples' pixels lie one after the other: one long picture.
     pub(super) fn sum_pixels(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;

@@ -1,5 +1,6 @@
 //! One graph node → its launches.
 
+mod conv_grad;
 mod forward;
 mod gradient;
 mod training;
