@@ -6,6 +6,7 @@
 //! | module | knows |
 //! |---|---|
 //! | [`translate`] | pictures in, pictures out |
+//! | [`train`] | losses, optimiser, one iteration after another |
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
 //! | [`graph`] | tensors, shapes, operations; no hardware |
 //! | [`cpu`] | every operation on the CPU, in `f32` and `f64` |
@@ -25,6 +26,7 @@ pub mod model;
 pub mod plan;
 pub mod shader;
 pub mod tensor;
+pub mod train;
 pub mod translate;
 
 pub use error::{Error, Result};

@@ -19,12 +19,12 @@ use support::golden::{Case, Check, File, files};
 use ugatit::graph::{Activation, Conv2d, NodeId, Norm, NormKind, Op};
 use ugatit::model::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SpectralState, cam};
 
-/// Files of things that have no operation yet: training. (`image_pipeline` has tests of its
-/// own.)
-const FILES_TO_COME: &[&str] = &["traj_", "ops_adam", "image_pipeline"];
+/// Files that other tests read: `tests/trajectory.rs`, `tests/optimiser.rs`,
+/// `tests/pictures.rs`.
+const FILES_ELSEWHERE: &[&str] = &["traj_", "ops_adam", "image_pipeline"];
 
-/// Cases of things that have no operation yet: the clipping of rho.
-const CASES_TO_COME: &[&str] = &["rho_clip"];
+/// Cases that other tests read: the clipping of rho, `tests/optimiser.rs`.
+const CASES_ELSEWHERE: &[&str] = &["rho_clip"];
 
 /// What torch itself in `f32` is off from `f64` in plain cases (fixtures' README: 5e-7; the
 /// largest windows 8e-7), four times: our sums run in another order, and the errors of both
@@ -47,11 +47,11 @@ fn expect_gradients(check: &mut Check, case: &Case, y: NodeId, tolerance: f64) {
 /// Runs the cases of the files that begin with `prefix`. `build` gives the check for a case, or
 /// nothing for a kind that it does not know.
 fn run_cases(prefix: &str, build: impl Fn(&Case) -> Option<Check>) {
-    let (mut ran, mut to_come) = (0, 0);
+    let (mut ran, mut elsewhere) = (0, 0);
     for path in files(prefix) {
         for case in File::read(&path).cases() {
-            if CASES_TO_COME.contains(&case.kind()) {
-                to_come += 1;
+            if CASES_ELSEWHERE.contains(&case.kind()) {
+                elsewhere += 1;
                 continue;
             }
             let check = build(&case).unwrap_or_else(|| panic!("{}: a case of unknown kind", case.name));
@@ -60,7 +60,7 @@ fn run_cases(prefix: &str, build: impl Fn(&Case) -> Option<Check>) {
             ran += 1;
         }
     }
-    println!("{prefix}: {ran} cases ran, {to_come} have no operation yet");
+    println!("{prefix}: {ran} cases ran, {elsewhere} belong to other tests");
     assert!(ran > 0, "no case of {prefix} ran");
 }
 
@@ -71,13 +71,13 @@ fn every_fixture_file_is_known() {
     for path in files("") {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let begins = |list: &[&str]| list.iter().any(|prefix| name.starts_with(prefix));
-        if begins(FILES_TO_COME) {
+        if begins(FILES_ELSEWHERE) {
             skipped.push(name);
         } else {
             assert!(begins(&known), "{name}: a fixture that no test reads");
         }
     }
-    println!("{} files have no operation yet: {}", skipped.len(), skipped.join(", "));
+    println!("{} files belong to other tests: {}", skipped.len(), skipped.join(", "));
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod loss;
 mod matmul;
 mod norm;
 mod norm_grad;
-mod parallel;
+pub(crate) mod parallel;
 mod pointwise;
 mod pool;
 mod real;

@@ -14,7 +14,7 @@ pub(super) fn threads() -> usize {
 
 /// Calls `f(i, chunk)` for the `i`-th chunk of `size` elements of `data`; `cost` is the number
 /// of elements that one call reads or writes.
-pub(super) fn chunks<T: Send>(
+pub(crate) fn chunks<T: Send>(
     data: &mut [T],
     size: usize,
     cost: usize,

@@ -1,0 +1,26 @@
+//! Training: the exact step of the official program (`UGATIT.train()` of
+//! znxlwm/UGATIT-pytorch), on any engine that can compute a graph.
+//!
+//! One iteration is two graphs, each built once: the discriminators' ([`StepGraph`] of
+//! [`Player::Discriminators`]), whose gradients move the four discriminators, then the
+//! generators' with the discriminators just moved. After each, [`Adam`] moves the parameters;
+//! after the second, every `rho` is clipped to 0..1. [`Trainer`] does all of it.
+//!
+//! Tensors are named by the network and the official `state_dict` key: `genA2B.conv1x1.bias`.
+
+mod adam;
+mod config;
+mod init;
+mod losses;
+mod schedule;
+mod state;
+mod step;
+mod trainer;
+
+pub use adam::{Adam, Moments, clip_rho};
+pub use config::StepConfig;
+pub use losses::{LossWeights, Term};
+pub use schedule::Schedule;
+pub use state::TrainState;
+pub use step::{Player, StepGraph};
+pub use trainer::{CpuEngine, Engine, Outcome, StepReport, Trainer};

@@ -1,0 +1,179 @@
+//! The two graphs of one iteration.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Seed, backward, fuse};
+use crate::model::{Direction, Discriminator, Generator, SpectralState};
+
+use super::config::{SCALES, StepConfig};
+use super::losses::{Term, Terms};
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Player {
+    /// `disGA`, `disGB`, `disLA`, `disLB`; the first in each iteration.
+    Discriminators,
+    /// `genA2B`, `genB2A`.
+    Generators,
+}
+
+impl Player {
+    /// Both, in the order of an iteration.
+    pub const BOTH: [Self; 2] = [Self::Discriminators, Self::Generators];
+
+    /// Its networks.
+    pub fn networks(self) -> &'static [&'static str] {
+        match self {
+            Self::Discriminators => &["disGA", "disGB", "disLA", "disLB"],
+            Self::Generators => &["genA2B", "genB2A"],
+        }
+    }
+
+    /// The name of its loss: `D` or `G`, as the names of its terms begin.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Discriminators => 'D',
+            Self::Generators => 'G',
+        }
+    }
+
+    /// Whether the tensor `name` is trained by this player's optimiser: every parameter of its
+    /// networks, but not the vectors of the spectral normalisation.
+    pub fn trains(self, name: &str) -> bool {
+        let own = name.split_once('.').is_some_and(|(network, _)| self.networks().contains(&network));
+        own && !name.ends_with(".weight_u") && !name.ends_with(".weight_v")
+    }
+}
+
+/// What one player computes in an iteration: its loss and the gradients. Inputs are `real_A`
+/// and `real_B` `[N, img_ch, S, S]` in -1..1; parameters are the tensors of all networks that
+/// take part.
+#[derive(Clone, Debug)]
+pub struct StepGraph {
+    /// Whose.
+    pub player: Player,
+    /// Fused, with the gradients behind.
+    pub graph: Graph,
+    /// The summands of its loss.
+    pub terms: Vec<Term>,
+    /// The gradient of the weighted sum at each parameter that the player trains, by name.
+    pub gradients: Vec<(String, NodeId)>,
+    /// The vectors of the spectral normalisation after this step's power iterations, by name:
+    /// they take the place of what was fed under this name.
+    pub buffers: Vec<(String, NodeId)>,
+}
+
+impl StepGraph {
+    /// The graph of `player`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration cannot work.
+    pub fn build(player: Player, config: &StepConfig) -> Result<Self> {
+        match player {
+            Player::Discriminators => Self::discriminators(config),
+            Player::Generators => Self::generators(config),
+        }
+    }
+
+    /// Each discriminator judges real pictures, then translated ones, with a power iteration
+    /// before each. No gradient goes into the generators. (In the official code it does, and
+    /// is thrown away.)
+    fn discriminators(config: &StepConfig) -> Result<Self> {
+        let mut nets = Networks::new(config)?;
+        let fake_b = nets.translate(Direction::A2B, nets.real_a)?.image;
+        let fake_a = nets.translate(Direction::B2A, nets.real_b)?.image;
+        let mut terms = Terms::new(&config.weights);
+        for scale in SCALES {
+            let (real, fake) =
+                if scale.ends_with('A') { (nets.real_a, fake_a) } else { (nets.real_b, fake_b) };
+            let real = nets.judge(scale, real)?;
+            let fake = nets.judge(scale, fake)?;
+            terms.judge(&mut nets.graph, scale, &real, &fake)?;
+        }
+        nets.finish(Player::Discriminators, terms.list)
+    }
+
+    /// Six translations, judged by the discriminators in training (a power iteration each),
+    /// which get no gradient.
+    fn generators(config: &StepConfig) -> Result<Self> {
+        use Direction::{A2B, B2A};
+        let mut nets = Networks::new(config)?;
+        let (real_a, real_b) = (nets.real_a, nets.real_b);
+        let fake_b = nets.translate(A2B, real_a)?;
+        let fake_a = nets.translate(B2A, real_b)?;
+        let cycled_a = nets.translate(B2A, fake_b.image)?;
+        let cycled_b = nets.translate(A2B, fake_a.image)?;
+        let same_a = nets.translate(B2A, real_a)?;
+        let same_b = nets.translate(A2B, real_b)?;
+        let mut terms = Terms::new(&config.weights);
+        for scale in SCALES {
+            let fake = if scale.ends_with('A') { &fake_a } else { &fake_b };
+            let judged = nets.judge(scale, fake.image)?;
+            terms.convince(&mut nets.graph, scale, &judged)?;
+        }
+        terms.reconstruct(&mut nets.graph, "A", real_a, [&fake_a, &same_a, &cycled_a])?;
+        terms.reconstruct(&mut nets.graph, "B", real_b, [&fake_b, &same_b, &cycled_b])?;
+        nets.finish(Player::Generators, terms.list)
+    }
+
+    /// All that is to be computed: the terms, the gradients, the buffers, in their orders.
+    pub fn outputs(&self) -> Vec<NodeId> {
+        let named = self.gradients.iter().chain(&self.buffers).map(|(_, node)| *node);
+        self.terms.iter().map(|term| term.node).chain(named).collect()
+    }
+}
+
+/// The networks in the graph of a step while it is built.
+struct Networks<'a> {
+    config: &'a StepConfig,
+    graph: Graph,
+    vectors: SpectralState,
+    real_a: NodeId,
+    real_b: NodeId,
+}
+
+impl<'a> Networks<'a> {
+    fn new(config: &'a StepConfig) -> Result<Self> {
+        config.validate()?;
+        let mut graph = Graph::new();
+        let [real_a, real_b] = ["real_A", "real_B"].map(|name| graph.input(name, config.pictures()));
+        Ok(Self { config, graph, vectors: SpectralState::train(), real_a, real_b })
+    }
+
+    fn translate(&mut self, direction: Direction, x: NodeId) -> Result<Generator> {
+        let prefix = format!("{}.", direction.network());
+        Generator::build(&mut self.graph, &self.config.generator, &prefix, x)
+    }
+
+    fn judge(&mut self, scale: &str, x: NodeId) -> Result<Discriminator> {
+        let config = self.config.discriminator(scale);
+        Discriminator::build(&mut self.graph, &config, &format!("dis{scale}."), x, &mut self.vectors)
+    }
+
+    /// Fuses what was built, then appends the gradients.
+    fn finish(self, player: Player, mut terms: Vec<Term>) -> Result<StepGraph> {
+        let (names, updated): (Vec<String>, Vec<NodeId>) = self.vectors.updated().unzip();
+        let kept: Vec<NodeId> = terms.iter().map(|t| t.node).chain(updated).collect();
+        let (mut graph, kept) = fuse(&self.graph, &kept);
+        let (losses, updated) = kept.split_at(terms.len());
+        for (term, &node) in terms.iter_mut().zip(losses) {
+            term.node = node;
+        }
+        let (trained, wrt): (Vec<String>, Vec<NodeId>) = graph
+            .parameters()
+            .filter(|(_, node)| player.trains(&node.name))
+            .map(|(id, node)| (node.name.clone(), id))
+            .unzip();
+        let seeds: Vec<(NodeId, Seed)> = terms.iter().map(|t| (t.node, Seed::Weight(t.weight))).collect();
+        let found = backward(&mut graph, &seeds, &wrt)?;
+        let gradients = trained
+            .into_iter()
+            .zip(found)
+            .map(|(name, node)| match node {
+                Some(node) => Ok((name, node)),
+                None => Err(Error::Config(format!("no term of the loss depends on `{name}`"))),
+            })
+            .collect::<Result<_>>()?;
+        let buffers = names.into_iter().zip(updated.iter().copied()).collect();
+        Ok(StepGraph { player, graph, terms, gradients, buffers })
+    }
+}

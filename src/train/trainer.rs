@@ -1,0 +1,199 @@
+//! One iteration after another.
+
+use std::collections::BTreeMap;
+
+use crate::cpu::{self, Real};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+use super::adam::clip_rho;
+use super::config::StepConfig;
+use super::state::TrainState;
+use super::step::{Player, StepGraph};
+
+/// Something that computes the graph of a step. All else in training is independent of where
+/// that is done.
+pub trait Engine<T> {
+    /// [`StepGraph::outputs`] in their order; `feed` gives every input and parameter by name.
+    ///
+    /// # Errors
+    /// Where a tensor is missing or of another shape, and what the engine reports.
+    fn run<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+    ) -> Result<Vec<Tensor<T>>>
+    where
+        T: 'a;
+}
+
+/// The CPU executor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuEngine;
+
+impl<T: Real> Engine<T> for CpuEngine {
+    fn run<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+    ) -> Result<Vec<Tensor<T>>>
+    where
+        T: 'a,
+    {
+        cpu::run(&step.graph, &step.outputs(), feed)
+    }
+}
+
+/// What the graph of a step has given.
+#[derive(Clone, Debug)]
+pub struct Outcome<T> {
+    /// Whose.
+    pub player: Player,
+    /// Each term of the loss by name, without its weight, then `D/total` or `G/total`, the
+    /// weighted sum.
+    pub losses: Vec<(String, f64)>,
+    /// By parameter, without weight decay.
+    pub gradients: BTreeMap<String, Tensor<T>>,
+    /// The vectors of the spectral normalisation after the step.
+    pub buffers: BTreeMap<String, Tensor<T>>,
+}
+
+impl<T: Real> Outcome<T> {
+    fn new(step: &StepGraph, results: Vec<Tensor<T>>) -> Self {
+        let mut results = results.into_iter();
+        let mut losses = vec![];
+        let mut total = 0.0;
+        for (term, value) in step.terms.iter().zip(&mut results) {
+            let value = value.data().first().map_or(f64::NAN, |x| x.to_f64());
+            total += f64::from(term.weight) * value;
+            losses.push((term.name.clone(), value));
+        }
+        losses.push((format!("{}/total", step.player.letter()), total));
+        let mut named = |list: &[(String, _)]| {
+            list.iter().map(|(name, _)| name.clone()).zip(&mut results).collect::<BTreeMap<_, _>>()
+        };
+        let gradients = named(&step.gradients);
+        let buffers = named(&step.buffers);
+        Self { player: step.player, losses, gradients, buffers }
+    }
+
+    /// The Euclidean norm of all gradients of each network.
+    pub fn gradient_norms(&self) -> Vec<(&'static str, f64)> {
+        let squares = |network: &str| -> f64 {
+            let own = self.gradients.iter().filter(|(name, _)| name.split('.').next() == Some(network));
+            own.flat_map(|(_, g)| g.data()).map(|x| x.to_f64().powi(2)).sum()
+        };
+        self.player.networks().iter().map(|network| (*network, squares(network).sqrt())).collect()
+    }
+}
+
+/// What one iteration was like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// The iteration, the first being 1.
+    pub step: u64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Each term of both losses by name, without its weight, and the weighted sums `D/total`
+    /// and `G/total`.
+    pub losses: Vec<(String, f64)>,
+    /// Of each network the Euclidean norm of its gradients, without weight decay.
+    pub gradient_norms: Vec<(&'static str, f64)>,
+}
+
+/// A training run on one engine.
+#[derive(Debug)]
+pub struct Trainer<T, E = CpuEngine> {
+    config: StepConfig,
+    /// In the order of [`Player::BOTH`].
+    steps: [StepGraph; 2],
+    engine: E,
+    /// Where the run is.
+    pub state: TrainState<T>,
+}
+
+impl<T: Real, E: Engine<T>> Trainer<T, E> {
+    /// Builds both graphs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration cannot work.
+    pub fn new(config: StepConfig, state: TrainState<T>, engine: E) -> Result<Self> {
+        let [discriminators, generators] = Player::BOTH;
+        let steps = [StepGraph::build(discriminators, &config)?, StepGraph::build(generators, &config)?];
+        Ok(Self { config, steps, engine, state })
+    }
+
+    /// The graph of one player.
+    pub fn graph(&self, player: Player) -> &StepGraph {
+        &self.steps[usize::from(player == Player::Generators)]
+    }
+
+    /// One whole iteration on `real_a` and `real_b`, each [`StepConfig::pictures`] in -1..1:
+    /// the discriminators, then the generators, then the clipping of rho. After an error the
+    /// iteration may be half done.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the pictures are of another shape, and what the engine reports.
+    pub fn iterate(&mut self, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<StepReport> {
+        let step = self.state.step + 1;
+        let lr = self.config.schedule.at(step);
+        let (mut losses, mut gradient_norms) = (vec![], vec![]);
+        for player in Player::BOTH {
+            let outcome = self.compute(player, real_a, real_b)?;
+            gradient_norms.extend(outcome.gradient_norms());
+            losses.extend_from_slice(&outcome.losses);
+            self.apply(outcome)?;
+        }
+        Ok(StepReport { step, lr, losses, gradient_norms })
+    }
+
+    /// Loss and gradients of one player; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::iterate`].
+    pub fn compute(&mut self, player: Player, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<Outcome<T>> {
+        let step = &self.steps[usize::from(player == Player::Generators)];
+        let tensors = &self.state.tensors;
+        let feed = |name: &str| match name {
+            "real_A" => Some(real_a),
+            "real_B" => Some(real_b),
+            _ => tensors.get(name),
+        };
+        let results = self.engine.run(step, &feed)?;
+        Ok(Outcome::new(step, results))
+    }
+
+    /// Moves one player's parameters and takes over the vectors. The generators' turn clips rho
+    /// and ends the iteration.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where a tensor of `outcome` does not fit the state.
+    pub fn apply(&mut self, outcome: Outcome<T>) -> Result<()> {
+        let step = self.state.step + 1;
+        let lr = self.config.schedule.at(step);
+        for (name, gradient) in &outcome.gradients {
+            let (Some(parameter), Some(moments)) =
+                (self.state.tensors.get_mut(name), self.state.moments.get_mut(name))
+            else {
+                return Err(Error::Shape(format!("a gradient of `{name}`, which is not trained")));
+            };
+            if gradient.shape() != parameter.shape() || moments.elements() != parameter.data().len() {
+                return Err(Error::Shape(format!(
+                    "`{name}` {} has a gradient of shape {} and moments of {} elements",
+                    parameter.shape(),
+                    gradient.shape(),
+                    moments.elements()
+                )));
+            }
+            self.config.adam.update(lr, step, parameter.data_mut(), gradient.data(), moments);
+            if name.ends_with(".rho") {
+                clip_rho(parameter.data_mut());
+            }
+        }
+        self.state.tensors.extend(outcome.buffers);
+        if outcome.player == Player::Generators {
+            self.state.step = step;
+        }
+        Ok(())
+    }
+}

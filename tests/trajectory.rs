@@ -1,0 +1,397 @@
+//! Whole training runs against the official program, iteration by iteration.
+//!
+//! Every `traj_*.json` in the folder of the fixtures (`UGATIT_GOLDEN_DIR`, else
+//! `tests/golden`) runs on the CPU executor in `f32` and in `f64`. The allowance is what torch
+//! itself in `f32` is off from `f64` in the same run, as the file says, times the factors below.
+//! `--nocapture` shows the errors.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::Value;
+use support::golden::{File, folder, relative_error};
+use ugatit::Tensor;
+use ugatit::cpu::Real;
+use ugatit::io::Model;
+use ugatit::model::GeneratorConfig;
+use ugatit::train::{
+    Adam, CpuEngine, LossWeights, Outcome, Player, Schedule, StepConfig, StepReport, TrainState, Trainer,
+};
+
+/// Our `f32` may be this many times as far from torch's `f64` as torch's `f32` is.
+const FACTOR: f64 = 4.0;
+/// Terms smaller than this are compared as if they were this large: they are squares of nearly
+/// cancelled numbers.
+const SMALL: f64 = 1e-2;
+/// A lucky iteration of torch's is no measure: it counts as at least this far off, relatively,
+/// in the losses and in the gradient norms.
+const FLOOR: [f64; 2] = [1e-5, 2e-6];
+/// As [`FLOOR`], of the final weights: in units of the learning rate (rms), and the share off by
+/// more than half of it. In traj_light_ch4_96_b2 one thread of torch's is off from two by four
+/// learning rates.
+const FLOOR_WEIGHTS: [f64; 2] = [1e-2, 5e-5];
+/// Our `f64` may be this far from torch's: the constants of the layers (1e-5, 0.2) are `f32`
+/// here. Measured: 8.3e-9.
+const EXACT: f64 = 4e-8;
+/// The official final weights are in `f32`; our `f64` may be this many times as far from them as
+/// torch's own `f64` is. Measured: the same to three digits.
+const EXACT_WEIGHTS: f64 = 1.05;
+
+/// Of the first iteration's gradients, of the largest one of each tensor. Those of the generators
+/// lie behind an Adam step, which near zero follows the sign of a gradient. Measured: 2.8e-5.
+const FIRST_GRADIENT: f64 = 1e-4;
+
+type Log = BTreeMap<String, f64>;
+
+/// One official run.
+struct Trajectory {
+    name: String,
+    config: StepConfig,
+    iterations: usize,
+    init: File,
+    data: File,
+    /// All losses and gradient norms of each iteration, in `f64`.
+    log: Vec<Log>,
+    drift: Value,
+}
+
+impl Trajectory {
+    fn read(path: &Path) -> Self {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let c = &json["config"];
+        let count = |key: &str| c[key].as_u64().unwrap_or_else(|| panic!("{name}: {key}")) as usize;
+        let real = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{name}: {value}"));
+        let file = |part: &str| File::read(&path.with_file_name(format!("{name}_{part}.safetensors")));
+        let generator = GeneratorConfig {
+            ch: count("ch"),
+            n_res: count("n_res"),
+            n_res_decoder: count("n_res"),
+            img_size: count("img"),
+            img_ch: 3,
+            light: c["light"].as_bool().unwrap(),
+        };
+        let weight = |key: &str| real(&c[key]) as f32;
+        let config = StepConfig {
+            generator,
+            global_layers: count("n_layers_global"),
+            local_layers: count("n_layers_local"),
+            batch: count("batch"),
+            weights: LossWeights {
+                adversarial: weight("adv"),
+                cycle: weight("cycle"),
+                identity: weight("identity"),
+                cam: weight("cam"),
+            },
+            adam: Adam {
+                betas: [real(&c["betas"][0]), real(&c["betas"][1])],
+                eps: real(&c["eps"]),
+                weight_decay: real(&c["weight_decay"]),
+            },
+            schedule: Schedule::constant(real(&c["lr"])),
+        };
+        let log: Vec<Log> = serde_json::from_value(json["log_f64"].clone()).unwrap();
+        let (init, data) = (file("init"), file("data"));
+        let iterations = count("iters");
+        assert_eq!(log.len(), iterations, "{name}");
+        Self { config, iterations, init, data, log, drift: json["drift"].clone(), name }
+    }
+
+    fn trainer<T: Real>(&self) -> Trainer<T> {
+        let tensors = named(&self.init.tensors).into_iter().map(|(key, t)| (key, convert(t))).collect();
+        let state = TrainState::from_tensors(&self.config, tensors).unwrap();
+        Trainer::new(self.config, state, CpuEngine).unwrap()
+    }
+
+    /// The pictures of one iteration.
+    fn pictures<T: Real>(&self, iteration: usize) -> [Tensor<T>; 2] {
+        ["real_A", "real_B"].map(|name| {
+            let all = self.data.tensor(name);
+            let shape = self.config.pictures();
+            let one = shape.elements();
+            assert_eq!(all.data().len(), self.iterations * one, "{}", self.name);
+            convert(&Tensor::new(shape, all.data()[iteration * one..][..one].to_vec()).unwrap())
+        })
+    }
+
+    fn number(&self, key: &str) -> f64 {
+        self.drift[key].as_f64().unwrap_or_else(|| panic!("{}: no drift {key}", self.name))
+    }
+
+    /// The official final weights: of all networks where the file is there, else of the
+    /// generators where the checkpoint of the same run is.
+    fn finals(&self) -> Option<BTreeMap<String, Tensor>> {
+        let path = folder().join(format!("{}_final.safetensors", self.name));
+        if path.exists() {
+            let file = File::read(&path);
+            return Some(named(&file.tensors).into_iter().map(|(k, t)| (k, t.clone())).collect());
+        }
+        let path = folder().join(format!("tiny_params_{:07}.pt", self.iterations));
+        if self.name != "traj_light_ch4_96" || !path.exists() || cfg!(not(feature = "pytorch")) {
+            return None;
+        }
+        let mut tensors = BTreeMap::new();
+        for model in Model::open_all(&path).unwrap() {
+            let network = model.direction.network();
+            tensors.extend(model.tensors.into_iter().map(|(key, t)| (format!("{network}.{key}"), t)));
+        }
+        Some(tensors)
+    }
+}
+
+/// Tensors by our names: `net.key`, where the files say `net/key`.
+fn named(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, &Tensor> {
+    tensors.iter().map(|(key, t)| (key.replacen('/', ".", 1), t)).collect()
+}
+
+fn convert<T: Real>(t: &Tensor) -> Tensor<T> {
+    t.map(|&x| T::from_f64(f64::from(x)))
+}
+
+/// The official runs in the folder.
+fn trajectories() -> Vec<Trajectory> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let found: Vec<Trajectory> = paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("traj_"))
+        .map(|path| Trajectory::read(path))
+        .collect();
+    if found.is_empty() {
+        println!("NO OFFICIAL TRAINING RUN in {}: only our own f32 and f64 are compared", folder.display());
+    }
+    found
+}
+
+fn log(report: &StepReport) -> Log {
+    let norms = report.gradient_norms.iter().map(|(network, norm)| (format!("gradnorm/{network}"), *norm));
+    report.losses.iter().cloned().chain(norms).collect()
+}
+
+/// The worst relative difference of the losses and of the gradient norms.
+fn log_errors(place: &str, found: &Log, official: &Log) -> [f64; 2] {
+    assert!(found.keys().eq(official.keys()), "{place}: {:?} {:?}", found.keys(), official.keys());
+    let mut worst = [0.0_f64; 2];
+    for (key, value) in official {
+        let error = (found[key] - value).abs() / value.abs().max(SMALL);
+        let worst = &mut worst[usize::from(key.starts_with("gradnorm/"))];
+        // NaN must stay.
+        if error > *worst || error.is_nan() {
+            *worst = error;
+        }
+    }
+    worst
+}
+
+/// Root mean square of the differences and the share of those above `limit`, of all elements of
+/// `found`, as the files count: tensors that are not in `official` are taken to be equal.
+fn weight_errors<T: Real, U: Real>(
+    found: &BTreeMap<String, Tensor<T>>,
+    official: &BTreeMap<String, Tensor<U>>,
+    limit: f64,
+) -> [f64; 2] {
+    let count: usize = found.values().map(|t| t.data().len()).sum();
+    let (mut squares, mut above) = (0.0, 0_usize);
+    for (name, value) in official {
+        assert_eq!(found[name].shape(), value.shape(), "{name}");
+        for (a, b) in found[name].data().iter().zip(value.data()) {
+            let d = (a.to_f64() - b.to_f64()).abs();
+            squares += d * d;
+            above += usize::from(d.is_nan() || d > limit);
+        }
+    }
+    [(squares / count as f64).sqrt(), above as f64 / count as f64]
+}
+
+/// Runs `official` in `T`. `exact`: in `f64`.
+fn follow<T: Real>(official: &Trajectory, exact: bool) {
+    let mut trainer = official.trainer::<T>();
+    let which = if exact { "f64" } else { "f32" };
+    let started = Instant::now();
+    let mut allowed = FLOOR;
+    for (iteration, expected) in official.log.iter().enumerate() {
+        let [real_a, real_b] = official.pictures(iteration);
+        let report = trainer.iterate(&real_a, &real_b).unwrap();
+        assert_eq!(report.step, iteration as u64 + 1);
+        let place = format!("{} {which} iteration {}", official.name, report.step);
+        let errors = log_errors(&place, &log(&report), expected);
+        for (k, key) in
+            ["loss_rel_f32_vs_f64_per_iter", "gradnorm_rel_f32_vs_f64_per_iter"].into_iter().enumerate()
+        {
+            // What has drifted apart stays apart: the largest so far.
+            allowed[k] = allowed[k].max(official.drift[key][iteration].as_f64().unwrap());
+            let tolerance = if exact { EXACT } else { FACTOR * allowed[k] };
+            let what = ["losses", "gradient norms"][k];
+            println!("{place}: {what} off by {:.1e} of {tolerance:.1e}", errors[k]);
+            assert!(
+                errors[k] <= tolerance,
+                "{place}: {what} off by {:.2e}, allowed {tolerance:.2e}",
+                errors[k]
+            );
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64() / official.iterations as f64;
+    let finals = official.finals();
+    let Some(finals) = finals else {
+        println!("{} {which}: no final weights to compare", official.name);
+        return;
+    };
+    let [rms, share] = weight_errors(&trainer.state.tensors, &finals, official.config.schedule.lr / 2.0);
+    let drift = [
+        official.number("weights_rms_f32_vs_f64"),
+        official.number("frac_elements_off_by_more_than_half_lr_f32_vs_f64"),
+    ];
+    let floor = [FLOOR_WEIGHTS[0] * official.config.schedule.lr, FLOOR_WEIGHTS[1]];
+    let [tolerance, share_allowed] =
+        [0, 1].map(|k| if exact { EXACT_WEIGHTS * drift[k] } else { FACTOR * drift[k].max(floor[k]) });
+    println!(
+        "{} {which}: {} final tensors off by {rms:.2e} of {tolerance:.1e} rms, {share:.1e} of {share_allowed:.1e} by more than lr/2; {seconds:.2} s an iteration",
+        official.name,
+        finals.len()
+    );
+    assert!(rms <= tolerance && share <= share_allowed, "{} {which}: final weights", official.name);
+}
+
+#[test]
+fn official_runs_in_f32() {
+    trajectories().iter().for_each(|official| follow::<f32>(official, false));
+}
+
+#[test]
+fn official_runs_in_f64() {
+    trajectories().iter().for_each(|official| follow::<f64>(official, true));
+}
+
+/// Each gradient of the first iteration, where the official ones are there.
+#[test]
+fn first_gradients() {
+    for official in trajectories() {
+        let path = folder().join(format!("{}_grads_iter1.safetensors", official.name));
+        if !path.exists() {
+            println!("{}: no gradients to compare", official.name);
+            continue;
+        }
+        let file = File::read(&path);
+        let mut trainer = official.trainer::<f32>();
+        let [real_a, real_b] = official.pictures(0);
+        let (mut compared, mut worst) = (0, 0.0_f64);
+        for player in Player::BOTH {
+            let outcome: Outcome<f32> = trainer.compute(player, &real_a, &real_b).unwrap();
+            for (key, value) in named(&file.tensors).into_iter().filter(|(key, _)| player.trains(key)) {
+                let error = relative_error(&outcome.gradients[&key], value);
+                assert!(error <= FIRST_GRADIENT, "{} {key}: off by {error:.1e}", official.name);
+                (compared, worst) = (compared + 1, worst.max(error));
+            }
+            trainer.apply(outcome).unwrap();
+        }
+        assert_eq!(compared, file.tensors.len());
+        println!("{}: {compared} gradients of the first iteration off by {worst:.1e}", official.name);
+    }
+}
+
+/// A run small enough to be always there.
+fn tiny(light: bool, batch: usize) -> StepConfig {
+    let generator = GeneratorConfig { ch: 4, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch: 3, light };
+    StepConfig { generator, global_layers: 4, local_layers: 3, batch, ..StepConfig::default() }
+}
+
+/// Pictures in -1..1 that differ from iteration to iteration.
+fn picture<T: Real>(config: &StepConfig, phase: f64) -> Tensor<T> {
+    let shape = config.pictures();
+    let data = (0..shape.elements()).map(|i| T::from_f64(f64::from((i as f64 * 0.37 + phase).sin() as f32)));
+    let data = data.collect();
+    Tensor::new(shape, data).unwrap()
+}
+
+fn tiny_run<T: Real>(config: StepConfig, iterations: usize) -> (Vec<Log>, TrainState<T>) {
+    let mut trainer = Trainer::<T>::new(config, TrainState::new(&config, 7).unwrap(), CpuEngine).unwrap();
+    let logs = (0..iterations)
+        .map(|k| {
+            let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
+            log(&trainer.iterate(&a, &b).unwrap())
+        })
+        .collect();
+    (logs, trainer.state)
+}
+
+#[test]
+fn f32_follows_f64_in_a_tiny_run() {
+    for (light, batch) in [(true, 1), (false, 1), (true, 2)] {
+        let config = tiny(light, batch);
+        let (single, state) = tiny_run::<f32>(config, 3);
+        let (double, reference) = tiny_run::<f64>(config, 3);
+        for (k, (single, double)) in single.iter().zip(&double).enumerate() {
+            let place = format!("light {light}, batch {batch}, iteration {}", k + 1);
+            let [losses, norms] = log_errors(&place, single, double);
+            println!("{place}: losses off by {losses:.1e}, gradient norms by {norms:.1e}");
+            assert!(losses < 1e-3 && norms < 1e-3, "{place}");
+        }
+        let lr = config.schedule.lr;
+        let [rms, share] = weight_errors(&state.tensors, &reference.tensors, lr / 2.0);
+        println!("light {light}, batch {batch}: weights off by {rms:.1e} rms, {share:.1e} by more than lr/2");
+        assert!(rms < lr / 2.0 && share < 1e-2);
+        // It has learned something: every trained tensor has moved, and rho is in 0..1.
+        let start = TrainState::<f64>::new(&config, 7).unwrap();
+        for (name, tensor) in &reference.tensors {
+            // The vector of a weight of one row is 1 or -1 for ever; rho may be clipped.
+            let moves = tensor.data().len() > 1 && !name.ends_with(".rho");
+            assert!(!moves || tensor != &start.tensors[name], "{name} has not moved");
+            if name.ends_with(".rho") {
+                assert!(tensor.data().iter().all(|x| (0.0..=1.0).contains(x)), "{name}");
+            }
+        }
+    }
+}
+
+/// Two halves of a run make the whole, bit for bit.
+#[test]
+fn a_run_goes_on_where_it_was() {
+    let config = StepConfig { schedule: Schedule { iterations: 4, ..Schedule::default() }, ..tiny(true, 1) };
+    let (_, whole) = tiny_run::<f32>(config, 4);
+    let (_, half) = tiny_run::<f32>(config, 2);
+    let mut trainer = Trainer::new(config, half, CpuEngine).unwrap();
+    for k in 2..4 {
+        let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
+        trainer.iterate(&a, &b).unwrap();
+    }
+    assert_eq!(trainer.state, whole);
+}
+
+#[test]
+fn states_are_checked() {
+    let config = tiny(true, 1);
+    let state = TrainState::<f32>::new(&config, 1).unwrap();
+    let without = |name: &str| {
+        let mut tensors = state.tensors.clone();
+        tensors.remove(name).unwrap();
+        tensors
+    };
+    let message = |tensors| TrainState::from_tensors(&config, tensors).unwrap_err().to_string();
+    assert!(message(without("genA2B.conv1x1.bias")).contains("genA2B.conv1x1.bias"));
+    let mut tensors = without("disLB.conv.weight_u");
+    tensors.insert("disLB.conv.weight_u".into(), Tensor::zeros([2]));
+    assert!(message(tensors).contains("disLB.conv.weight_u"));
+    let mut tensors = state.tensors.clone();
+    tensors.insert("genA2B.other".into(), Tensor::zeros([2]));
+    assert!(message(tensors).contains("genA2B.other"));
+    assert!(TrainState::from_tensors(&config, state.tensors.clone()).is_ok());
+
+    let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
+    let small = Tensor::zeros([1, 3, 8, 8]);
+    assert!(trainer.iterate(&small, &small).unwrap_err().to_string().contains("real_A"));
+    let config = StepConfig { global_layers: 7, ..config };
+    assert!(config.validate().is_err(), "a picture too small for the discriminator");
+}
