@@ -1,7 +1,7 @@
 //! Whole training runs against the official program, iteration by iteration.
 //!
 //! Every `traj_*.json` in the folder of the fixtures (`UGATIT_GOLDEN_DIR`, else
-//! `tests/golden`) runs on the CPU executor in `f32` and in `f64`. The allowance is what torch
+//! `tests/golden`) runs on the CPU executor in `f32` and in `f64`, and on the GPU. The allowance is what torch
 //! itself in `f32` is off from `f64` in the same run, as the file says, times the factors below.
 //! `--nocapture` shows the errors.
 
@@ -19,13 +19,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::Value;
+use support::engine::{Engine as _, OnGpu};
 use support::golden::{File, folder, relative_error};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
 use ugatit::io::Model;
 use ugatit::model::GeneratorConfig;
+use ugatit::plan::AdapterClass;
 use ugatit::train::{
-    Adam, CpuEngine, LossWeights, Outcome, Player, Schedule, StepConfig, StepReport, TrainState, Trainer,
+    Adam, CpuEngine, Engine, LossWeights, Outcome, Player, Schedule, StepConfig, StepGraph, StepReport,
+    TrainState, Trainer,
 };
 
 /// Our `f32` may be this many times as far from torch's `f64` as torch's `f32` is.
@@ -107,10 +110,10 @@ impl Trajectory {
         Self { config, iterations, init, data, log, drift: json["drift"].clone(), name }
     }
 
-    fn trainer<T: Real>(&self) -> Trainer<T> {
+    fn trainer<T: Real, E: Engine<T>>(&self, engine: E) -> Trainer<T, E> {
         let tensors = named(&self.init.tensors).into_iter().map(|(key, t)| (key, convert(t))).collect();
         let state = TrainState::from_tensors(&self.config, tensors).unwrap();
-        Trainer::new(self.config, state, CpuEngine).unwrap()
+        Trainer::new(self.config, state, engine).unwrap()
     }
 
     /// The pictures of one iteration.
@@ -216,9 +219,27 @@ fn weight_errors<T: Real, U: Real>(
     [(squares / count as f64).sqrt(), above as f64 / count as f64]
 }
 
+/// The gradients of each step on the GPU, planned anew each time; the optimiser on the CPU.
+struct GpuEngine(AdapterClass);
+
+impl Engine<f32> for GpuEngine {
+    fn run<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor>,
+    ) -> ugatit::Result<Vec<Tensor>>
+    where
+        f32: 'a,
+    {
+        let leaves = step.graph.inputs().chain(step.graph.parameters());
+        let given = leaves.filter_map(|(_, node)| Some((node.name.clone(), feed(&node.name)?.clone())));
+        Ok(OnGpu(self.0).run(&step.graph, &step.outputs(), &given.collect()))
+    }
+}
+
 /// Runs `official` in `T`. `exact`: in `f64`.
-fn follow<T: Real>(official: &Trajectory, exact: bool) {
-    let mut trainer = official.trainer::<T>();
+fn follow<T: Real, E: Engine<T>>(official: &Trajectory, engine: E, exact: bool) {
+    let mut trainer = official.trainer::<T, E>(engine);
     let which = if exact { "f64" } else { "f32" };
     let started = Instant::now();
     let mut allowed = FLOOR;
@@ -267,12 +288,21 @@ fn follow<T: Real>(official: &Trajectory, exact: bool) {
 
 #[test]
 fn official_runs_in_f32() {
-    trajectories().iter().for_each(|official| follow::<f32>(official, false));
+    trajectories().iter().for_each(|official| follow::<f32, _>(official, CpuEngine, false));
+}
+
+#[test]
+fn official_runs_on_the_gpu() {
+    for official in trajectories() {
+        for class in [AdapterClass::Gpu, AdapterClass::Software] {
+            follow::<f32, _>(&official, GpuEngine(class), false);
+        }
+    }
 }
 
 #[test]
 fn official_runs_in_f64() {
-    trajectories().iter().for_each(|official| follow::<f64>(official, true));
+    trajectories().iter().for_each(|official| follow::<f64, _>(official, CpuEngine, true));
 }
 
 /// Each gradient of the first iteration, where the official ones are there.
@@ -285,7 +315,7 @@ fn first_gradients() {
             continue;
         }
         let file = File::read(&path);
-        let mut trainer = official.trainer::<f32>();
+        let mut trainer = official.trainer::<f32, _>(CpuEngine);
         let [real_a, real_b] = official.pictures(0);
         let (mut compared, mut worst) = (0, 0.0_f64);
         for player in Player::BOTH {

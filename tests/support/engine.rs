@@ -57,7 +57,7 @@ impl Engine for CpuF64 {
 }
 
 /// The GPU, with the kernels that one class of adapters would get, on poisoned memory.
-pub(crate) struct OnGpu(AdapterClass);
+pub(crate) struct OnGpu(pub(crate) AdapterClass);
 
 impl Engine for OnGpu {
     fn name(&self) -> String {
