@@ -76,9 +76,7 @@ impl Lowering<'_> {
                 for &input in &node.inputs[1..4] {
                     bindings.push(self.operand(input)?);
                 }
-                if self.graph.shape(node.inputs[2]).rank() == 2 {
-                    params.gamma_stride = q as u32;
-                }
+                params.gamma_stride = self.gamma_stride(node.inputs[2], q);
                 (&norm_coefficients::NORM_COEFFICIENTS_LAYER, 1)
             }
         };
@@ -90,8 +88,7 @@ impl Lowering<'_> {
             false => x,
         };
         let y = self.result(id)?;
-        let most = 256 * self.target.max_workgroups as usize / q;
-        let stride = pixels.div_ceil(4).min(most);
+        let stride = self.apply_stride(pixels, q);
         let (activation, slope) = activation_code(norm.activation);
         let params = norm_apply::Params {
             pixels: pixels as u32,
@@ -113,6 +110,17 @@ impl Lowering<'_> {
             format!("norm apply {c} {h}x{w}"),
             0,
         )
+    }
+
+    /// From one sample's gamma to the next, in vec4s: 0 where the samples share it.
+    pub(super) fn gamma_stride(&self, gamma: NodeId, q: usize) -> u32 {
+        if self.graph.shape(gamma).rank() == 2 { q as u32 } else { 0 }
+    }
+
+    /// The pixels that one turn of a kernel covers which applies a normalisation (or its
+    /// gradient): a quarter of all, or as many as one launch can.
+    pub(super) fn apply_stride(&self, pixels: usize, q: usize) -> usize {
+        pixels.div_ceil(4).min(256 * self.target.max_workgroups as usize / q)
     }
 
     /// The moments of each channel of `x`, in chunks; computed once for all that ask.

@@ -98,18 +98,13 @@ impl Lowering<'_> {
         Ok(record)
     }
 
-    /// From one sample's gamma to the next, in vec4s: 0 where the samples share it.
-    fn gamma_stride(&self, gamma: NodeId, q: usize) -> u32 {
-        if self.graph.shape(gamma).rank() == 2 { q as u32 } else { 0 }
-    }
-
     pub(super) fn norm_grad_input(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
         let record = self.norm_record(node, norm)?;
         let [n, c, h, w] = self.image(id)?;
         let (q, pixels) = (quads(c), h * w);
         let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let y = self.result(id)?;
-        let stride = pixels.div_ceil(4).min(256 * self.target.max_workgroups as usize / q);
+        let stride = self.apply_stride(pixels, q);
         let params = norm_grad_apply::Params {
             pixels: pixels as u32,
             quads: q as u32,
