@@ -119,6 +119,17 @@ pub enum Error {
         available: String,
     },
 
+    /// A loss or gradient that is NaN or infinite. Nothing was moved by it.
+    #[error(
+        "training has diverged: {what} is not finite at step {step}; go on from the last checkpoint with a lower learning rate (--lr), or look for broken pictures (`ugatit data check`)"
+    )]
+    NonFinite {
+        /// The iteration, the first being 1.
+        step: u64,
+        /// The term of the loss, or the tensor whose gradient it is.
+        what: String,
+    },
+
     /// No GPU adapter at all.
     #[error("no GPU adapter found: {advice}")]
     NoAdapter {

@@ -13,10 +13,12 @@
 //! | [`plan`] | graph → kernel launches and buffers; no hardware |
 //! | [`exec`] | a plan on a GPU |
 //! | [`gpu`] | adapters, devices, buffers |
+//! | [`device`] | the choice between the processor and a GPU |
 //! | [`io`] | files: pictures, models, official checkpoints |
 
 pub mod catalogue;
 pub mod cpu;
+pub mod device;
 pub mod error;
 pub mod exec;
 pub mod gpu;

@@ -244,8 +244,7 @@ fn follow<T: Real, E: Engine<T>>(official: &Trajectory, engine: E, exact: bool) 
     let started = Instant::now();
     let mut allowed = FLOOR;
     for (iteration, expected) in official.log.iter().enumerate() {
-        let [real_a, real_b] = official.pictures(iteration);
-        let report = trainer.iterate(&real_a, &real_b).unwrap();
+        let report = trainer.iterate(&[official.pictures(iteration)]).unwrap();
         assert_eq!(report.step, iteration as u64 + 1);
         let place = format!("{} {which} iteration {}", official.name, report.step);
         let errors = log_errors(&place, &log(&report), expected);
@@ -351,7 +350,7 @@ fn tiny_run<T: Real>(config: StepConfig, iterations: usize) -> (Vec<Log>, TrainS
     let logs = (0..iterations)
         .map(|k| {
             let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
-            log(&trainer.iterate(&a, &b).unwrap())
+            log(&trainer.iterate(&[[a, b]]).unwrap())
         })
         .collect();
     (logs, trainer.state)
@@ -395,7 +394,7 @@ fn a_run_goes_on_where_it_was() {
     let mut trainer = Trainer::new(config, half, CpuEngine).unwrap();
     for k in 2..4 {
         let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
-        trainer.iterate(&a, &b).unwrap();
+        trainer.iterate(&[[a, b]]).unwrap();
     }
     assert_eq!(trainer.state, whole);
 }
@@ -421,7 +420,7 @@ fn states_are_checked() {
 
     let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
     let small = Tensor::zeros([1, 3, 8, 8]);
-    assert!(trainer.iterate(&small, &small).unwrap_err().to_string().contains("real_A"));
+    assert!(trainer.iterate(&[[small.clone(), small]]).unwrap_err().to_string().contains("real_A"));
     let config = StepConfig { global_layers: 7, ..config };
     assert!(config.validate().is_err(), "a picture too small for the discriminator");
 }

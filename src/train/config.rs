@@ -26,8 +26,15 @@ pub struct StepConfig {
     pub global_layers: usize,
     /// Layers of the local ones (official 5).
     pub local_layers: usize,
-    /// Pictures of each domain in one iteration.
+    /// Pictures of each domain that are computed together.
     pub batch: usize,
+    /// So many batches make one iteration: their gradients are averaged before the optimiser
+    /// moves. As many pictures in one batch would give the same gradients but for the power
+    /// iterations of the spectral normalisation, which here are one for each batch.
+    pub accumulation: usize,
+    /// The decay of the generators' exponential moving average; 0 for none. (Not in the
+    /// official program; it does not change the training.)
+    pub ema: f64,
     /// What the terms of the losses count.
     pub weights: LossWeights,
     /// The optimiser of both players.
@@ -43,6 +50,8 @@ impl Default for StepConfig {
             global_layers: 7,
             local_layers: 5,
             batch: 1,
+            accumulation: 1,
+            ema: 0.0,
             weights: LossWeights::default(),
             adam: Adam::default(),
             schedule: Schedule::default(),
@@ -60,6 +69,12 @@ impl StepConfig {
         if self.batch == 0 {
             return Err(Error::Config("batch is 0; it must be 1 or more".into()));
         }
+        if self.accumulation == 0 {
+            return Err(Error::Config("accumulation is 0; it must be 1 or more".into()));
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::Config(format!("ema is {}; it must be 0 (off) or below 1", self.ema)));
+        }
         for scale in SCALES {
             let discriminator = self.discriminator(scale);
             discriminator.validate()?;
@@ -68,10 +83,26 @@ impl StepConfig {
         Ok(())
     }
 
+    /// # Errors
+    /// [`Error::Shape`] where an iteration is given another number of batches.
+    pub(super) fn check_batches(&self, given: usize) -> Result<()> {
+        if given == self.accumulation {
+            return Ok(());
+        }
+        Err(Error::Shape(format!("an iteration takes {} batches, {given} were given", self.accumulation)))
+    }
+
     /// The discriminator of `scale`: `GA`, `GB` global, `LA`, `LB` local.
     pub(super) fn discriminator(&self, scale: &str) -> DiscriminatorConfig {
         let n_layers = if scale.starts_with('G') { self.global_layers } else { self.local_layers };
         DiscriminatorConfig { ch: self.generator.ch, n_layers, img_ch: self.generator.img_ch }
+    }
+
+    /// The decay of the moving average at iteration `step`: [`Self::ema`], less in the first
+    /// iterations, so that the beginning is forgotten soon: `min(ema, (1 + step) / (10 + step))`.
+    pub fn ema_decay(&self, step: u64) -> f64 {
+        let step = step as f64;
+        self.ema.min((1.0 + step) / (10.0 + step))
     }
 
     /// `[N, C, H, W]` of the pictures of one domain in one iteration.

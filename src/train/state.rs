@@ -19,6 +19,9 @@ pub struct TrainState<T> {
     pub tensors: BTreeMap<String, Tensor<T>>,
     /// For each tensor that is trained.
     pub moments: BTreeMap<String, Moments<T>>,
+    /// The generators' exponential moving average by the names of their tensors; empty where
+    /// [`StepConfig::ema`] is 0.
+    pub ema: BTreeMap<String, Tensor<T>>,
     /// Iterations done.
     pub step: u64,
 }
@@ -29,7 +32,7 @@ impl<T: Real> TrainState<T> {
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work.
     pub fn new(config: &StepConfig, seed: u64) -> Result<Self> {
-        Ok(Self::begin(initial(&config.tensors()?, seed)))
+        Ok(Self::begin(config, initial(&config.tensors()?, seed)))
     }
 
     /// The beginning of a run from given networks.
@@ -51,12 +54,14 @@ impl<T: Real> TrainState<T> {
                 Some(_) => {}
             }
         }
-        Ok(Self::begin(tensors))
+        Ok(Self::begin(config, tensors))
     }
 
-    fn begin(tensors: BTreeMap<String, Tensor<T>>) -> Self {
+    fn begin(config: &StepConfig, tensors: BTreeMap<String, Tensor<T>>) -> Self {
         let trained = tensors.iter().filter(|(name, _)| Player::BOTH.iter().any(|p| p.trains(name)));
         let moments = trained.map(|(name, t)| (name.clone(), Moments::zeros(t.shape().elements()))).collect();
-        Self { tensors, moments, step: 0 }
+        let averaged = tensors.iter().filter(|(name, _)| config.ema > 0.0 && Player::Generators.trains(name));
+        let ema = averaged.map(|(name, t)| (name.clone(), t.clone())).collect();
+        Self { tensors, moments, ema, step: 0 }
     }
 }

@@ -77,6 +77,47 @@ impl<T: Real> Outcome<T> {
         Self { player: step.player, losses, gradients, buffers }
     }
 
+    /// Adds what another batch has given; `self` is the sum of those before.
+    fn add(&mut self, other: Self) {
+        for ((_, sum), (_, x)) in self.losses.iter_mut().zip(other.losses) {
+            *sum += x;
+        }
+        for (sum, x) in self.gradients.values_mut().zip(other.gradients.values()) {
+            for (sum, x) in sum.data_mut().iter_mut().zip(x.data()) {
+                *sum += *x;
+            }
+        }
+        self.buffers = other.buffers;
+    }
+
+    /// From the sum of `count` batches to their mean.
+    fn divide(&mut self, count: usize) {
+        if count == 1 {
+            return;
+        }
+        let factor = 1.0 / count as f64;
+        self.losses.iter_mut().for_each(|(_, x)| *x *= factor);
+        let factor = T::from_f64(factor);
+        for gradient in self.gradients.values_mut() {
+            gradient.data_mut().iter_mut().for_each(|x| *x = *x * factor);
+        }
+    }
+
+    /// # Errors
+    /// [`Error::NonFinite`] with the first term or gradient that is NaN or infinite.
+    fn check_finite(&self, step: u64) -> Result<()> {
+        let refuse = |what: String| Err(Error::NonFinite { step, what });
+        if let Some((name, _)) = self.losses.iter().find(|(_, x)| !x.is_finite()) {
+            return refuse(format!("the loss {name}"));
+        }
+        for (name, gradient) in &self.gradients {
+            if gradient.data().iter().any(|x| !x.to_f64().is_finite()) {
+                return refuse(format!("the gradient of {name}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The Euclidean norm of all gradients of each network.
     pub fn gradient_norms(&self) -> Vec<(&'static str, f64)> {
         let squares = |network: &str| -> f64 {
@@ -128,23 +169,46 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         &self.steps[usize::from(player == Player::Generators)]
     }
 
-    /// One whole iteration on `real_a` and `real_b`, each [`StepConfig::pictures`] in -1..1:
-    /// the discriminators, then the generators, then the clipping of rho. After an error the
-    /// iteration may be half done.
+    /// One whole iteration: the discriminators, then the generators, then the clipping of rho.
+    /// `batches` are [`StepConfig::accumulation`] pairs of pictures of domain A and of domain B,
+    /// each [`StepConfig::pictures`] in -1..1. After an error the iteration may be half done.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the pictures are of another shape, and what the engine reports.
-    pub fn iterate(&mut self, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<StepReport> {
+    /// [`Error::Shape`] where the pictures are of another shape or number,
+    /// [`Error::NonFinite`] where a loss or gradient is not finite (the player's networks have
+    /// not moved then), and what the engine reports.
+    pub fn iterate(&mut self, batches: &[[Tensor<T>; 2]]) -> Result<StepReport> {
+        self.config.check_batches(batches.len())?;
         let step = self.state.step + 1;
         let lr = self.config.schedule.at(step);
         let (mut losses, mut gradient_norms) = (vec![], vec![]);
         for player in Player::BOTH {
-            let outcome = self.compute(player, real_a, real_b)?;
+            let outcome = self.accumulate(player, batches)?;
+            outcome.check_finite(step)?;
             gradient_norms.extend(outcome.gradient_norms());
             losses.extend_from_slice(&outcome.losses);
             self.apply(outcome)?;
         }
         Ok(StepReport { step, lr, losses, gradient_norms })
+    }
+
+    /// The mean of what [`Self::compute`] gives for each batch. The power iterations of each go
+    /// on from those of the one before.
+    fn accumulate(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Outcome<T>> {
+        let mut sum: Option<Outcome<T>> = None;
+        for [real_a, real_b] in batches {
+            let outcome = self.compute(player, real_a, real_b)?;
+            if batches.len() > 1 {
+                self.state.tensors.extend(outcome.buffers.clone());
+            }
+            match &mut sum {
+                None => sum = Some(outcome),
+                Some(sum) => sum.add(outcome),
+            }
+        }
+        let mut mean = sum.ok_or_else(|| Error::Shape("an iteration without a batch".into()))?;
+        mean.divide(batches.len());
+        Ok(mean)
     }
 
     /// Loss and gradients of one player; changes nothing.
@@ -192,6 +256,13 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         }
         self.state.tensors.extend(outcome.buffers);
         if outcome.player == Player::Generators {
+            let decay = T::from_f64(self.config.ema_decay(step));
+            for (name, average) in &mut self.state.ema {
+                let Some(parameter) = self.state.tensors.get(name) else { continue };
+                for (average, x) in average.data_mut().iter_mut().zip(parameter.data()) {
+                    *average = *x + decay * (*average - *x);
+                }
+            }
             self.state.step = step;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
@@ -12,16 +13,6 @@ use crate::plan::{ParameterMap, Plan};
 use crate::{Tensor, cpu};
 
 use super::{INPUT, network};
-
-/// What computes.
-#[derive(Clone, Debug, Default)]
-pub enum Device {
-    /// The processor, in f32.
-    #[default]
-    Cpu,
-    /// A GPU.
-    Gpu(Gpu),
-}
 
 /// The weights on a device.
 #[derive(Debug)]

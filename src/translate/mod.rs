@@ -15,7 +15,7 @@ use crate::io::Model;
 use crate::model::{Direction, Generator, GeneratorConfig};
 use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 
-pub use engine::Device;
+pub use crate::device::Device;
 use engine::{Engine, Program};
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
 
