@@ -8,12 +8,12 @@ mod checkpoint;
 pub mod heatmap;
 mod model_file;
 #[cfg(not(target_arch = "wasm32"))]
-mod open;
+pub(crate) mod open;
 mod picture;
 #[cfg(feature = "pictures")]
 mod picture_file;
 mod resize;
-mod safetensors;
+pub(crate) mod safetensors;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use atomic::write_atomically;

@@ -134,7 +134,7 @@ impl Model {
     }
 
     fn write(&self, out: &mut dyn std::io::Write, precision: Precision) -> std::io::Result<()> {
-        let tensors = self.tensors.iter().map(|(key, tensor)| (key.as_str(), tensor));
+        let tensors = self.tensors.iter().map(|(key, t)| (key.clone(), t.shape(), t.data()));
         safetensors::write(out, &self.header(), tensors, precision == Precision::F16)
     }
 

@@ -18,6 +18,7 @@ impl Model {
     pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         if path.is_dir() {
+            let path = &of_run(path);
             let named = Direction::BOTH.map(|d| path.join(format!("{d}.safetensors")));
             if named.iter().all(|path| path.is_file()) {
                 return named.iter().map(|path| Self::open(path, None)).collect();
@@ -33,7 +34,8 @@ impl Model {
 
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
     /// generator ([`Model::from_bytes`]), an official `.pt` (feature `pytorch`), or a folder
-    /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model.
+    /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model, or that of a training
+    /// run.
     ///
     /// `direction` chooses where there are both; without it the first is taken, A2B first.
     ///
@@ -42,7 +44,7 @@ impl Model {
     pub fn open(path: impl AsRef<Path>, direction: Option<Direction>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_dir() {
-            return Self::open(in_folder(path, direction)?, direction);
+            return Self::open(in_folder(&of_run(path), direction)?, direction);
         }
         let start = start_of(path)?;
         if start.is_empty() {
@@ -55,16 +57,23 @@ impl Model {
         if super::checkpoint::is_checkpoint(&start) {
             return super::checkpoint::read_one(path, direction);
         }
-        let file = File::open(path).map_err(Error::io(path))?;
-        #[expect(
-            unsafe_code,
-            reason = "mapping a file is unsafe because others may change it meanwhile; every value read is checked, as with any file"
-        )]
-        // SAFETY: the map is only read as plain bytes and copied out; a file that somebody
-        // shortens meanwhile ends the process, as it would any program that maps files.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
-        Self::from_bytes(path, &map, direction)
+        Self::from_bytes(path, &mapped(path)?, direction)
     }
+}
+
+/// The bytes of a file, read where they are looked at.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read.
+pub(crate) fn mapped(path: &Path) -> Result<memmap2::Mmap> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    #[expect(
+        unsafe_code,
+        reason = "mapping a file is unsafe because others may change it meanwhile; every value read is checked, as with any file"
+    )]
+    // SAFETY: the map is only read as plain bytes and copied out; a file that somebody
+    // shortens meanwhile ends the process, as it would any program that maps files.
+    unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))
 }
 
 /// The bytes that tell what kind of file it is.
@@ -73,6 +82,13 @@ fn start_of(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io(path))?;
     file.take(512).read_to_end(&mut start).map_err(Error::io(path))?;
     Ok(start)
+}
+
+/// Where the models of a folder lie: of a training run in its `models`.
+fn of_run(folder: &Path) -> PathBuf {
+    let models = folder.join("models");
+    let is_run = folder.join("checkpoints").is_dir() && models.is_dir();
+    if is_run { models } else { folder.into() }
 }
 
 /// The model file to use in a folder.

@@ -14,8 +14,8 @@ use half::{bf16, f16};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::Tensor;
 use crate::error::{Error, Result};
+use crate::graph::Shape;
 
 /// The longest header that is parsed. A generator's has some 15 kB.
 const MAX_HEADER: usize = 8 << 20;
@@ -26,7 +26,7 @@ const MAX_RANK: usize = 8;
 
 /// How a tensor's elements are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Element {
+pub(crate) enum Element {
     F64,
     F32,
     F16,
@@ -34,7 +34,7 @@ pub(super) enum Element {
 }
 
 impl Element {
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::F64 => 8,
             Self::F32 => 4,
@@ -43,7 +43,7 @@ impl Element {
     }
 
     /// Little-endian bytes to `f32`. Trailing bytes of an incomplete element are left out.
-    pub(super) fn decode(self, bytes: &[u8]) -> Vec<f32> {
+    pub(crate) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
             bytes.as_chunks::<N>().0.iter().map(|&b| f(b)).collect()
         }
@@ -58,19 +58,19 @@ impl Element {
 
 /// One tensor of a file, its bytes not yet converted.
 #[derive(Clone, Debug)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     /// The name of the type as the file gives it, and what it is where we can read it.
-    pub(super) dtype: String,
-    pub(super) element: Option<Element>,
-    pub(super) shape: Vec<usize>,
-    pub(super) bytes: &'a [u8],
+    pub(crate) dtype: String,
+    pub(crate) element: Option<Element>,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: &'a [u8],
 }
 
 /// A parsed file.
 #[derive(Debug)]
-pub(super) struct Contents<'a> {
-    pub(super) metadata: BTreeMap<String, String>,
-    pub(super) tensors: BTreeMap<String, View<'a>>,
+pub(crate) struct Contents<'a> {
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) tensors: BTreeMap<String, View<'a>>,
 }
 
 /// Parses `bytes`; `path` is for messages.
@@ -78,7 +78,7 @@ pub(super) struct Contents<'a> {
 /// # Errors
 /// [`Error::ModelFile`] where the file is no safetensors file, is cut off, or its header does
 /// not describe the bytes that follow it exactly.
-pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
+pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
     let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(refuse(format!(
@@ -168,21 +168,20 @@ pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
 ///
 /// # Errors
 /// What `out` reports.
-pub(super) fn write<'a>(
+pub(crate) fn write<'a>(
     out: &mut dyn Write,
     metadata: &BTreeMap<String, String>,
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)> + Clone,
+    tensors: impl Iterator<Item = (String, &'a Shape, &'a [f32])> + Clone,
     half: bool,
 ) -> std::io::Result<()> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::to_value(metadata)?);
     let (dtype, size) = if half { ("F16", 2) } else { ("F32", 4) };
     let mut begin = 0;
-    for (name, tensor) in tensors.clone() {
-        let end = begin + tensor.data().len() * size;
-        let entry =
-            Entry { dtype: dtype.into(), shape: tensor.shape().dims().to_vec(), data_offsets: [begin, end] };
-        header.insert(name.into(), serde_json::to_value(entry)?);
+    for (name, shape, data) in tensors.clone() {
+        let end = begin + data.len() * size;
+        let entry = Entry { dtype: dtype.into(), shape: shape.dims().to_vec(), data_offsets: [begin, end] };
+        header.insert(name, serde_json::to_value(entry)?);
         begin = end;
     }
     let mut header = serde_json::to_vec(&header)?;
@@ -191,8 +190,8 @@ pub(super) fn write<'a>(
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     let mut chunk = Vec::with_capacity(1 << 16);
-    for (_, tensor) in tensors {
-        for values in tensor.data().chunks(1 << 14) {
+    for (_, _, data) in tensors {
+        for values in data.chunks(1 << 14) {
             chunk.clear();
             if half {
                 chunk.extend(values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()));

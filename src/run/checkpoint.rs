@@ -1,0 +1,173 @@
+//! A whole training state as one safetensors file.
+//!
+//! The networks have their official keys after the network's name (`genA2B.conv1x1.bias`), the
+//! moments of Adam stand under `adam.m/` and `adam.v/`, the moving average under `ema/`, each
+//! followed by the parameter's name. The metadata say the rest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::graph::Shape;
+use crate::io::open::mapped;
+use crate::io::safetensors::{self, View};
+use crate::io::write_atomically;
+use crate::tensor::Tensor;
+use crate::train::{Moments, StepConfig, TrainState};
+
+/// What `format` in the metadata says.
+const FORMAT: &str = "ugatit-training";
+/// The version that is written, and the newest one that is read.
+const VERSION: u32 = 1;
+/// Before the names of what belongs to a parameter.
+const MEAN: &str = "adam.m/";
+const SQUARE: &str = "adam.v/";
+const AVERAGE: &str = "ema/";
+
+/// Where a run is beside its tensors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Of the initial weights, the sampler and the augmentation. All random numbers are
+    /// functions of it and of what is counted here, so that nothing else has to be kept.
+    pub seed: u64,
+    /// Pictures drawn of each domain.
+    pub samples: u64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// A training state as it lies on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What the run computes.
+    pub config: StepConfig,
+    /// The networks, the moments, the average, the iterations done.
+    pub state: TrainState<f32>,
+    /// Where the data are.
+    pub position: Position,
+}
+
+impl Checkpoint {
+    /// Writes the file; it is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] where a tensor holds NaN or infinite values, which are not worth
+    /// keeping; [`Error::Output`] where the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let TrainState { tensors, moments, ema, step } = &self.state;
+        let mut list: Vec<(String, &Shape, &[f32])> = vec![];
+        for (name, tensor) in tensors {
+            list.push((name.clone(), tensor.shape(), tensor.data()));
+        }
+        for (name, moments) in moments {
+            let Some(shape) = tensors.get(name).map(Tensor::shape) else {
+                return Err(Error::Shape(format!("moments of `{name}`, which the networks do not have")));
+            };
+            list.push((format!("{MEAN}{name}"), shape, &moments.m));
+            list.push((format!("{SQUARE}{name}"), shape, &moments.v));
+        }
+        for (name, tensor) in ema {
+            list.push((format!("{AVERAGE}{name}"), tensor.shape(), tensor.data()));
+        }
+        if let Some((name, ..)) = list.iter().find(|(_, _, data)| data.iter().any(|x| !x.is_finite())) {
+            return Err(Error::NonFinite { step: *step, what: format!("the tensor {name}") });
+        }
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|e| Error::Output { path: path.into(), problem: e.to_string() })
+        };
+        let metadata: BTreeMap<String, String> = [
+            ("format", FORMAT.to_owned()),
+            ("format_version", VERSION.to_string()),
+            ("step", step.to_string()),
+            ("config", json(serde_json::to_string(&self.config))?),
+            ("position", json(serde_json::to_string(&self.position))?),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+        write_atomically(path, true, |out| safetensors::write(out, &metadata, list.iter().cloned(), false))
+    }
+
+    /// Reads a file that [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::ModelFile`] where it is damaged or of
+    /// another kind, [`Error::MissingTensor`] and [`Error::TensorShape`] where the tensors are
+    /// not those of its configuration.
+    pub fn load(path: &Path) -> Result<Self> {
+        let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
+        let map = mapped(path)?;
+        let contents = safetensors::parse(path, &map)?;
+        let field = |key: &str| {
+            contents.metadata.get(key).ok_or_else(|| refuse(format!("its metadata has no `{key}`")))
+        };
+        if contents.metadata.get("format").is_none_or(|format| format != FORMAT) {
+            return Err(refuse("it is no training state; `ugatit train` writes those".into()));
+        }
+        let damaged = |key: &str| refuse(format!("its metadata `{key}` cannot be read"));
+        let version: u32 = field("format_version")?.parse().map_err(|_| damaged("format_version"))?;
+        if version > VERSION {
+            return Err(refuse(format!(
+                "it has format version {version}, this program reads up to {VERSION}; update ugatit"
+            )));
+        }
+        let config: StepConfig = serde_json::from_str(field("config")?).map_err(|_| damaged("config"))?;
+        let position = serde_json::from_str(field("position")?).map_err(|_| damaged("position"))?;
+        let step = field("step")?.parse().map_err(|_| damaged("step"))?;
+
+        let mut file = Tensors { path, views: contents.tensors };
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in config.tensors()? {
+            let tensor = file.take(&name, &shape)?;
+            tensors.insert(name, tensor);
+        }
+        // The networks say which moments and averages there are.
+        let mut state = TrainState::from_tensors(&config, tensors)?;
+        for (name, moments) in &mut state.moments {
+            let shape = state.tensors[name].shape();
+            let m = file.take(&format!("{MEAN}{name}"), shape)?.into_data();
+            let v = file.take(&format!("{SQUARE}{name}"), shape)?.into_data();
+            *moments = Moments { m, v };
+        }
+        for (name, average) in &mut state.ema {
+            *average = file.take(&format!("{AVERAGE}{name}"), average.shape())?;
+        }
+        if let Some(name) = file.views.keys().next() {
+            return Err(refuse(format!("it has a tensor `{name}` that belongs to nothing")));
+        }
+        state.step = step;
+        Ok(Self { config, state, position })
+    }
+}
+
+/// The tensors of a file that nobody has taken yet.
+struct Tensors<'a> {
+    path: &'a Path,
+    views: BTreeMap<String, View<'a>>,
+}
+
+impl Tensors<'_> {
+    fn take(&mut self, name: &str, expected: &Shape) -> Result<Tensor> {
+        let path = || PathBuf::from(self.path);
+        let Some(view) = self.views.remove(name) else {
+            return Err(Error::MissingTensor { path: path(), key: name.into(), expected: expected.clone() });
+        };
+        let found = Shape::from(view.shape.as_slice());
+        if found != *expected {
+            let (key, expected) = (name.into(), expected.clone());
+            return Err(Error::TensorShape { path: path(), key, expected, found });
+        }
+        let element = view.element.ok_or_else(|| Error::ModelFile {
+            path: path(),
+            problem: format!("tensor `{name}` is of type {}", view.dtype),
+        })?;
+        let data = element.decode(view.bytes);
+        if data.iter().any(|x| !x.is_finite()) {
+            let count = data.iter().filter(|x| !x.is_finite()).count();
+            return Err(Error::NonFiniteWeights { path: path(), key: name.into(), count });
+        }
+        Tensor::new(found, data)
+    }
+}

@@ -1,0 +1,363 @@
+//! The settings of a training run, as its `config.toml` holds them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+use crate::io::ModelMetadata;
+use crate::model::GeneratorConfig;
+use crate::train::data::Preprocess;
+use crate::train::{Adam, LossWeights, Schedule, StepConfig};
+
+/// Everything that a training run is told. The names are those of the official program's
+/// options; what it does not have is marked. The default is the official program's, but light.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The light generator (official `--light`, there off by default: the full one needs a GPU
+    /// of 16 GB or more).
+    pub light: bool,
+    /// Side of the training pictures, pixels, a multiple of 4.
+    pub img_size: usize,
+    /// 3, or 1 for grey pictures.
+    pub img_ch: usize,
+    /// Channels of the first layer of every network.
+    pub ch: usize,
+    /// Residual blocks of the encoder and of the decoder.
+    pub n_res: usize,
+    /// Layers of the global discriminators (official: always 7, which needs 96 pixels; 6 needs 64).
+    pub n_dis_global: usize,
+    /// Layers of the local discriminators (official: always 5).
+    pub n_dis_local: usize,
+
+    /// Iterations of the whole run.
+    pub iteration: u64,
+    /// Whether the rate falls to zero in the second half.
+    pub decay_flag: bool,
+    /// The learning rate of the first half.
+    pub lr: f64,
+    /// L2 decay of every parameter.
+    pub weight_decay: f64,
+    /// Weight of the adversarial terms.
+    pub adv_weight: f32,
+    /// Weight of the cycle terms.
+    pub cycle_weight: f32,
+    /// Weight of the identity terms.
+    pub identity_weight: f32,
+    /// Weight of the attention's classifiers.
+    pub cam_weight: f32,
+    /// Pictures of each domain that are computed together.
+    pub batch_size: usize,
+    /// Batches whose gradients make one iteration (not in the official program).
+    pub accumulation: usize,
+    /// Decay of the generators' moving average; 0 for none (not in the official program).
+    pub ema: f64,
+    /// Of the initial weights, the order of the pictures and their augmentation.
+    pub seed: u64,
+
+    /// How pictures are brought to the training size.
+    pub preprocess: PreprocessKind,
+    /// The side that `scale-crop` scales to before it crops; 0 for the official `img_size + 30`.
+    pub load_size: usize,
+    /// Whether pictures are mirrored at random.
+    pub flip: bool,
+    /// Train on the first so many pictures of each domain only, to see whether it can learn them; 0
+    /// for all.
+    pub overfit: usize,
+
+    /// Iterations between two sample sheets (after those at 1, 10, 50, 100, 200, 500, 1000).
+    pub print_freq: u64,
+    /// Iterations between two checkpoints.
+    pub save_freq: u64,
+    /// The last so many checkpoints are kept.
+    pub keep: usize,
+    /// Checkpoints of multiples of this iteration are kept for ever; 0 for none.
+    pub keep_every: u64,
+
+    /// What domain A shows, for the model's file.
+    pub domain_a: String,
+    /// What domain B shows.
+    pub domain_b: String,
+    /// The licence of the trained weights.
+    pub license: String,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        let step = StepConfig::default();
+        let LossWeights { adversarial, cycle, identity, cam } = step.weights;
+        let GeneratorConfig { ch, n_res, img_size, img_ch, .. } = step.generator;
+        Self {
+            light: true,
+            img_size,
+            img_ch,
+            ch,
+            n_res,
+            n_dis_global: step.global_layers,
+            n_dis_local: step.local_layers,
+            iteration: step.schedule.iterations,
+            decay_flag: step.schedule.decay,
+            lr: step.schedule.lr,
+            weight_decay: step.adam.weight_decay,
+            adv_weight: adversarial,
+            cycle_weight: cycle,
+            identity_weight: identity,
+            cam_weight: cam,
+            batch_size: step.batch,
+            accumulation: 1,
+            ema: 0.999,
+            seed: 0,
+            preprocess: PreprocessKind::ScaleCrop,
+            load_size: 0,
+            flip: true,
+            overfit: 0,
+            print_freq: 1000,
+            save_freq: 1000,
+            keep: 3,
+            keep_every: 100_000,
+            domain_a: String::new(),
+            domain_b: String::new(),
+            license: String::new(),
+        }
+    }
+}
+
+/// How pictures are brought to the training size: see [`Preprocess`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreprocessKind {
+    /// Scaled to a larger square, and a part of the training size cut out of it (official).
+    ScaleCrop,
+    /// Scaled to the training size.
+    Resize,
+    /// Not scaled; a part of the training size is cut out of larger pictures.
+    None,
+}
+
+impl FromStr for PreprocessKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().replace('_', "-").as_str() {
+            "scale-crop" | "resize-and-crop" => Ok(Self::ScaleCrop),
+            "resize" => Ok(Self::Resize),
+            "none" => Ok(Self::None),
+            _ => Err(Error::Config(format!("{text:?} is no way to preprocess; use scale-crop, resize or none"))),
+        }
+    }
+}
+
+impl fmt::Display for PreprocessKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ScaleCrop => "scale-crop",
+            Self::Resize => "resize",
+            Self::None => "none",
+        })
+    }
+}
+
+/// The names of the presets, with what they are for.
+pub const PRESETS: [(&str, &str); 8] = [
+    ("official", "what the official program does without options: the full network, 256 px"),
+    ("selfie2anime", "the paper's selfie to anime"),
+    ("horse2zebra", "the paper's horse to zebra"),
+    ("cat2dog", "the paper's cat to dog"),
+    ("photo2portrait", "the paper's photo to portrait"),
+    ("photo2vangogh", "the paper's photo to van Gogh"),
+    ("small", "light, 128 px, ch 32, 100,000 iterations: a first result in hours"),
+    ("tiny", "light, 64 px, ch 16, 20,000 iterations: without a GPU"),
+];
+
+/// The settings of a preset, as they would stand in a file.
+fn preset(name: &str) -> Result<Table> {
+    let text = match name {
+        "official" => "light = false\nema = 0.0",
+        // The paper trains every task alike: the full network, 256 px, a million iterations.
+        "selfie2anime" => "light = false\ndomain_a = \"selfie\"\ndomain_b = \"anime\"",
+        "horse2zebra" => "light = false\ndomain_a = \"horse\"\ndomain_b = \"zebra\"",
+        "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
+        "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
+        "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
+        "small" => "img_size = 128\nch = 32\niteration = 100000\nkeep_every = 25000",
+        "tiny" => {
+            "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\npreprocess = \"resize\"\nkeep_every = 5000"
+        }
+        _ => {
+            let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            return Err(Error::Config(format!("there is no preset {name:?}; there are {}", names.join(", "))));
+        }
+    };
+    parse(text)
+}
+
+fn parse(text: &str) -> Result<Table> {
+    text.parse().map_err(|e: toml::de::Error| Error::Config(e.message().to_owned()))
+}
+
+impl RunConfig {
+    /// The defaults, changed by the preset, then by each of `layers`: the text of a TOML file and
+    /// settings given by hand, for example.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a key is unknown, with the nearest known one, or a value is of the
+    /// wrong kind.
+    pub fn layered(preset_name: Option<&str>, layers: &[Table]) -> Result<Self> {
+        let mut table = preset_name.map(preset).transpose()?.unwrap_or_default();
+        layers.iter().for_each(|layer| table.extend(layer.clone()));
+        Self::default().with(table)
+    }
+
+    /// These settings with those of `changes` in their place.
+    ///
+    /// # Errors
+    /// As [`Self::layered`].
+    pub fn with(&self, changes: Table) -> Result<Self> {
+        let mut table = self.table()?;
+        for key in changes.keys() {
+            if !table.contains_key(key) {
+                let known = table.keys().map(String::as_str);
+                let nearest = nearest(key, known).map(|n| format!("; did you mean `{n}`?"));
+                return Err(Error::Config(format!(
+                    "there is no setting `{key}`{}",
+                    nearest.unwrap_or_default()
+                )));
+            }
+        }
+        table.extend(changes);
+        Value::Table(table).try_into().map_err(|e: toml::de::Error| Error::Config(e.to_string()))
+    }
+
+    /// The settings in a TOML text, which need not give all.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the text is no TOML; unknown keys are found by [`Self::with`].
+    pub fn read(text: &str) -> Result<Table> {
+        // Hyphens are as good as underscores.
+        let table = parse(text)?;
+        Ok(table.into_iter().map(|(key, value)| (key.replace('-', "_"), value)).collect())
+    }
+
+    /// The settings as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a number is too large for TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(e.to_string()))
+    }
+
+    fn table(&self) -> Result<Table> {
+        Table::try_from(self).map_err(|e| Error::Config(e.to_string()))
+    }
+
+    /// The settings that the other has changed and that a run cannot change on its way, with both
+    /// values: those of the networks, the seed and the kind of data.
+    ///
+    /// # Errors
+    /// As [`Self::to_toml`].
+    pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
+        const FIXED: [&str; 8] =
+            ["light", "img_size", "img_ch", "ch", "n_res", "n_dis_global", "n_dis_local", "seed"];
+        let (ours, theirs) = (self.table()?, other.table()?);
+        let differs = FIXED.iter().filter(|key| ours.get(**key) != theirs.get(**key));
+        let text = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();
+        Ok(differs.map(|key| ((*key).to_owned(), text(&ours, key), text(&theirs, key))).collect())
+    }
+
+    /// What is computed.
+    pub fn step(&self) -> StepConfig {
+        StepConfig {
+            generator: GeneratorConfig {
+                ch: self.ch,
+                n_res: self.n_res,
+                n_res_decoder: self.n_res,
+                img_size: self.img_size,
+                img_ch: self.img_ch,
+                light: self.light,
+            },
+            global_layers: self.n_dis_global,
+            local_layers: self.n_dis_local,
+            batch: self.batch_size,
+            accumulation: self.accumulation,
+            ema: self.ema,
+            weights: LossWeights {
+                adversarial: self.adv_weight,
+                cycle: self.cycle_weight,
+                identity: self.identity_weight,
+                cam: self.cam_weight,
+            },
+            adam: Adam { weight_decay: self.weight_decay, ..Adam::default() },
+            schedule: Schedule { lr: self.lr, iterations: self.iteration, decay: self.decay_flag },
+        }
+    }
+
+    /// How pictures are brought to the training size.
+    pub fn preprocess(&self) -> Preprocess {
+        match self.preprocess {
+            PreprocessKind::ScaleCrop => {
+                let official = self.img_size + Preprocess::OFFICIAL_MARGIN;
+                Preprocess::ScaleCrop { load: if self.load_size == 0 { official } else { self.load_size } }
+            }
+            PreprocessKind::Resize => Preprocess::Resize,
+            PreprocessKind::None => Preprocess::None,
+        }
+    }
+
+    /// What the model files say of themselves; `provenance` as given.
+    pub fn metadata(&self, provenance: String) -> ModelMetadata {
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        ModelMetadata {
+            domain_a: some(&self.domain_a),
+            domain_b: some(&self.domain_b),
+            license: some(&self.license),
+            provenance: Some(provenance),
+        }
+    }
+
+    /// Checks what can be checked without data and device.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the setting and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |problem: String| Err(Error::Config(problem));
+        for (name, value) in [("iteration", self.iteration), ("print_freq", self.print_freq), ("save_freq", self.save_freq), ("keep", self.keep as u64)] {
+            if value == 0 {
+                return refuse(format!("{name} is 0; it must be 1 or more"));
+            }
+        }
+        for (name, value) in [
+            ("lr", self.lr),
+            ("weight_decay", self.weight_decay),
+            ("adv_weight", f64::from(self.adv_weight)),
+            ("cycle_weight", f64::from(self.cycle_weight)),
+            ("identity_weight", f64::from(self.identity_weight)),
+            ("cam_weight", f64::from(self.cam_weight)),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                return refuse(format!("{name} is {value}; it must be 0 or more"));
+            }
+        }
+        if !matches!(self.img_ch, 1 | 3) {
+            return refuse(format!("img_ch is {}; picture files have 1 or 3 channels", self.img_ch));
+        }
+        if self.load_size != 0 && self.load_size < self.img_size {
+            return refuse(format!(
+                "load_size {} is less than img_size {}; nothing of that size can be cut out",
+                self.load_size, self.img_size
+            ));
+        }
+        self.step().validate()
+    }
+}
+
+/// The known name that is nearest to `name`, where any is near.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
