@@ -1,7 +1,8 @@
-//! What a person types in this repository: `cargo xtask demo`, `test`, `lint`, `bench`.
+//! What a person types in this repository: `cargo xtask demo`, `test`, `lint`, `bench`, `emoji-data`.
 
 mod bench;
 mod demo;
+mod emoji;
 mod process;
 mod test;
 
@@ -24,6 +25,8 @@ enum Command {
     Lint,
     /// Measure every kernel and whole translations on this machine's adapter
     Bench(bench::Options),
+    /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
+    EmojiData(emoji::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,5 +35,6 @@ fn main() -> anyhow::Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Lint => test::lint(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
+        Command::EmojiData(options) => emoji::run(&options),
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use ugatit::gpu::adapters;
 
-use crate::process::{self, cargo, say};
+use crate::process::{self, cargo, is_root, say};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -49,10 +49,6 @@ fn ensure_adapter() -> Result<()> {
     process::run("apt-get", &["install", "-y", packages[0], packages[1]])?;
     // A loader that failed once in this process is not asked again, so look from a new one.
     cargo(&["run", "--release", "--package", "ugatit-native", "--", "doctor", "--device", "gpu"], &[])
-}
-
-fn is_root() -> bool {
-    std::process::Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
 }
 
 /// Formatting, lints, documentation, and the same for the browser's target.
