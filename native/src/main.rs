@@ -3,8 +3,10 @@
 mod commands;
 mod console;
 mod device;
+mod interrupt;
 mod models;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -22,6 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Translate(commands::translate::Args),
+    Train(Box<commands::train::Args>),
     Import(commands::import::Args),
     Info(commands::info::Args),
     Doctor(commands::doctor::Args),
@@ -32,8 +35,9 @@ enum Command {
 /// 130 interrupted.
 fn main() -> ExitCode {
     quiet_drivers();
-    let done = match Cli::parse().command {
+    let done = match Cli::parse_from(with_hyphens(std::env::args_os())).command {
         Command::Translate(args) => commands::translate::run(&args),
+        Command::Train(args) => commands::train::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
@@ -46,6 +50,17 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
+}
+
+/// The official program's options have underscores; ours take both.
+fn with_hyphens(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    arguments.map(|argument| match argument.to_str() {
+        Some(text) if text.starts_with("--") => {
+            let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
+            format!("{}{value}", name.replace('_', "-")).into()
+        }
+        _ => argument,
+    })
 }
 
 /// An error with its causes, except those that the line already tells.

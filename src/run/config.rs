@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
-use crate::train::data::Preprocess;
+use crate::train::data::{LoaderOptions, Preprocess};
 use crate::train::{Adam, LossWeights, Schedule, StepConfig};
 
 /// Everything that a training run is told. The names are those of the official program's
@@ -172,41 +172,44 @@ pub const PRESETS: [(&str, &str); 8] = [
     ("tiny", "light, 64 px, ch 16, 20,000 iterations: without a GPU"),
 ];
 
-/// The settings of a preset, as they would stand in a file.
-fn preset(name: &str) -> Result<Table> {
-    let text = match name {
-        "official" => "light = false\nema = 0.0",
-        // The paper trains every task alike: the full network, 256 px, a million iterations.
-        "selfie2anime" => "light = false\ndomain_a = \"selfie\"\ndomain_b = \"anime\"",
-        "horse2zebra" => "light = false\ndomain_a = \"horse\"\ndomain_b = \"zebra\"",
-        "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
-        "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
-        "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
-        "small" => "img_size = 128\nch = 32\niteration = 100000\nkeep_every = 25000",
-        "tiny" => {
-            "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\npreprocess = \"resize\"\nkeep_every = 5000"
-        }
-        _ => {
-            let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-            return Err(Error::Config(format!("there is no preset {name:?}; there are {}", names.join(", "))));
-        }
-    };
-    parse(text)
-}
-
 fn parse(text: &str) -> Result<Table> {
     text.parse().map_err(|e: toml::de::Error| Error::Config(e.message().to_owned()))
 }
 
 impl RunConfig {
+    /// The settings of a preset, as they would stand in a file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there is none of that name.
+    pub fn preset(name: &str) -> Result<Table> {
+        let text = match name {
+            "official" => "light = false\nema = 0.0",
+            // The paper trains every task alike: the full network, 256 px, a million iterations.
+            "selfie2anime" => "light = false\ndomain_a = \"selfie\"\ndomain_b = \"anime\"",
+            "horse2zebra" => "light = false\ndomain_a = \"horse\"\ndomain_b = \"zebra\"",
+            "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
+            "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
+            "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
+            "small" => "img_size = 128\nch = 32\niteration = 100000\nkeep_every = 25000",
+            "tiny" => {
+                "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\npreprocess = \"resize\"\nkeep_every = 5000"
+            }
+            _ => {
+                let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+                return Err(Error::Config(format!("there is no preset {name:?}; there are {}", names.join(", "))));
+            }
+        };
+        parse(text)
+    }
+
     /// The defaults, changed by the preset, then by each of `layers`: the text of a TOML file and
     /// settings given by hand, for example.
     ///
     /// # Errors
     /// [`Error::Config`] where a key is unknown, with the nearest known one, or a value is of the
     /// wrong kind.
-    pub fn layered(preset_name: Option<&str>, layers: &[Table]) -> Result<Self> {
-        let mut table = preset_name.map(preset).transpose()?.unwrap_or_default();
+    pub fn layered(preset: Option<&str>, layers: &[Table]) -> Result<Self> {
+        let mut table = preset.map(Self::preset).transpose()?.unwrap_or_default();
         layers.iter().for_each(|layer| table.extend(layer.clone()));
         Self::default().with(table)
     }
@@ -294,15 +297,33 @@ impl RunConfig {
         }
     }
 
+    /// The first so many pictures of each domain, where not all are used.
+    pub fn limit(&self) -> Option<usize> {
+        Some(self.overfit).filter(|&n| n > 0)
+    }
+
+    /// How pictures are read, in the order of `seed`.
+    pub fn loader_options(&self, seed: u64) -> LoaderOptions {
+        LoaderOptions {
+            size: self.img_size,
+            channels: self.img_ch,
+            batch: self.batch_size,
+            preprocess: self.preprocess(),
+            flip: self.flip,
+            seed,
+            limit: self.limit(),
+            ..LoaderOptions::default()
+        }
+    }
+
     /// How pictures are brought to the training size.
     pub fn preprocess(&self) -> Preprocess {
         match self.preprocess {
             PreprocessKind::ScaleCrop => {
-                let official = self.img_size + Preprocess::OFFICIAL_MARGIN;
-                Preprocess::ScaleCrop { load: if self.load_size == 0 { official } else { self.load_size } }
+                Preprocess::ScaleCrop { load: Some(self.load_size).filter(|&side| side > 0) }
             }
             PreprocessKind::Resize => Preprocess::Resize,
-            PreprocessKind::None => Preprocess::None,
+            PreprocessKind::None => Preprocess::Crop,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::io::{Dataset, Precision};
 use crate::tensor::Tensor;
-use crate::train::data::{Loader, LoaderOptions};
+use crate::train::data::Loader;
 use crate::train::{Player, Session, StepConfig, StepReport, TrainState};
 
 use super::checkpoint::{Checkpoint, Position};
@@ -103,19 +103,8 @@ impl Run {
         let step = state.step;
         folder.write_config(&config)?;
         let root = folder.root().to_path_buf();
-        let limit = Some(config.overfit).filter(|&n| n > 0);
-        let options = LoaderOptions {
-            size: config.img_size,
-            channels: config.img_ch,
-            batch: config.batch_size,
-            preprocess: config.preprocess(),
-            flip: config.flip,
-            seed: position.seed,
-            limit,
-            ..LoaderOptions::default()
-        };
-        let loader = Loader::new(&dataset, options, position.samples)?;
-        let samples = Samples::read(&dataset, &step_config.generator, limit)?;
+        let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
+        let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
         let metrics = MetricsLog::open(root.join("metrics.jsonl"), step)?;
         let device_name = match &device {
             Device::Cpu => "CPU".to_owned(),

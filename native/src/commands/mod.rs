@@ -4,4 +4,5 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod info;
+pub(crate) mod train;
 pub(crate) mod translate;

@@ -17,6 +17,7 @@ use ugatit::translate::{Fit, PictureOptions, PictureSize, Translator};
 
 use crate::console::{self, Usage};
 use crate::device::{self, DeviceArgs};
+use crate::interrupt::stop_on_interrupt;
 use crate::models;
 
 use report::Reporter;
@@ -128,7 +129,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut translator = pollster::block_on(Translator::new(chosen.device, model))?;
 
-    let stop = stop_on_interrupt();
+    let stop = stop_on_interrupt("after the pictures in work");
     let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, chosen.name);
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
@@ -142,22 +143,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Set at the first Ctrl-C (or SIGTERM), after which the pictures in work are finished; the
-/// second one ends at once. Files are renamed into place when complete, so that either way
-/// none is left half-written.
-fn stop_on_interrupt() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let set = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        console::error("stopping after the pictures in work; press Ctrl-C again to stop at once");
-    });
-    if let Err(error) = set {
-        console::error(format_args!("note: Ctrl-C will end this at once ({error})"));
-    }
-    stop
 }
