@@ -46,6 +46,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A folder that does not hold the pictures of two domains.
+    #[error("{path} is not a usable dataset: {problem}", path = path.display())]
+    Dataset {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
     /// A result that cannot be written where it was asked for.
     #[error("cannot write {path}: {problem}", path = path.display())]
     Output {

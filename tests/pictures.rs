@@ -5,7 +5,6 @@
 
 mod files;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
@@ -232,22 +231,6 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The fixtures of the official picture pipeline, by name: shape and bytes.
-fn fixtures() -> BTreeMap<String, (Vec<usize>, Vec<u8>)> {
-    let file = fs::read(files::committed_dir().join("image_pipeline.safetensors")).unwrap();
-    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
-    let header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&file[8..8 + length]).unwrap();
-    let data = &file[8 + length..];
-    let entry = |(name, entry): (String, serde_json::Value)| {
-        let numbers = |key: &str| -> Option<Vec<usize>> {
-            entry[key].as_array()?.iter().map(|v| v.as_u64().map(|v| v as usize)).collect()
-        };
-        let range = numbers("data_offsets")?;
-        Some((name, (numbers("shape")?, data[range[0]..range[1]].to_vec())))
-    };
-    header.into_iter().filter_map(entry).collect()
-}
-
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
 }
@@ -259,7 +242,7 @@ fn worst(a: &[u8], b: &[u8]) -> u8 {
 
 #[test]
 fn resizing_is_pillows() {
-    let fixtures = fixtures();
+    let fixtures = files::fixtures("image_pipeline.safetensors");
     for case in 0..3 {
         let (shape, source) = &fixtures[&format!("aug{case}/src_hwc_u8")];
         let (height, width) = (shape[0], shape[1]);
@@ -269,10 +252,7 @@ fn resizing_is_pillows() {
         // In training a picture may be flipped before it is resized.
         let mut source = picture.clone();
         if fixtures[&format!("aug{case}/flip_top_left")].1[0] != 0 {
-            for row in source.pixels.chunks_exact_mut(width * 3) {
-                row.reverse();
-                row.chunks_exact_mut(3).for_each(<[u8]>::reverse);
-            }
+            source = source.mirrored();
         }
         let resized = source.resized(whole, shape[1], shape[0]).unwrap();
         assert!(worst(&resized.pixels, expected) == 0, "{case}");
@@ -287,14 +267,14 @@ fn resizing_is_pillows() {
 
 #[test]
 fn quantisation_is_cv2s() {
-    let fixtures = fixtures();
+    let fixtures = files::fixtures("image_pipeline.safetensors");
     let bytes: Vec<u8> = floats(&fixtures["quant/x"].1).into_iter().map(quantize).collect();
     assert_eq!(bytes, fixtures["quant/u8"].1);
 }
 
 #[test]
 fn heatmaps_are_the_official_ones() {
-    let fixtures = fixtures();
+    let fixtures = files::fixtures("image_pipeline.safetensors");
     let lut: Vec<u8> = (0..=255)
         .flat_map(|v| {
             let [r, g, b] = heatmap::jet(v);

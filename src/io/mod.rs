@@ -5,6 +5,8 @@ mod architecture;
 mod atomic;
 #[cfg(feature = "pytorch")]
 mod checkpoint;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod dataset;
 pub mod heatmap;
 mod model_file;
 #[cfg(not(target_arch = "wasm32"))]
@@ -19,9 +21,13 @@ pub(crate) mod safetensors;
 pub use atomic::write_atomically;
 #[cfg(feature = "pytorch")]
 pub use checkpoint::{ImportOptions, read_checkpoint};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use dataset::{Dataset, Folder};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
+pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]
 pub use picture_file::{
-    MAX_PIXELS, PictureFormat, decode_picture, encode_picture, read_picture, write_picture,
+    MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, decode_picture, encode_picture, has_picture_ending,
+    read_picture, write_picture,
 };

@@ -24,6 +24,17 @@ pub fn quantize(x: f32) -> u8 {
     ((x * 0.5 + 0.5) * 255.0).round_ties_even() as u8
 }
 
+/// A byte of a picture as the networks see it: `(v / 255 - 0.5) / 0.5`.
+pub(crate) const NORMALIZED: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut v = 0;
+    while v < 256 {
+        table[v] = (v as f32 / 255.0 - 0.5) / 0.5;
+        v += 1;
+    }
+    table
+};
+
 impl Picture {
     /// A picture over `pixels`, opaque.
     ///
@@ -71,7 +82,7 @@ impl Picture {
     pub fn to_tensor(&self) -> Result<Tensor> {
         let planes = (0..self.channels).flat_map(|c| {
             let plane = self.pixels.iter().skip(c).step_by(self.channels);
-            plane.map(|&v| (f32::from(v) / 255.0 - 0.5) / 0.5)
+            plane.map(|&v| NORMALIZED[usize::from(v)])
         });
         Tensor::new([1, self.channels, self.height, self.width], planes.collect())
     }
@@ -110,6 +121,22 @@ impl Picture {
         };
         let alpha = self.alpha.as_ref().map(|alpha| gather(alpha, 1));
         Self { width, height, channels: self.channels, pixels: gather(&self.pixels, self.channels), alpha }
+    }
+
+    /// Left and right exchanged.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let mut mirrored = self.clone();
+        for row in mirrored.pixels.chunks_exact_mut(self.width * self.channels) {
+            row.reverse();
+            if self.channels == 3 {
+                row.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
+            }
+        }
+        for row in mirrored.alpha.iter_mut().flat_map(|alpha| alpha.chunks_exact_mut(self.width)) {
+            row.reverse();
+        }
+        mirrored
     }
 
     /// The picture on a white ground, opaque.

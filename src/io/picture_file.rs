@@ -16,6 +16,8 @@ use super::Picture;
 
 /// A picture of this many pixels or more is refused before anything of it is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
+/// The endings of file names, without the dot, by which pictures are found in folders.
+pub const PICTURE_ENDINGS: [&str; 7] = ["jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif"];
 /// What a decoder may allocate beside the pixels.
 const WORKING_MEMORY: u64 = 64 << 20;
 
@@ -53,6 +55,11 @@ impl PictureFormat {
             _ => None,
         }
     }
+}
+
+/// Whether a file's name ends in one of [`PICTURE_ENDINGS`], in large or small letters.
+pub fn has_picture_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|e| PICTURE_ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
 }
 
 /// Reads a picture file: upright (EXIF), in sRGB (ICC), 8 bits a channel.

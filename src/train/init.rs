@@ -7,6 +7,8 @@ use crate::cpu::Real;
 use crate::graph::Shape;
 use crate::tensor::Tensor;
 
+use super::random::Random;
+
 /// Fresh values for `tensors`. Each depends on `seed` and its own name only.
 ///
 /// Weights and biases are uniform within `1 / sqrt(fan_in)` (`kaiming_uniform_(a=sqrt(5))`);
@@ -49,38 +51,5 @@ pub(super) fn initial<T: Real>(tensors: &[(String, Shape)], seed: u64) -> BTreeM
 fn fill<T: Real>(tensor: &mut Tensor<T>, mut value: impl FnMut() -> f64) {
     for x in tensor.data_mut() {
         *x = T::from_f64(f64::from(value() as f32));
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    /// A sequence of its own for every name (FNV-1a).
-    fn new(seed: u64, name: &str) -> Self {
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let mut random = Self(seed);
-        Self(random.bits() ^ hash)
-    }
-
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In 0..1.
-    fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Box and Muller's.
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 }

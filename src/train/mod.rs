@@ -10,8 +10,11 @@
 
 mod adam;
 mod config;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod data;
 mod init;
 mod losses;
+mod random;
 mod schedule;
 mod session;
 mod state;
@@ -20,6 +23,8 @@ mod trainer;
 
 pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, augment};
 pub use losses::{LossWeights, Term};
 pub use schedule::Schedule;
 pub use session::Session;

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// The endings by which pictures are found in folders. A file that is named is read whatever
-/// its ending.
-const ENDINGS: [&str; 7] = ["jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif"];
+use ugatit::io::has_picture_ending;
 
 /// A picture to translate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +20,8 @@ pub(super) struct Found {
     pub(super) failures: Vec<(PathBuf, String)>,
 }
 
-/// Finds the pictures that `named` files, folders and patterns stand for. `output` is not
+/// Finds the pictures that `named` files, folders and patterns stand for: in folders by their
+/// ending; a file that is named is read whatever its ending. `output` is not
 /// looked into, so that results of an earlier run within an input folder are left alone.
 pub(super) fn collect(named: &[PathBuf], recursive: bool, output: &Path) -> Found {
     let mut found = Found::default();
@@ -72,7 +71,7 @@ fn walk(folder: &Path, relative: &Path, recursive: bool, skip: Option<&Path>, fo
             if recursive && !is_link && !is_output {
                 walk(&path, &place, recursive, skip, found);
             }
-        } else if is_picture(&path) {
+        } else if has_picture_ending(&path) {
             found.add(path, place);
         }
     }
@@ -98,17 +97,13 @@ fn pattern(name: &Path, found: &mut Found) {
         }
     };
     let before = found.inputs.len();
-    for path in matches.flatten().filter(|path| path.is_file() && is_picture(path)) {
+    for path in matches.flatten().filter(|path| path.is_file() && has_picture_ending(path)) {
         let relative = path.strip_prefix(&fixed).map_or_else(|_| file_name(&path), Path::to_path_buf);
         found.add(path, relative);
     }
     if found.inputs.len() == before {
         found.failures.push((name.into(), "no picture matches this pattern".into()));
     }
-}
-
-fn is_picture(path: &Path) -> bool {
-    path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
 }
 
 fn file_name(path: &Path) -> PathBuf {

@@ -1,0 +1,48 @@
+//! The one source of random numbers: small, and the same on every machine.
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+#[derive(Clone, Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for every name (FNV-1a).
+    pub(super) fn new(seed: u64, name: &str) -> Self {
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut random = Self(seed);
+        Self(random.bits() ^ hash)
+    }
+
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// In 0..1.
+    pub(super) fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Box and Muller's.
+    pub(super) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// In `0..end`, each equally likely (to one in 2^64 / `end`, by Lemire's product); 0 where
+    /// `end` is 0.
+    #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.bits()) * end as u128) >> 64) as usize
+    }
+
+    /// True half of the time.
+    #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+    pub(super) fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+}
