@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
-use crate::train::data::{LoaderOptions, Preprocess};
+use crate::train::{LoaderOptions, Preprocess};
 use crate::train::{Adam, LossWeights, Schedule, StepConfig};
 
 /// Everything that a training run is told. The names are those of the official program's

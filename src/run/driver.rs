@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::io::{Dataset, Precision};
 use crate::tensor::Tensor;
-use crate::train::data::Loader;
+use crate::train::Loader;
 use crate::train::{Player, Session, StepConfig, StepReport, TrainState};
 
 use super::checkpoint::{Checkpoint, Position};
@@ -48,7 +48,6 @@ pub struct Beginning {
 
 /// A training run in its folder: trains, and keeps there everything that it needs to go on
 /// after whatever end, and all that people look at.
-#[derive(Debug)]
 pub struct Run {
     folder: RunFolder,
     config: RunConfig,

@@ -81,7 +81,7 @@ impl Samples {
                 rows.extend(translated_rows(&mut averages[i], "EMA", pictures).await?);
             }
             let picture = compose(&rows)?;
-            let png = encode_picture(&picture, PictureFormat::Png)?;
+            let png = encode_picture(run, &picture, PictureFormat::Png)?;
             let path = write_sheet(run, direction, state.step, &png)?;
             let rows = rows.into_iter().map(|row| row.name).collect();
             sheets.push(Sheet { direction, path, picture, png, rows });

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::HumanDuration;
 use ugatit::io::Dataset;
 use ugatit::run::RunConfig;
-use ugatit::train::data::Loader;
-use ugatit::train::{Player, Session, TrainState};
+use ugatit::train::{Loader, Player, Session, TrainState};
 
 use crate::console::{grouped, line};
 use crate::device::Chosen;
