@@ -5,6 +5,7 @@
 //!
 //! | module | knows |
 //! |---|---|
+//! | [`run`] | what a training run leaves for people to look at (natively, with `pictures`) |
 //! | [`translate`] | pictures in, pictures out |
 //! | [`train`] | losses, optimiser, one iteration after another |
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
@@ -26,6 +27,8 @@ pub mod graph;
 pub mod io;
 pub mod model;
 pub mod plan;
+#[cfg(all(not(target_arch = "wasm32"), feature = "pictures"))]
+pub mod run;
 pub mod shader;
 pub mod tensor;
 pub mod train;
