@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
-use crate::train::{LoaderOptions, Preprocess};
 use crate::train::{Adam, LossWeights, Schedule, StepConfig};
+use crate::train::{LoaderOptions, Preprocess};
 
 /// Everything that a training run is told. The names are those of the official program's
 /// options; what it does not have is marked. The default is the official program's, but light.
@@ -68,6 +68,9 @@ pub struct RunConfig {
     /// for all.
     pub overfit: usize,
 
+    /// Iterations between two entries of the curves, after the first 1000, which all have one: a
+    /// million entries would be gigabytes.
+    pub log_freq: u64,
     /// Iterations between two sample sheets (after those at 1, 10, 50, 100, 200, 500, 1000).
     pub print_freq: u64,
     /// Iterations between two checkpoints.
@@ -114,6 +117,7 @@ impl Default for RunConfig {
             load_size: 0,
             flip: true,
             overfit: 0,
+            log_freq: 10,
             print_freq: 1000,
             save_freq: 1000,
             keep: 3,
@@ -145,7 +149,9 @@ impl FromStr for PreprocessKind {
             "scale-crop" | "resize-and-crop" => Ok(Self::ScaleCrop),
             "resize" => Ok(Self::Resize),
             "none" => Ok(Self::None),
-            _ => Err(Error::Config(format!("{text:?} is no way to preprocess; use scale-crop, resize or none"))),
+            _ => Err(Error::Config(format!(
+                "{text:?} is no way to preprocess; use scale-crop, resize or none"
+            ))),
         }
     }
 }
@@ -196,7 +202,10 @@ impl RunConfig {
             }
             _ => {
                 let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::Config(format!("there is no preset {name:?}; there are {}", names.join(", "))));
+                return Err(Error::Config(format!(
+                    "there is no preset {name:?}; there are {}",
+                    names.join(", ")
+                )));
             }
         };
         parse(text)
@@ -344,7 +353,13 @@ impl RunConfig {
     /// [`Error::Config`] with the setting and what it may be.
     pub fn validate(&self) -> Result<()> {
         let refuse = |problem: String| Err(Error::Config(problem));
-        for (name, value) in [("iteration", self.iteration), ("print_freq", self.print_freq), ("save_freq", self.save_freq), ("keep", self.keep as u64)] {
+        for (name, value) in [
+            ("iteration", self.iteration),
+            ("log_freq", self.log_freq),
+            ("print_freq", self.print_freq),
+            ("save_freq", self.save_freq),
+            ("keep", self.keep as u64),
+        ] {
             if value == 0 {
                 return refuse(format!("{name} is 0; it must be 1 or more"));
             }

@@ -1,31 +1,22 @@
 //! A training run from its first iteration to its last, whatever happens in between.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::io::{Dataset, Precision};
 use crate::tensor::Tensor;
-use crate::train::Loader;
-use crate::train::{Player, Session, StepConfig, StepReport, TrainState};
+use crate::train::{Loader, Player, Session, StepConfig, StepReport, TrainState};
 
 use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
-use super::events::EventWriter;
 use super::folder::RunFolder;
-use super::log::RunLog;
-use super::metrics::{MetricsLog, scalars};
-use super::page::{RunPage, RunPhase, RunStatus};
-use super::samples::{Samples, Sheet, models};
+use super::page::RunPhase;
+use super::records::Records;
+use super::samples::{Samples, models};
 
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
-/// The page is written at most so often.
-const PAGE_EVERY: Duration = Duration::from_secs(10);
-/// Over how much of the past the rate is measured, seconds.
-const RATE_WINDOW: f64 = 20.0;
-
 /// What a call of [`Run::advance`] has brought.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -58,21 +49,12 @@ pub struct Run {
     session: Session,
     loader: Loader,
     samples: Samples,
-    metrics: MetricsLog,
-    events: EventWriter,
-    log: RunLog,
-    page: RunPage,
-    rows: [Vec<String>; 2],
-    /// Iterations begun and iterations reported.
+    records: Records,
+    /// Iterations begun.
     begun: u64,
-    reported: u64,
     /// Iterations of the last checkpoint.
     saved: u64,
     position: Position,
-    /// When this part of the run began, and how long those before took.
-    started: Instant,
-    before: f64,
-    rate: Rate,
 }
 
 impl Run {
@@ -95,26 +77,26 @@ impl Run {
         let (checkpoint, unreadable) = folder.newest()?;
         let (state, position) = match checkpoint {
             Some(checkpoint) => resumed(checkpoint, &step_config)?,
-            None => {
-                (TrainState::new(&step_config, config.seed)?, Position { seed: config.seed, ..Position::default() })
-            }
+            None => (
+                TrainState::new(&step_config, config.seed)?,
+                Position { seed: config.seed, ..Position::default() },
+            ),
         };
         let step = state.step;
         folder.write_config(&config)?;
         let root = folder.root().to_path_buf();
         let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
-        let metrics = MetricsLog::open(root.join("metrics.jsonl"), step)?;
         let device_name = match &device {
             Device::Cpu => "CPU".to_owned(),
             Device::Gpu(gpu) => gpu.name().to_owned(),
         };
-        let mut log = RunLog::open(root.join("log.txt"))?;
+        let mut records = Records::open(&root, step, position.seconds, &device_name, &samples.columns)?;
         for error in &unreadable {
-            log.line(format!("a checkpoint cannot be read and is passed over: {error}"))?;
+            records.note(format!("a checkpoint cannot be read and is passed over: {error}"))?;
         }
         let [a, b] = [0, 1].map(|i| dataset.train[i].pictures.len());
-        log.line(format!(
+        records.note(format!(
             "ugatit {}, {device_name}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
             env!("CARGO_PKG_VERSION"),
             if step == 0 { "begins" } else { "goes on" },
@@ -123,15 +105,6 @@ impl Run {
         ))?;
         let session = Session::new(&device, step_config, state).await?;
         let run = Self {
-            events: EventWriter::create(&root, step)?,
-            page: RunPage::new(&root, PAGE_EVERY),
-            rate: Rate::default(),
-            before: position.seconds,
-            started: Instant::now(),
-            rows: [vec![], vec![]],
-            begun: step,
-            reported: step,
-            saved: step,
             folder,
             config,
             step_config,
@@ -141,8 +114,9 @@ impl Run {
             session,
             loader,
             samples,
-            metrics,
-            log,
+            records,
+            begun: step,
+            saved: step,
             position,
         };
         Ok((run, Beginning { step, unreadable }))
@@ -165,7 +139,7 @@ impl Run {
 
     /// Iterations a second of late; `None` at the beginning.
     pub fn rate(&self) -> Option<f64> {
-        self.rate.value()
+        self.records.rate()
     }
 
     /// Bytes of GPU memory that the training takes, where there is a GPU.
@@ -192,9 +166,7 @@ impl Run {
         self.position.samples += (self.config.accumulation * self.config.batch_size) as u64;
         let mut progress = Progress { report, ..Progress::default() };
         if let Some(report) = &progress.report {
-            record(&mut self.metrics, &mut self.events, report, self.before + self.started.elapsed().as_secs_f64())?;
-            self.reported = report.step;
-            self.rate.add(report.step);
+            self.records.iteration(report, self.config.log_freq)?;
         }
         let step = self.begun;
         let sheet_due = EARLY_SHEETS.contains(&step) || step.is_multiple_of(self.config.print_freq);
@@ -208,9 +180,9 @@ impl Run {
                 progress.checkpoint = Some(self.write_checkpoint(state)?);
             }
         }
-        if self.page.due() || sheet_due || save_due {
+        if self.records.page_due() || sheet_due || save_due {
             let phase = if self.is_done() { RunPhase::Finished } else { RunPhase::Running };
-            self.write_page(phase)?;
+            self.records.publish(phase, &self.config)?;
         }
         Ok(progress)
     }
@@ -226,8 +198,8 @@ impl Run {
             let state = self.settle().await?;
             checkpoint = Some(self.write_checkpoint(state)?);
         }
-        self.log.line(format!("stopped after iteration {}: {reason}", self.begun))?;
-        self.write_page(RunPhase::Stopped(reason.into()))?;
+        self.records.note(format!("stopped after iteration {}: {reason}", self.begun))?;
+        self.records.publish(RunPhase::Stopped(reason.into()), &self.config)?;
         Ok(checkpoint)
     }
 
@@ -237,10 +209,8 @@ impl Run {
     /// # Errors
     /// Where the files cannot be written.
     pub fn fail(&mut self, error: &Error) -> Result<()> {
-        self.log.line(format!("failed after iteration {}: {error}", self.reported))?;
-        self.metrics.flush()?;
-        self.events.flush()?;
-        self.write_page(RunPhase::Failed(error.to_string()))
+        self.records.note(format!("failed in iteration {}: {error}", self.begun + 1))?;
+        self.records.publish(RunPhase::Failed(error.to_string()), &self.config)
     }
 
     /// Goes on from the last checkpoint on a new device, after the old one was lost.
@@ -248,8 +218,8 @@ impl Run {
     /// # Errors
     /// As [`Self::open`].
     pub async fn recover(self, device: Device) -> Result<Self> {
-        let Self { mut log, folder, dataset, config, .. } = self;
-        log.line("the device was lost; going on from the last checkpoint")?;
+        let Self { mut records, folder, dataset, config, .. } = self;
+        records.note("the device was lost; going on from the last checkpoint")?;
         let root = folder.root().to_path_buf();
         // The lock has to be free for its next holder.
         drop(folder);
@@ -260,35 +230,25 @@ impl Run {
     /// Everything done and reported, and where the run is then.
     async fn settle(&mut self) -> Result<TrainState<f32>> {
         if let Some(report) = self.session.finish().await? {
-            record(&mut self.metrics, &mut self.events, &report, self.before + self.started.elapsed().as_secs_f64())?;
-            self.reported = report.step;
-            self.rate.add(report.step);
+            self.records.iteration(&report, self.config.log_freq)?;
         }
         self.session.state().await
     }
 
     async fn write_sheets(&mut self, state: &TrainState<f32>) -> Result<Vec<PathBuf>> {
         let sheets = self.samples.write(self.folder.root(), &self.device, state).await?;
-        let now = SystemTime::now();
-        for Sheet { direction, picture, png, .. } in &sheets {
-            let tag = format!("samples/{direction}");
-            self.events.image(state.step, now, &tag, picture.width, picture.height, png)?;
-        }
-        self.events.flush()?;
-        let [a2b, b2a] = sheets;
-        self.rows = [a2b.rows, b2a.rows];
-        Ok(vec![a2b.path, b2a.path])
+        self.records.sheets(state.step, sheets)
     }
 
-    /// The state first, so that whatever the other files hold, a run can go on from it.
+    /// First the curves up to here, since a run that goes on from the checkpoint does not write
+    /// them again; then the state; then what is made of it.
     fn write_checkpoint(&mut self, state: TrainState<f32>) -> Result<PathBuf> {
-        self.position.seconds = self.before + self.started.elapsed().as_secs_f64();
+        self.records.flush()?;
+        self.position.seconds = self.records.seconds();
         let checkpoint = Checkpoint { config: self.step_config, state, position: self.position };
         let path = self.folder.save(&checkpoint)?;
         self.saved = checkpoint.state.step;
         self.write_models(&checkpoint.state)?;
-        self.metrics.flush()?;
-        self.events.flush()?;
         self.folder.prune(self.config.keep, self.config.keep_every)?;
         Ok(path)
     }
@@ -320,30 +280,6 @@ impl Run {
         }
         Ok(())
     }
-
-    fn write_page(&mut self, phase: RunPhase) -> Result<()> {
-        let root = self.folder.root();
-        let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
-        let status = RunStatus {
-            title: name.unwrap_or_else(|| root.display().to_string()),
-            phase,
-            step: self.reported,
-            total: self.config.iteration,
-            rate: self.rate.value(),
-            elapsed: Duration::from_secs_f64(self.before + self.started.elapsed().as_secs_f64()),
-            device: self.device_name.clone(),
-            config: self.config.to_toml()?,
-            columns: self.samples.columns.clone(),
-            rows: self.rows.clone(),
-        };
-        self.page.write(&status, self.metrics.curves())
-    }
-}
-
-/// An iteration into the files that hold its numbers.
-fn record(metrics: &mut MetricsLog, events: &mut EventWriter, report: &StepReport, seconds: f64) -> Result<()> {
-    metrics.write(report, seconds)?;
-    events.scalars(report.step, SystemTime::now(), &scalars(report))
 }
 
 /// The state and place of a checkpoint, where a run of `config` can go on from it.
@@ -365,31 +301,4 @@ fn resumed(checkpoint: Checkpoint, config: &StepConfig) -> Result<(TrainState<f3
         state.ema = own.map(|(name, t)| (name.clone(), t.clone())).collect();
     }
     Ok((state, position))
-}
-
-/// Iterations a second over the last [`RATE_WINDOW`] seconds.
-#[derive(Debug, Default)]
-struct Rate {
-    /// Iterations with the time of their report, at most one a second.
-    marks: std::collections::VecDeque<(u64, Instant)>,
-    last: Option<(u64, Instant)>,
-}
-
-impl Rate {
-    fn add(&mut self, step: u64) {
-        let now = Instant::now();
-        self.last = Some((step, now));
-        if self.marks.back().is_none_or(|(_, at)| (now - *at).as_secs_f64() >= 1.0) {
-            self.marks.push_back((step, now));
-        }
-        while self.marks.len() > 2 && (now - self.marks[1].1).as_secs_f64() > RATE_WINDOW {
-            self.marks.pop_front();
-        }
-    }
-
-    fn value(&self) -> Option<f64> {
-        let ((first, begin), (last, end)) = (self.marks.front()?, self.last.as_ref()?);
-        let seconds = (*end - *begin).as_secs_f64();
-        (last > first && seconds > 0.0).then(|| (last - first) as f64 / seconds)
-    }
 }

@@ -1,10 +1,11 @@
-//! What a training run leaves for people to look at: curves for TensorBoard, metrics for
-//! scripts, sheets of sample pictures, one page that shows it all, and a plain log.
-//!
-//! In a run's folder, so that a run explains itself:
+//! Training runs on disk: [`Run`] trains in a folder where everything is that it needs to go on
+//! after whatever end, and all that people look at.
 //!
 //! | file | by |
 //! |---|---|
+//! | `config.toml` | [`RunConfig`] |
+//! | `checkpoints/step-0001000.safetensors` | [`Checkpoint`] |
+//! | `models/A2B.safetensors`, `B2A.safetensors` | [`crate::io::Model`] |
 //! | `events.out.tfevents.*` | [`EventWriter`] |
 //! | `metrics.jsonl` | [`MetricsLog`] |
 //! | `samples/A2B_0001000.png` | [`write_sheet`] of a [`sheet`] |
@@ -14,16 +15,26 @@
 //! Per iteration only buffers are written; everything survives a killed process and a resumed
 //! run, whose later iterations it forgets.
 
+mod checkpoint;
 mod clock;
+mod config;
 mod curves;
+mod driver;
 mod events;
+mod folder;
 mod log;
 mod metrics;
 mod page;
+mod records;
+mod samples;
 mod sheet;
 
+pub use checkpoint::{Checkpoint, Position};
+pub use config::{PRESETS, PreprocessKind, RunConfig};
 pub use curves::{Curves, Point};
+pub use driver::{Beginning, Progress, Run};
 pub use events::EventWriter;
+pub use folder::RunFolder;
 pub use log::RunLog;
 pub use metrics::{MetricsLog, scalars};
 pub use page::{RunPage, RunPhase, RunStatus};

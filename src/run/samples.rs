@@ -27,17 +27,17 @@ pub(super) struct Samples {
 
 /// A sheet that was written.
 #[derive(Clone, Debug)]
-pub struct Sheet {
+pub(super) struct Sheet {
     /// Which way it translates.
-    pub direction: Direction,
+    pub(super) direction: Direction,
     /// The file.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// What it shows.
-    pub picture: Picture,
+    pub(super) picture: Picture,
     /// The same, encoded.
-    pub png: Vec<u8>,
+    pub(super) png: Vec<u8>,
     /// The names of its rows.
-    pub rows: Vec<String>,
+    pub(super) rows: Vec<String>,
 }
 
 impl Samples {
@@ -89,7 +89,12 @@ impl Samples {
         <[Sheet; 2]>::try_from(sheets).map_err(|_| Error::Shape("a sheet is missing".into()))
     }
 
-    async fn translators(&self, device: &Device, state: &TrainState<f32>, average: bool) -> Result<[Translator; 2]> {
+    async fn translators(
+        &self,
+        device: &Device,
+        state: &TrainState<f32>,
+        average: bool,
+    ) -> Result<[Translator; 2]> {
         let [a2b, b2a] = models(&self.config, state, average, &ModelMetadata::default())?;
         Ok([Translator::new(device.clone(), a2b).await?, Translator::new(device.clone(), b2a).await?])
     }
@@ -108,7 +113,8 @@ pub(super) fn models(
     let source = if average { &state.ema } else { &state.tensors };
     let [a2b, b2a] = Direction::BOTH.map(|direction| {
         let prefix = format!("{}.", direction.network());
-        let own = source.iter().filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.clone())));
+        let own =
+            source.iter().filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.clone())));
         Model::new(*config, direction, metadata.clone(), own.collect())
     });
     Ok([a2b?, b2a?])

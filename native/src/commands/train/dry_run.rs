@@ -36,7 +36,8 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
         let mut session = Session::new(&chosen.device, step, state).await?;
         let mut seconds = 0.0;
         for i in 0..=TIMED {
-            let batches = (0..step.accumulation).map(|_| loader.next_batch()).collect::<ugatit::Result<Vec<_>>>()?;
+            let batches =
+                (0..step.accumulation).map(|_| loader.next_batch()).collect::<ugatit::Result<Vec<_>>>()?;
             let started = Instant::now();
             session.iterate(&batches).await?;
             session.finish().await?;

@@ -85,7 +85,9 @@ fn train(mut run: Run, args: &Args, folder: &Path, from: u64, stop: &AtomicBool)
             let reason = if interrupted { "interrupted" } else { "the time is up" };
             pollster::block_on(run.stop(reason))?;
             progress.close();
-            line(format_args!("{reason} after iteration {step} of {total}; the same command goes on from there"));
+            line(format_args!(
+                "{reason} after iteration {step} of {total}; the same command goes on from there"
+            ));
             return Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS });
         }
         match pollster::block_on(run.advance()) {

@@ -26,8 +26,16 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(run: &Run, folder: &Path, from: u64) -> Self {
         let total = run.config().iteration;
-        let what = if from > 0 { format!("going on from iteration {from} of {total}") } else { format!("{total} iterations") };
-        line(format_args!("{what} on {}; open {} to watch", run.device_name(), folder.join("index.html").display()));
+        let what = if from > 0 {
+            format!("going on from iteration {from} of {total}")
+        } else {
+            format!("{total} iterations")
+        };
+        line(format_args!(
+            "{what} on {}; open {} to watch",
+            run.device_name(),
+            folder.join("index.html").display()
+        ));
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total).with_position(from);
             if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {msg}") {

@@ -110,6 +110,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     overfit: Option<usize>,
+    /// Iterations between two entries of the curves, after the first 1000
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_freq: Option<u64>,
     /// Iterations between two sample sheets, after those at 1, 10, 50, 100, 200, 500 and 1000
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +188,8 @@ pub(crate) fn collect(
     let mut layers = vec![];
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(ugatit::Error::io(path))?;
-        let table = RunConfig::read(&text).and_then(|table| RunConfig::layered(None, &[table.clone()]).map(|_| table));
+        let table = RunConfig::read(&text)
+            .and_then(|table| RunConfig::layered(None, &[table.clone()]).map(|_| table));
         layers.push(table.map_err(|e| Usage(format!("{}: {e}", path.display())))?);
     }
     layers.push(settings.table()?);

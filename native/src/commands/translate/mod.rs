@@ -7,8 +7,7 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use clap::{ArgAction, ValueEnum};
 use ugatit::io::{Model, PictureFormat};

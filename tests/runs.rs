@@ -1,0 +1,262 @@
+//! Training runs on disk: they go on exactly where they were, whatever ended them.
+#![cfg(feature = "pictures")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use ugatit::Error;
+use ugatit::device::Device;
+use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::io::{Dataset, Model, Picture, PictureFormat, write_picture};
+use ugatit::run::{Checkpoint, PRESETS, Run, RunConfig, RunFolder};
+
+/// A dataset of a few small pictures, and room for runs.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 2), ("testB", 1)] {
+            for i in 0..count {
+                let pixel = |k: usize| ((k * (7 + i)) % 251) as u8 / if folder.ends_with('A') { 1 } else { 2 };
+                let picture = Picture::new(20, 18, 3, (0..20 * 18 * 3).map(pixel).collect()).unwrap();
+                let path = place.path(&format!("data/{folder}/{i}.png"));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                write_picture(&path, &picture, PictureFormat::Png, false).unwrap();
+            }
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn open(&self, name: &str, config: &RunConfig, device: &Device) -> ugatit::Result<(Run, u64)> {
+        let dataset = Dataset::open(self.path("data"))?;
+        let opened = Run::open(self.path(name), dataset, config.clone(), device.clone());
+        let (run, beginning) = pollster::block_on(opened)?;
+        Ok((run, beginning.step))
+    }
+
+    fn checkpoint(&self, name: &str, step: u64) -> Checkpoint {
+        Checkpoint::load(&self.path(name).join(format!("checkpoints/step-{step:07}.safetensors"))).unwrap()
+    }
+}
+
+fn tiny() -> RunConfig {
+    let text = "img_size = 16\nch = 4\nn_res = 1\nn_dis_global = 4\nn_dis_local = 3\niteration = 6\nload_size = 18\nema = 0.9\nprint_freq = 100\nsave_freq = 2\nkeep = 10";
+    RunConfig::layered(None, &[RunConfig::read(text).unwrap()]).unwrap()
+}
+
+fn advance(run: &mut Run, iterations: u64) {
+    for _ in 0..iterations {
+        pollster::block_on(run.advance()).unwrap();
+    }
+}
+
+/// The lines of `metrics.jsonl` without their times.
+fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("time").unwrap();
+        line
+    };
+    text.lines().map(line).collect()
+}
+
+/// A run in one piece, and one that is stopped twice, once between two checkpoints.
+fn halves(device: &Device) {
+    let place = Place::new();
+    for accumulation in [1, 2] {
+        let config = RunConfig { accumulation, ..tiny() };
+        let [whole, parts] = ["whole", "parts"].map(|name| format!("{name}{accumulation}"));
+        let (mut run, begun) = place.open(&whole, &config, device).unwrap();
+        assert_eq!(begun, 0);
+        advance(&mut run, 6);
+        assert!(run.is_done());
+        drop(run);
+        for (from, count) in [(0, 3), (3, 1), (4, 2)] {
+            let (mut run, begun) = place.open(&parts, &config, device).unwrap();
+            assert_eq!(begun, from);
+            advance(&mut run, count);
+            pollster::block_on(run.stop("a test")).unwrap();
+        }
+        let [a, b] = [&whole, &parts].map(|name| place.checkpoint(name, 6));
+        assert_eq!(a.state, b.state);
+        assert_eq!((a.position.samples, a.state.step), (6 * accumulation as u64, 6));
+        assert_eq!(a.position.samples, b.position.samples);
+        assert_eq!(metrics(&place.path(&whole)), metrics(&place.path(&parts)));
+        assert_eq!(metrics(&place.path(&whole)).len(), 6);
+        for file in ["models/A2B.safetensors", "models/raw/B2A.safetensors", "samples/B2A_0000001.png"] {
+            let [a, b] = [&whole, &parts].map(|name| fs::read(place.path(name).join(file)).unwrap());
+            assert_eq!(a, b, "{file}");
+        }
+        assert!(a.state.ema.len() > 40 && a.state.ema != a.state.tensors);
+        // The whole folder serves as a model, which is the average.
+        let model = Model::open(place.path(&whole), None).unwrap();
+        assert_eq!(model.tensors["conv1x1.bias"], a.state.ema["genA2B.conv1x1.bias"]);
+    }
+}
+
+#[test]
+fn two_halves_make_the_whole_on_the_processor() {
+    halves(&Device::Cpu);
+}
+
+#[test]
+fn two_halves_make_the_whole_on_the_gpu() {
+    halves(&Device::Gpu(support::engine::gpu().clone()));
+}
+
+#[test]
+fn a_lost_gpu_is_replaced() {
+    let place = Place::new();
+    let open = || pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let (gpu, config) = (open(), tiny());
+    let (mut run, _) = place.open("lost", &config, &Device::Gpu(gpu.clone())).unwrap();
+    advance(&mut run, 3);
+    gpu.device().destroy();
+    let error = (0..3).find_map(|_| pollster::block_on(run.advance()).err()).unwrap();
+    assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+    let device = Device::Gpu(open());
+    let mut run = pollster::block_on(run.recover(device.clone())).unwrap();
+    assert_eq!(run.step(), 2, "the last checkpoint");
+    advance(&mut run, 4);
+    let (mut whole, _) = place.open("whole", &config, &device).unwrap();
+    advance(&mut whole, 6);
+    assert_eq!(place.checkpoint("lost", 6).state, place.checkpoint("whole", 6).state);
+    assert!(fs::read_to_string(place.path("lost/log.txt")).unwrap().contains("the device was lost"));
+}
+
+#[test]
+fn damaged_checkpoints_are_passed_over() {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 4);
+    drop(run);
+    let newest = place.path("run/checkpoints/step-0000004.safetensors");
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
+    let (run, begun) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    assert_eq!(begun, 2);
+    assert_eq!(metrics(&place.path("run")).len(), 2, "later iterations are forgotten");
+    drop(run);
+    fs::write(place.path("run/checkpoints/step-0000002.safetensors"), b"").unwrap();
+    let error = place.open("run", &tiny(), &Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("step-0000004.safetensors") && error.contains("cut off"), "{error}");
+}
+
+#[test]
+fn only_one_process_trains_in_a_folder() {
+    let place = Place::new();
+    let (run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    let error = place.open("run", &tiny(), &Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("another process"), "{error}");
+    drop(run);
+    assert!(place.open("run", &tiny(), &Device::Cpu).is_ok());
+    // Nor does it take a folder for its own that holds something else.
+    let error = place.open("data", &tiny(), &Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("no training run"), "{error}");
+}
+
+fn diverge(device: &Device) {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), device).unwrap();
+    advance(&mut run, 2);
+    pollster::block_on(run.stop("a test")).unwrap();
+    let good = place.checkpoint("run", 2);
+    let config = RunConfig { lr: 1e30, ..tiny() };
+    let (mut run, _) = place.open("run", &config, device).unwrap();
+    let error = (0..3).find_map(|_| pollster::block_on(run.advance()).err()).unwrap();
+    assert!(matches!(&error, Error::NonFinite { step: 3, what } if what.starts_with("the loss G/")), "{error}");
+    run.fail(&error).unwrap();
+    drop(run);
+    let page = fs::read_to_string(place.path("run/index.html")).unwrap();
+    assert!(page.contains("diverged"));
+    // The last good state is there, and goes on with a rate that works.
+    assert_eq!(place.checkpoint("run", 2).state, good.state);
+    let (mut run, begun) = place.open("run", &tiny(), device).unwrap();
+    assert_eq!(begun, 2);
+    advance(&mut run, 1);
+}
+
+#[test]
+fn a_run_that_diverges_stops_at_the_last_good_state_on_the_processor() {
+    diverge(&Device::Cpu);
+}
+
+#[test]
+fn a_run_that_diverges_stops_at_the_last_good_state_on_the_gpu() {
+    diverge(&Device::Gpu(support::engine::gpu().clone()));
+}
+
+#[test]
+fn old_checkpoints_are_deleted_but_milestones() {
+    let place = Place::new();
+    let config = RunConfig { save_freq: 1, keep: 2, keep_every: 3, ..tiny() };
+    let (mut run, _) = place.open("run", &config, &Device::Cpu).unwrap();
+    advance(&mut run, 6);
+    let mut names: Vec<String> = fs::read_dir(place.path("run/checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [3, 5, 6].map(|step| format!("step-{step:07}.safetensors")));
+}
+
+#[test]
+fn settings_are_checked() {
+    let read = |text: &str| RunConfig::layered(None, &[RunConfig::read(text).unwrap()]);
+    let problem = |text: &str| read(text).and_then(|c| c.validate()).unwrap_err().to_string();
+    assert!(problem("cycle_wieght = 3").contains("did you mean `cycle_weight`"));
+    assert!(problem("zzz = 3").contains("no setting `zzz`"));
+    assert!(problem("ch = \"many\"").contains("ch"));
+    assert!(problem("img_size = 64").contains("96"), "{}", problem("img_size = 64"));
+    assert!(problem("lr = -1.0").contains("lr is -1"));
+    assert!(problem("load_size = 100").contains("img_size 256"));
+    assert!(problem("save_freq = 0").contains("save_freq is 0"));
+    assert!(problem("batch_size = 0").contains("batch"));
+    assert_eq!(read("cycle-weight = 5").unwrap().cycle_weight, 5.0);
+    for (name, _) in PRESETS {
+        RunConfig::layered(Some(name), &[]).unwrap().validate().unwrap();
+    }
+    let official = RunConfig::layered(Some("official"), &[]).unwrap();
+    assert!(!official.light && official.iteration == 1_000_000 && official.ema == 0.0);
+    assert!(RunConfig::layered(Some("cat2cat"), &[]).unwrap_err().to_string().contains("cat2dog"));
+
+    let config = tiny();
+    let again = RunConfig::layered(None, &[RunConfig::read(&config.to_toml().unwrap()).unwrap()]).unwrap();
+    assert_eq!(again, config);
+    let other = RunConfig { ch: 8, lr: 1.0, ..config.clone() };
+    let differences = config.fixed_differences(&other).unwrap();
+    assert_eq!(differences, [("ch".to_owned(), "4".to_owned(), "8".to_owned())]);
+
+    let place = Place::new();
+    drop(place.open("run", &config, &Device::Cpu).unwrap());
+    assert_eq!(RunFolder::config(&place.path("run")).unwrap(), Some(config));
+    assert_eq!(RunFolder::config(&place.path("nowhere")).unwrap(), None);
+}
+
+#[test]
+fn a_checkpoint_of_other_networks_is_refused() {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 2);
+    drop(run);
+    let wider = RunConfig { ch: 8, ..tiny() };
+    let error = place.open("run", &wider, &Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("ch: 4") && error.contains("ch: 8"), "{error}");
+    // The average can be switched off and on.
+    let (mut run, _) = place.open("run", &RunConfig { ema: 0.0, ..tiny() }, &Device::Cpu).unwrap();
+    advance(&mut run, 2);
+    drop(run);
+    assert!(place.checkpoint("run", 4).state.ema.is_empty());
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 2);
+    assert!(!place.checkpoint("run", 6).state.ema.is_empty());
+}
