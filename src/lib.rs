@@ -6,6 +6,7 @@
 //! | module | knows |
 //! |---|---|
 //! | [`translate`] | pictures in, pictures out |
+//! | [`eval`] | how near pictures are to each other |
 //! | [`train`] | losses, optimiser, one iteration after another |
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
 //! | [`graph`] | tensors, shapes, operations; no hardware |
@@ -18,6 +19,7 @@
 pub mod catalogue;
 pub mod cpu;
 pub mod error;
+pub mod eval;
 pub mod exec;
 pub mod gpu;
 pub mod graph;

@@ -5,8 +5,10 @@ mod architecture;
 mod atomic;
 #[cfg(feature = "pytorch")]
 mod checkpoint;
+mod features;
 pub mod heatmap;
 mod model_file;
+mod npy;
 #[cfg(not(target_arch = "wasm32"))]
 mod open;
 mod picture;
@@ -19,6 +21,9 @@ mod safetensors;
 pub use atomic::write_atomically;
 #[cfg(feature = "pytorch")]
 pub use checkpoint::{ImportOptions, read_checkpoint};
+pub use features::decode_features;
+#[cfg(not(target_arch = "wasm32"))]
+pub use features::read_features;
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]
