@@ -22,6 +22,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Translate(commands::translate::Args),
+    Eval(commands::eval::Args),
     Import(commands::import::Args),
     Info(commands::info::Args),
     Doctor(commands::doctor::Args),
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     quiet_drivers();
     let done = match Cli::parse().command {
         Command::Translate(args) => commands::translate::run(&args),
+        Command::Eval(args) => commands::eval::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
