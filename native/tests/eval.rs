@@ -124,6 +124,7 @@ fn everything_is_measured_and_shown() {
     let page = fs::read_to_string(place.path("out/index.html")).unwrap();
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"));
     assert!(page.contains(">Best<") && page.contains(">Worst<") && page.contains("<svg"));
+    assert!(page.contains("untouched ∞"));
     assert!(!page.contains("http") && !page.contains("<script") && !page.contains("NaN"));
 
     let again = place.eval(&["data", "--model", &model, "--size", "16", "-o", "out"]);

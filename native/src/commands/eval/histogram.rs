@@ -16,7 +16,7 @@ pub(super) fn draw(values: &[f64], other: &[f64], range: (f64, f64), digits: usi
     let most = bars.iter().chain(&outline).copied().max().unwrap_or(1).max(1) as f64;
     let step = WIDTH / BINS as f64;
     let top = |count: usize| HEIGHT - count as f64 / most * HEIGHT;
-    let mut svg = format!("<svg viewBox=\"0 -2 {WIDTH} {}\" role=\"img\">", HEIGHT + 16.0);
+    let mut svg = format!("<svg viewBox=\"0 -2 {WIDTH} {}\" role=\"img\">", HEIGHT + 18.0);
     for (i, &count) in bars.iter().enumerate().filter(|(_, count)| **count > 0) {
         let _ = write!(
             svg,
@@ -40,7 +40,7 @@ pub(super) fn draw(values: &[f64], other: &[f64], range: (f64, f64), digits: usi
         svg,
         "<path class=\"axis\" d=\"M0 {HEIGHT}H{WIDTH}\"/><path class=\"mean\" d=\"M{x:.1} -2V{HEIGHT}\"/>\
          <text x=\"0\" y=\"{0}\">{1:.digits$}</text><text x=\"{WIDTH}\" y=\"{0}\" text-anchor=\"end\">{2:.digits$}</text></svg>",
-        HEIGHT + 11.0,
+        HEIGHT + 13.0,
         range.0,
         range.1
     );

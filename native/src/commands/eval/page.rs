@@ -249,8 +249,10 @@ fn write_picture(
     if let Some(Pair { psnr, psnr_untouched, ssim, ssim_untouched }) = picture.pair {
         write!(
             out,
-            "<span>PSNR {psnr:.2} <span class=\"faint\">untouched {psnr_untouched:.2}</span></span>\
-             <span>SSIM {ssim:.3} <span class=\"faint\">untouched {ssim_untouched:.3}</span></span>"
+            "<span>PSNR {} <span class=\"faint\">untouched {}</span></span>\
+             <span>SSIM {ssim:.3} <span class=\"faint\">untouched {ssim_untouched:.3}</span></span>",
+            decibel(psnr),
+            decibel(psnr_untouched)
         )?;
     }
     for (name, value) in [("cycle", picture.cycle_l1), ("identity", picture.identity_l1)] {
@@ -259,6 +261,11 @@ fn write_picture(
         }
     }
     writeln!(out, "</div></section>")
+}
+
+/// Equal pictures have no noise at all.
+fn decibel(psnr: f64) -> String {
+    if psnr.is_finite() { format!("{psnr:.2}") } else { "∞".into() }
 }
 
 /// A picture that stands out.
