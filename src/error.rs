@@ -73,6 +73,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A file of features that is damaged or of another kind.
+    #[error("{path} is not a usable file of features: {problem}", path = path.display())]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+
     /// A model file that lacks a tensor.
     #[error("{path} has no tensor `{key}` (expected shape {expected})", path = path.display())]
     MissingTensor {

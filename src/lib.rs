@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`run`] | what a training run leaves for people to look at (natively, with `pictures`) |
 //! | [`translate`] | pictures in, pictures out |
+//! | [`eval`] | how near pictures are to each other |
 //! | [`train`] | losses, optimiser, one iteration after another |
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
 //! | [`graph`] | tensors, shapes, operations; no hardware |
@@ -21,12 +22,14 @@ pub mod catalogue;
 pub mod cpu;
 pub mod device;
 pub mod error;
+pub mod eval;
 pub mod exec;
 pub mod gpu;
 pub mod graph;
 pub mod io;
 pub mod model;
 pub mod plan;
+mod random;
 #[cfg(all(not(target_arch = "wasm32"), feature = "pictures"))]
 pub mod run;
 pub mod shader;

@@ -25,6 +25,7 @@ struct Cli {
 enum Command {
     Translate(commands::translate::Args),
     Train(Box<commands::train::Args>),
+    Eval(commands::eval::Args),
     Import(commands::import::Args),
     Info(commands::info::Args),
     Doctor(commands::doctor::Args),
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse_from(with_hyphens(std::env::args_os())).command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Train(args) => commands::train::run(&args),
+        Command::Eval(args) => commands::eval::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::Real;
+use super::{Real, parallel};
 
 /// A matrix to read: element `(i, j)` is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy)]
@@ -95,6 +95,29 @@ impl<'a, T: Real> Shared<'a, T> {
             );
         }
     }
+}
+
+/// `a · bᵀ` of matrices with rows of `width`: element `(i, j)` is `[i + j * rows of a]`.
+pub(crate) fn row_products<T: Real>(a: &[T], b: &[T], width: usize) -> Vec<T> {
+    /// Rows of `b` that one thread takes at a time.
+    const CHUNK: usize = 64;
+    let (m, n) = (a.len() / width, b.len() / width);
+    let mut products = vec![T::default(); m * n];
+    let shared = Shared::new(&mut products);
+    let left = Matrix { data: a, rows: m, columns: width, row_stride: width, column_stride: 1 };
+    parallel::tasks(
+        n.div_ceil(CHUNK),
+        || (),
+        |(), task| {
+            let first = task * CHUNK;
+            let columns = CHUNK.min(n - first);
+            let data = &b[first * width..][..columns * width];
+            let right = Matrix { data, rows: width, columns, row_stride: 1, column_stride: width };
+            // SAFETY: each task writes columns of its own.
+            unsafe { shared.product(first * m, m, false, left, right) };
+        },
+    );
+    products
 }
 
 fn fits(len: usize, rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> bool {

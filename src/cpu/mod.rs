@@ -21,5 +21,6 @@ mod run;
 mod spatial;
 mod spectral;
 
+pub(crate) use matmul::row_products;
 pub use real::Real;
 pub use run::run;

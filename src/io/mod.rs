@@ -7,8 +7,10 @@ mod atomic;
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod dataset;
+mod features;
 pub mod heatmap;
 mod model_file;
+mod npy;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod open;
 mod picture;
@@ -23,6 +25,9 @@ pub use atomic::write_atomically;
 pub use checkpoint::{ImportOptions, read_checkpoint};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use dataset::{Dataset, Folder};
+pub use features::decode_features;
+#[cfg(not(target_arch = "wasm32"))]
+pub use features::read_features;
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};

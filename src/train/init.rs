@@ -7,7 +7,7 @@ use crate::cpu::Real;
 use crate::graph::Shape;
 use crate::tensor::Tensor;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Fresh values for `tensors`. Each depends on `seed` and its own name only.
 ///

@@ -14,7 +14,6 @@ mod config;
 mod data;
 mod init;
 mod losses;
-mod random;
 mod schedule;
 mod session;
 mod state;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::io::{NORMALIZED, Picture};
 use crate::tensor::Tensor;
-use crate::train::random::Random;
+use crate::random::Random;
 
 /// How a picture of any size becomes one of the training size S.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

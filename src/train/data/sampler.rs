@@ -1,6 +1,6 @@
 //! Which picture comes when.
 
-use crate::train::random::Random;
+use crate::random::Random;
 
 /// The order in which the pictures of one domain are drawn: one permutation after another, each
 /// of all pictures. The `k`-th picture depends on nothing but the seed, the domain's name, the

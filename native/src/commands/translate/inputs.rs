@@ -7,23 +7,23 @@ use ugatit::io::has_picture_ending;
 
 /// A picture to translate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Input {
-    pub(super) path: PathBuf,
+pub(in crate::commands) struct Input {
+    pub(in crate::commands) path: PathBuf,
     /// Its place within the folder that was named: what the result's place is.
-    pub(super) relative: PathBuf,
+    pub(in crate::commands) relative: PathBuf,
 }
 
 /// What was found, in a stable order, and what was named but is not there.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) inputs: Vec<Input>,
-    pub(super) failures: Vec<(PathBuf, String)>,
+pub(in crate::commands) struct Found {
+    pub(in crate::commands) inputs: Vec<Input>,
+    pub(in crate::commands) failures: Vec<(PathBuf, String)>,
 }
 
 /// Finds the pictures that `named` files, folders and patterns stand for: in folders by their
 /// ending; a file that is named is read whatever its ending. `output` is not
 /// looked into, so that results of an earlier run within an input folder are left alone.
-pub(super) fn collect(named: &[PathBuf], recursive: bool, output: &Path) -> Found {
+pub(in crate::commands) fn collect(named: &[PathBuf], recursive: bool, output: &Path) -> Found {
     let mut found = Found::default();
     let skip = fs::canonicalize(output).ok();
     for name in named {

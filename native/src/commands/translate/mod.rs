@@ -1,6 +1,6 @@
 //! `ugatit translate`: pictures in, pictures out.
 
-mod inputs;
+pub(super) mod inputs;
 mod outputs;
 mod pipeline;
 mod report;
