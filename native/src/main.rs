@@ -24,6 +24,7 @@ enum Command {
     Translate(commands::translate::Args),
     Import(commands::import::Args),
     Info(commands::info::Args),
+    Data(commands::data::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
 }
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Info(args) => commands::info::run(&args),
+        Command::Data(args) => commands::data::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),
     };

@@ -7,6 +7,8 @@ mod atomic;
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod dataset;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod examine;
 pub mod heatmap;
 mod model_file;
 #[cfg(not(target_arch = "wasm32"))]
@@ -23,6 +25,8 @@ pub use atomic::write_atomically;
 pub use checkpoint::{ImportOptions, read_checkpoint};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use dataset::{Dataset, Folder};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use examine::{PictureFacts, examine_picture};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};
