@@ -103,3 +103,17 @@ fn jpeg_channels(bytes: &[u8]) -> Option<u8> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channels_of_a_jpeg_are_in_its_frame_header() {
+        // Start, a segment of 4 bytes, a Huffman table that is no frame, a progressive frame.
+        let start = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc4\0\x03x\xff\xff\xc2\0\x14\x08\0\x10\0\x10";
+        assert_eq!(jpeg_channels(&[&start[..], &[4]].concat()), Some(4));
+        assert_eq!(jpeg_channels(start), None);
+        assert_eq!(jpeg_channels(b"\xff\xd8 no marker"), None);
+    }
+}

@@ -47,7 +47,13 @@ pub(super) fn print(report: &Report) {
     let count = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let verdict = if report.usable { "can be trained on" } else { "should not be trained on as it is" };
-    line(format_args!("\n{verdict}: {errors} errors, {warnings} warnings at {0}x{0}", report.img_size));
+    let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    line(format_args!(
+        "\n{verdict}: {}, {} at {2}x{2}",
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+        report.img_size
+    ));
 }
 
 fn spread(spread: &Spread) -> String {
