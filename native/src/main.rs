@@ -28,6 +28,7 @@ enum Command {
     Eval(commands::eval::Args),
     Import(commands::import::Args),
     Info(commands::info::Args),
+    Data(commands::data::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
 }
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Info(args) => commands::info::run(&args),
+        Command::Data(args) => commands::data::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),
     };

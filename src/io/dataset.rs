@@ -69,12 +69,15 @@ impl Dataset {
             if folder.pictures.is_empty() {
                 let endings = PICTURE_ENDINGS.join(", ");
                 let others = match folder.others.len() {
-                    0 => "it holds no files".to_owned(),
-                    n => format!("it holds {n} files of other kinds"),
+                    0 => "no files at all".to_owned(),
+                    1 => "only a file of another kind".to_owned(),
+                    n => format!("only {n} files of other kinds"),
                 };
                 return Err(Error::Dataset {
                     path: folder.path.clone(),
-                    problem: format!("it holds no pictures ({endings}): {others}"),
+                    problem: format!(
+                        "it holds no pictures ({endings}), {others}; put the pictures of this domain there"
+                    ),
                 });
             }
         }

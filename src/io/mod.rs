@@ -8,6 +8,8 @@ mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod dataset;
 mod features;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod examine;
 pub mod heatmap;
 mod model_file;
 mod npy;
@@ -28,6 +30,8 @@ pub use dataset::{Dataset, Folder};
 pub use features::decode_features;
 #[cfg(not(target_arch = "wasm32"))]
 pub use features::read_features;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use examine::{PictureFacts, examine_picture};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};

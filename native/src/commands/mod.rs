@@ -1,6 +1,7 @@
 //! One file a command: its options and what it does.
 
 pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod import;
