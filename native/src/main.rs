@@ -4,6 +4,7 @@ mod commands;
 mod console;
 mod device;
 mod models;
+mod targets;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ struct Cli {
 enum Command {
     Translate(commands::translate::Args),
     Import(commands::import::Args),
+    Export(commands::export::Args),
     Info(commands::info::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Import(args) => commands::import::run(&args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),

@@ -7,6 +7,8 @@ mod atomic;
 mod checkpoint;
 pub mod heatmap;
 mod model_file;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(not(target_arch = "wasm32"))]
 mod open;
 mod picture;
