@@ -25,10 +25,13 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use support::golden::{self, File};
 use tempfile::TempDir;
+use ugatit::cpu::{self, Real};
 use ugatit::graph::Graph;
 use ugatit::io::{ImportOptions, Model, ModelMetadata, Precision, read_checkpoint};
 use ugatit::model::{Direction, Generator, GeneratorConfig};
-use ugatit::{Error, Tensor, cpu};
+use ugatit::{Error, Tensor};
+
+const OUTPUTS: [&str; 3] = ["translated", "attention", "cam_logit"];
 
 /// The largest difference allowed, over the largest absolute value: four times what torch's own
 /// `f32` is off from `f64` in these networks (`tests/golden.rs`), since ONNX Runtime is another
@@ -109,23 +112,33 @@ impl Cases {
         fs::write(self.folder.path().join(file), bytes).unwrap();
     }
 
-    /// `model` must make `expected` (image, heat-map, logits) of `x`.
-    fn push(&mut self, name: &str, model: &str, x: &Tensor, expected: [&Tensor; 3]) {
+    /// `model` must make `expected` (image, heat-map, logits) of `x`, as near as `f32` comes.
+    fn push(&mut self, name: &str, model: &str, x: &Tensor, expected: [(&Tensor, f64); 3]) {
         let file = |what: &str| format!("{}_{what}.npy", self.list.len());
         let mut outputs = serde_json::Map::new();
-        for (output, tensor) in ["translated", "attention", "cam_logit"].into_iter().zip(expected) {
+        for (output, (tensor, tolerance)) in OUTPUTS.into_iter().zip(expected) {
             self.tensor(&file(output), tensor);
-            outputs.insert(output.into(), json!([file(output), tolerance(output)]));
+            outputs.insert(output.into(), json!([file(output), tolerance]));
         }
         self.tensor(&file("image"), x);
         self.list.push(json!({ "name": name, "model": model, "input": file("image"), "outputs": outputs }));
     }
 
-    /// As [`Cases::push`], expecting what the CPU executor gives in `f64`.
+    /// Expects the official numbers.
+    fn push_official(&mut self, file: &File, model: &str, results: [&Tensor; 3]) {
+        let expected = [0, 1, 2].map(|i| (results[i], tolerance(OUTPUTS[i])));
+        self.push(&file.name, model, file.tensor("x"), expected);
+    }
+
+    /// Expects what the CPU executor gives in `f64`. Where that executor in `f32` is further
+    /// off from it than usual (few pixels at the bottleneck, so that deviations are small and
+    /// rounding shows), so may ONNX Runtime be: again four times that.
     fn push_computed(&mut self, file: &str, model: &Model, shape: [usize; 4]) {
         let x = picture(shape);
-        let expected = translate(model, &x);
-        self.push(&format!("{file} {shape:?}"), file, &x, expected.each_ref());
+        let (exact, single) = (translate::<f64>(model, &x), translate::<f32>(model, &x));
+        let drift = |i: usize| golden::relative_error(&single[i], &exact[i]);
+        let expected = [0, 1, 2].map(|i| (&exact[i], tolerance(OUTPUTS[i]).max(4.0 * drift(i))));
+        self.push(&format!("{file} {shape:?}"), file, &x, expected);
     }
 
     fn check(&self) -> Output {
@@ -162,16 +175,17 @@ fn picture([n, c, h, w]: [usize; 4]) -> Tensor {
     Tensor::new([n, c, h, w], values.collect()).unwrap()
 }
 
-/// Image, heat-map and logits, computed in `f64`.
-fn translate(model: &Model, x: &Tensor) -> [Tensor; 3] {
+/// Image, heat-map and logits as the CPU executor computes them in `T`.
+fn translate<T: Real>(model: &Model, x: &Tensor) -> [Tensor; 3] {
     let mut graph = Graph::new();
     let image = graph.input("image", x.shape());
     let net = Generator::build(&mut graph, &model.config, "", image).unwrap();
-    let mut feed: BTreeMap<&str, Tensor<f64>> =
-        model.tensors.iter().map(|(key, tensor)| (key.as_str(), tensor.map(|&v| v.into()))).collect();
-    feed.insert("image", x.map(|&v| v.into()));
+    let convert = |tensor: &Tensor| tensor.map(|&v| T::from_f64(v.into()));
+    let mut feed: BTreeMap<&str, Tensor<T>> =
+        model.tensors.iter().map(|(key, tensor)| (key.as_str(), convert(tensor))).collect();
+    feed.insert("image", convert(x));
     let results = cpu::run(&graph, &[net.image, net.heatmap, net.cam_logit], &|name| feed.get(name)).unwrap();
-    let results: Vec<Tensor> = results.iter().map(|t| t.map(|&v| v as f32)).collect();
+    let results: Vec<Tensor> = results.iter().map(|t| t.map(|v| v.to_f64() as f32)).collect();
     results.try_into().unwrap()
 }
 
@@ -196,8 +210,7 @@ fn golden_networks() {
     for path in golden::files("gen_") {
         let file = File::read(&path);
         let model = cases.model(&file.name, &golden_model(&file), Precision::F32);
-        let expected = ["y", "heatmap", "cam_logit"].map(|name| file.tensor(name));
-        cases.push(&file.name, &model, file.tensor("x"), expected);
+        cases.push_official(&file, &model, ["y", "heatmap", "cam_logit"].map(|name| file.tensor(name)));
     }
     cases.pass();
 }
@@ -225,7 +238,7 @@ fn other_batches_and_sizes() {
     cases.pass();
 }
 
-/// Weights of a training run, both directions; the smallest size and a usual one.
+/// Weights of a training run, both directions; a size near the smallest and a usual one.
 #[test]
 fn official_checkpoint() {
     let mut cases = Cases::new();
@@ -260,7 +273,7 @@ fn half_weights() {
 fn a_wrong_number_is_found() {
     let path = golden::files("gen_light").remove(0);
     let file = File::read(&path);
-    for (wrong, output) in ["translated", "attention", "cam_logit"].into_iter().enumerate() {
+    for (wrong, output) in OUTPUTS.into_iter().enumerate() {
         let mut cases = Cases::new();
         let model = cases.model(&file.name, &golden_model(&file), Precision::F32);
         let mut expected = ["y", "heatmap", "cam_logit"].map(|name| file.tensor(name).clone());
@@ -268,7 +281,7 @@ fn a_wrong_number_is_found() {
         if let Some(last) = expected[wrong].data_mut().last_mut() {
             *last += largest * 3.0 * tolerance(output) as f32;
         }
-        cases.push(&file.name, &model, file.tensor("x"), expected.each_ref());
+        cases.push_official(&file, &model, expected.each_ref());
         let output_of = cases.check();
         let told = String::from_utf8_lossy(&output_of.stderr);
         assert!(!output_of.status.success() && told.contains(&format!("{output} [")), "{told}");
