@@ -21,7 +21,8 @@ impl Place {
         let place = Self(tempfile::tempdir().unwrap());
         for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 2), ("testB", 1)] {
             for i in 0..count {
-                let pixel = |k: usize| ((k * (7 + i)) % 251) as u8 / if folder.ends_with('A') { 1 } else { 2 };
+                let pixel =
+                    |k: usize| ((k * (7 + i)) % 251) as u8 / if folder.ends_with('A') { 1 } else { 2 };
                 let picture = Picture::new(20, 18, 3, (0..20 * 18 * 3).map(pixel).collect()).unwrap();
                 let path = place.path(&format!("data/{folder}/{i}.png"));
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -173,7 +174,10 @@ fn diverge(device: &Device) {
     let config = RunConfig { lr: 1e30, ..tiny() };
     let (mut run, _) = place.open("run", &config, device).unwrap();
     let error = (0..3).find_map(|_| pollster::block_on(run.advance()).err()).unwrap();
-    assert!(matches!(&error, Error::NonFinite { step: 3, what } if what.starts_with("the loss G/")), "{error}");
+    assert!(
+        matches!(&error, Error::NonFinite { step: 3, what } if what.starts_with("the loss G/")),
+        "{error}"
+    );
     run.fail(&error).unwrap();
     drop(run);
     let page = fs::read_to_string(place.path("run/index.html")).unwrap();

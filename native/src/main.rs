@@ -5,6 +5,7 @@ mod console;
 mod device;
 mod interrupt;
 mod models;
+mod targets;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ enum Command {
     Train(Box<commands::train::Args>),
     Eval(commands::eval::Args),
     Import(commands::import::Args),
+    Export(commands::export::Args),
     Info(commands::info::Args),
     Data(commands::data::Args),
     Doctor(commands::doctor::Args),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(&args),
         Command::Eval(args) => commands::eval::run(&args),
         Command::Import(args) => commands::import::run(&args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

@@ -16,8 +16,26 @@ struct Place(TempDir);
 
 /// A run of some seconds: small enough for a test, long enough to be interrupted.
 const SMALL: [&str; 20] = [
-    "--img_size", "16", "--ch", "4", "--n_res", "1", "--n-dis-global", "4", "--n-dis-local", "3", "--load-size",
-    "18", "--save_freq", "3", "--print-freq", "50", "--keep", "2", "--device", "cpu",
+    "--img_size",
+    "16",
+    "--ch",
+    "4",
+    "--n_res",
+    "1",
+    "--n-dis-global",
+    "4",
+    "--n-dis-local",
+    "3",
+    "--load-size",
+    "18",
+    "--save_freq",
+    "3",
+    "--print-freq",
+    "50",
+    "--keep",
+    "2",
+    "--device",
+    "cpu",
 ];
 
 impl Place {
@@ -133,7 +151,8 @@ fn a_killed_run_goes_on_to_the_same_models() {
     let arguments = [&["-o", "killed"], &SMALL[..], &total[..]].concat();
     let mut kills = 0;
     for round in 0..40_u64 {
-        let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Any moment: opening, training, in the middle of writing.
         let patience = Duration::from_millis(60 + round * 137 % 400);
         let deadline = Instant::now() + patience;
@@ -167,7 +186,8 @@ fn a_killed_run_goes_on_to_the_same_models() {
 fn a_signal_finishes_the_iteration_and_saves() {
     for signal in ["-INT", "-TERM"] {
         let place = Place::new();
-        let arguments = [&["-o", "run"], &SMALL[..], &["--iteration", "100000", "--save-freq", "100000"]].concat();
+        let arguments =
+            [&["-o", "run"], &SMALL[..], &["--iteration", "100000", "--save-freq", "100000"]].concat();
         let child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let metrics = place.path("run/metrics.jsonl");
         let deadline = Instant::now() + Duration::from_secs(120);
@@ -203,7 +223,10 @@ fn time_is_a_limit_too() {
 fn settings_come_from_preset_file_and_options() {
     let place = Place::new();
     fs::write(place.path("my.toml"), "lr = 0.5\ncycle-weight = 7\niteration = 1\n").unwrap();
-    let done = place.train("run", &["--preset", "cat2dog", "--light", "--config", "my.toml", "--lr", "1e-4", "--no-flip"]);
+    let done = place.train(
+        "run",
+        &["--preset", "cat2dog", "--light", "--config", "my.toml", "--lr", "1e-4", "--no-flip"],
+    );
     assert_eq!(done.code, Some(0), "{done:?}");
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     for line in ["domain_a = \"cat\"", "cycle_weight = 7.0", "lr = 0.0001", "flip = false", "light = true"] {

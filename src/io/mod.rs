@@ -7,12 +7,14 @@ mod atomic;
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod dataset;
-mod features;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod examine;
+mod features;
 pub mod heatmap;
 mod model_file;
 mod npy;
+#[cfg(not(target_arch = "wasm32"))]
+mod onnx;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod open;
 mod picture;
@@ -27,11 +29,11 @@ pub use atomic::write_atomically;
 pub use checkpoint::{ImportOptions, read_checkpoint};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use dataset::{Dataset, Folder};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use examine::{PictureFacts, examine_picture};
 pub use features::decode_features;
 #[cfg(not(target_arch = "wasm32"))]
 pub use features::read_features;
-#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
-pub use examine::{PictureFacts, examine_picture};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};

@@ -138,7 +138,7 @@ impl Model {
         safetensors::write(out, &self.header(), tensors, precision == Precision::F16)
     }
 
-    fn check_range(&self, path: &Path, precision: Precision) -> Result<()> {
+    pub(super) fn check_range(&self, path: &Path, precision: Precision) -> Result<()> {
         for (key, tensor) in &self.tensors {
             check_finite(path, key, tensor.data())?;
             let too_large = |v: &&f32| !half::f16::from_f32(**v).is_finite();
@@ -154,7 +154,7 @@ impl Model {
         Ok(())
     }
 
-    fn header(&self) -> BTreeMap<String, String> {
+    pub(super) fn header(&self) -> BTreeMap<String, String> {
         let c = &self.config;
         let mut header: BTreeMap<String, String> = [
             ("format", "ugatit".to_owned()),

@@ -189,17 +189,26 @@ pub(crate) fn write<'a>(
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    let mut chunk = Vec::with_capacity(1 << 16);
     for (_, _, data) in tensors {
-        for values in data.chunks(1 << 14) {
-            chunk.clear();
-            if half {
-                chunk.extend(values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()));
-            } else {
-                chunk.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            }
-            out.write_all(&chunk)?;
+        write_elements(out, data, half)?;
+    }
+    Ok(())
+}
+
+/// Writes `values` little-endian, as `f16` or `f32`.
+///
+/// # Errors
+/// What `out` reports.
+pub(crate) fn write_elements(out: &mut dyn Write, values: &[f32], half: bool) -> std::io::Result<()> {
+    let mut chunk = Vec::with_capacity(1 << 16);
+    for values in values.chunks(1 << 14) {
+        chunk.clear();
+        if half {
+            chunk.extend(values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()));
+        } else {
+            chunk.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         }
+        out.write_all(&chunk)?;
     }
     Ok(())
 }

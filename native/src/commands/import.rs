@@ -1,13 +1,12 @@
 //! `ugatit import`: an official PyTorch checkpoint becomes model files of ours.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use ugatit::io::{ImportOptions, ModelMetadata, Precision, read_checkpoint};
-use ugatit::model::Direction;
 
-use crate::console::{Usage, grouped, line};
+use crate::console::{grouped, line};
+use crate::targets::{Directions, parse_directions, targets};
 
 /// Turn an official PyTorch checkpoint (.pt) into model files
 ///
@@ -43,20 +42,6 @@ pub(crate) struct Args {
     force: bool,
 }
 
-/// One direction, or all that there are.
-#[derive(Clone, Copy, Debug)]
-struct Directions(Option<Direction>);
-
-fn parse_directions(text: &str) -> Result<Directions, String> {
-    if text.eq_ignore_ascii_case("both") {
-        return Ok(Directions(None));
-    }
-    match text.parse() {
-        Ok(direction) => Ok(Directions(Some(direction))),
-        Err(_) => Err("use A2B, B2A or both".into()),
-    }
-}
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let metadata = ModelMetadata {
         domain_a: args.domain_a.clone(),
@@ -66,25 +51,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let options = ImportOptions { img_size: args.size, metadata };
     let models = read_checkpoint(&args.checkpoint, args.direction.0, &options)?;
-    let one_file = !args.output.is_dir() && has_extension(&args.output, "safetensors");
-    if one_file && models.len() > 1 {
-        return Err(Usage(format!(
-            "the checkpoint holds both generators and {} is one file; choose with --direction, or name a folder",
-            args.output.display()
-        ))
-        .into());
-    }
-    let target = |direction: Direction| {
-        if one_file { args.output.clone() } else { args.output.join(format!("{direction}.safetensors")) }
-    };
-    // All or nothing: look before the first is written.
-    if let Some(there) = models.iter().map(|m| target(m.direction)).find(|p| p.exists() && !args.force) {
-        bail!("{} exists already; use --force to replace it", there.display());
-    }
+    let targets = targets(&models, &args.output, "safetensors", args.force)?;
     let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
-    for model in &models {
-        let path = target(model.direction);
-        model.save(&path, precision, args.force)?;
+    for (model, path) in models.iter().zip(&targets) {
+        model.save(path, precision, args.force)?;
         let c = &model.config;
         line(format_args!(
             "{}: {}, ch {}, {} parameters, {}",
@@ -101,8 +71,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
 }

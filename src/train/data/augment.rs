@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::io::{NORMALIZED, Picture};
-use crate::tensor::Tensor;
 use crate::random::Random;
+use crate::tensor::Tensor;
 
 /// How a picture of any size becomes one of the training size S.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,55 @@
+//! Where a command puts the models that it writes: one file, or a folder with one for each
+//! direction.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use ugatit::io::Model;
+use ugatit::model::Direction;
+
+use crate::console::Usage;
+
+/// One direction, or all that there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Directions(pub(crate) Option<Direction>);
+
+pub(crate) fn parse_directions(text: &str) -> Result<Directions, String> {
+    if text.eq_ignore_ascii_case("both") {
+        return Ok(Directions(None));
+    }
+    match text.parse() {
+        Ok(direction) => Ok(Directions(Some(direction))),
+        Err(_) => Err("use A2B, B2A or both".into()),
+    }
+}
+
+/// The file of each model: `output` where that is a file's name (`extension`), else
+/// `A2B.extension` and `B2A.extension` in the folder `output`.
+///
+/// # Errors
+/// [`Usage`] where there are two models for one file; an error where a file is there already
+/// and is not to be replaced. All or nothing: this is found before the first is written.
+pub(crate) fn targets(
+    models: &[Model],
+    output: &Path,
+    extension: &str,
+    overwrite: bool,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let named = output.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+    let one_file = named && !output.is_dir();
+    if one_file && models.len() > 1 {
+        return Err(Usage(format!(
+            "the model holds both generators and {} is one file; choose with --direction, or name a folder",
+            output.display()
+        ))
+        .into());
+    }
+    let target = |model: &Model| {
+        if one_file { output.to_owned() } else { output.join(format!("{}.{extension}", model.direction)) }
+    };
+    let targets: Vec<PathBuf> = models.iter().map(target).collect();
+    if let Some(there) = targets.iter().find(|path| path.exists() && !overwrite) {
+        bail!("{} exists already; use --force to replace it", there.display());
+    }
+    Ok(targets)
+}
