@@ -10,6 +10,7 @@
 
 mod adam;
 mod config;
+mod gpu;
 mod init;
 mod losses;
 mod schedule;
@@ -20,6 +21,7 @@ mod trainer;
 
 pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
+pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
 pub use schedule::Schedule;
 pub use session::Session;
