@@ -57,8 +57,10 @@ fn every_variant_has_its_uniform_first_and_one_output() {
     assert!(catalogue::ALL.len() > 20);
     for shader in catalogue::ALL {
         assert_eq!(shader.bindings[0].kind, BindingKind::Uniform, "{}", shader.name);
+        // What is written comes last, and is one tensor (of the optimiser: all that it moves).
         let writes = shader.bindings.iter().filter(|b| b.kind == BindingKind::ReadWrite).count();
-        assert_eq!(writes, 1, "{}", shader.name);
+        assert!(writes == 1 || shader.name.starts_with("adam"), "{}", shader.name);
+        assert!(shader.bindings.is_sorted_by_key(|b| b.kind == BindingKind::ReadWrite), "{}", shader.name);
         assert_eq!(shader.bindings.last().unwrap().kind, BindingKind::ReadWrite, "{}", shader.name);
     }
 }

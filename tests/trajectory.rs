@@ -19,16 +19,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::Value;
-use support::engine::{Engine as _, OnGpu};
+use support::engine::gpu;
 use support::golden::{File, folder, relative_error};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
 use ugatit::io::Model;
 use ugatit::model::GeneratorConfig;
-use ugatit::plan::AdapterClass;
+use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
-    Adam, CpuEngine, Engine, LossWeights, Outcome, Player, Schedule, StepConfig, StepGraph, StepReport,
-    TrainState, Trainer,
+    Adam, CpuEngine, Engine, GpuTrainer, LossWeights, Outcome, Player, Schedule, Session, StepConfig,
+    StepReport, TrainState, Trainer,
 };
 
 /// Our `f32` may be this many times as far from torch's `f64` as torch's `f32` is.
@@ -102,6 +102,7 @@ impl Trajectory {
                 weight_decay: real(&c["weight_decay"]),
             },
             schedule: Schedule::constant(real(&c["lr"])),
+            ..StepConfig::default()
         };
         let log: Vec<Log> = serde_json::from_value(json["log_f64"].clone()).unwrap();
         let (init, data) = (file("init"), file("data"));
@@ -110,10 +111,13 @@ impl Trajectory {
         Self { config, iterations, init, data, log, drift: json["drift"].clone(), name }
     }
 
-    fn trainer<T: Real, E: Engine<T>>(&self, engine: E) -> Trainer<T, E> {
+    fn state<T: Real>(&self) -> TrainState<T> {
         let tensors = named(&self.init.tensors).into_iter().map(|(key, t)| (key, convert(t))).collect();
-        let state = TrainState::from_tensors(&self.config, tensors).unwrap();
-        Trainer::new(self.config, state, engine).unwrap()
+        TrainState::from_tensors(&self.config, tensors).unwrap()
+    }
+
+    fn trainer<T: Real>(&self) -> Trainer<T> {
+        Trainer::new(self.config, self.state(), CpuEngine).unwrap()
     }
 
     /// The pictures of one iteration.
@@ -219,32 +223,46 @@ fn weight_errors<T: Real, U: Real>(
     [(squares / count as f64).sqrt(), above as f64 / count as f64]
 }
 
-/// The gradients of each step on the GPU, planned anew each time; the optimiser on the CPU.
-struct GpuEngine(AdapterClass);
+/// A training run, iteration by iteration.
+trait Run<T> {
+    fn iterate(&mut self, pictures: [Tensor<T>; 2]) -> StepReport;
+    fn tensors(self) -> BTreeMap<String, Tensor<T>>;
+}
 
-impl Engine<f32> for GpuEngine {
-    fn run<'a>(
-        &mut self,
-        step: &StepGraph,
-        feed: &dyn Fn(&str) -> Option<&'a Tensor>,
-    ) -> ugatit::Result<Vec<Tensor>>
-    where
-        f32: 'a,
-    {
-        let leaves = step.graph.inputs().chain(step.graph.parameters());
-        let given = leaves.filter_map(|(_, node)| Some((node.name.clone(), feed(&node.name)?.clone())));
-        Ok(OnGpu(self.0).run(&step.graph, &step.outputs(), &given.collect()))
+impl<T: Real, E: Engine<T>> Run<T> for Trainer<T, E> {
+    fn iterate(&mut self, pictures: [Tensor<T>; 2]) -> StepReport {
+        self.iterate(&[pictures]).unwrap()
+    }
+
+    fn tensors(self) -> BTreeMap<String, Tensor<T>> {
+        self.state.tensors
+    }
+}
+
+/// Everything stays on the GPU; memory that no iteration may rely on is poisoned.
+impl Run<f32> for Session {
+    fn iterate(&mut self, pictures: [Tensor; 2]) -> StepReport {
+        if let Self::Gpu(trainer) = self {
+            trainer.poison(f32::NAN).unwrap();
+        }
+        pollster::block_on(async {
+            assert_eq!(self.iterate(&[pictures]).await.unwrap(), None);
+            self.finish().await.unwrap().unwrap()
+        })
+    }
+
+    fn tensors(self) -> BTreeMap<String, Tensor> {
+        pollster::block_on(self.state()).unwrap().tensors
     }
 }
 
 /// Runs `official` in `T`. `exact`: in `f64`.
-fn follow<T: Real, E: Engine<T>>(official: &Trajectory, engine: E, exact: bool) {
-    let mut trainer = official.trainer::<T, E>(engine);
+fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
     let which = if exact { "f64" } else { "f32" };
     let started = Instant::now();
     let mut allowed = FLOOR;
     for (iteration, expected) in official.log.iter().enumerate() {
-        let report = trainer.iterate(&[official.pictures(iteration)]).unwrap();
+        let report = run.iterate(official.pictures(iteration));
         assert_eq!(report.step, iteration as u64 + 1);
         let place = format!("{} {which} iteration {}", official.name, report.step);
         let errors = log_errors(&place, &log(&report), expected);
@@ -269,7 +287,7 @@ fn follow<T: Real, E: Engine<T>>(official: &Trajectory, engine: E, exact: bool) 
         println!("{} {which}: no final weights to compare", official.name);
         return;
     };
-    let [rms, share] = weight_errors(&trainer.state.tensors, &finals, official.config.schedule.lr / 2.0);
+    let [rms, share] = weight_errors(&run.tensors(), &finals, official.config.schedule.lr / 2.0);
     let drift = [
         official.number("weights_rms_f32_vs_f64"),
         official.number("frac_elements_off_by_more_than_half_lr_f32_vs_f64"),
@@ -287,21 +305,23 @@ fn follow<T: Real, E: Engine<T>>(official: &Trajectory, engine: E, exact: bool) 
 
 #[test]
 fn official_runs_in_f32() {
-    trajectories().iter().for_each(|official| follow::<f32, _>(official, CpuEngine, false));
+    trajectories().iter().for_each(|official| follow::<f32>(official, official.trainer(), false));
 }
 
 #[test]
 fn official_runs_on_the_gpu() {
     for official in trajectories() {
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
-            follow::<f32, _>(&official, GpuEngine(class), false);
+            let target = Target { class, ..gpu().target() };
+            let trainer = GpuTrainer::new(gpu(), &target, official.config, &official.state()).unwrap();
+            follow(&official, Session::Gpu(Box::new(trainer)), false);
         }
     }
 }
 
 #[test]
 fn official_runs_in_f64() {
-    trajectories().iter().for_each(|official| follow::<f64, _>(official, CpuEngine, true));
+    trajectories().iter().for_each(|official| follow::<f64>(official, official.trainer(), true));
 }
 
 /// Each gradient of the first iteration, where the official ones are there.
@@ -314,7 +334,7 @@ fn first_gradients() {
             continue;
         }
         let file = File::read(&path);
-        let mut trainer = official.trainer::<f32, _>(CpuEngine);
+        let mut trainer = official.trainer::<f32>();
         let [real_a, real_b] = official.pictures(0);
         let (mut compared, mut worst) = (0, 0.0_f64);
         for player in Player::BOTH {

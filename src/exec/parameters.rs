@@ -1,5 +1,9 @@
 //! A model's parameters on a GPU.
 
+use std::borrow::Cow;
+
+use wgpu::BufferUsages as Usage;
+
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::plan::ParameterMap;
@@ -11,11 +15,15 @@ use super::{buffer, flush};
 #[derive(Debug)]
 pub struct Parameters {
     pub(super) map: ParameterMap,
-    pub(super) buffers: Vec<wgpu::Buffer>,
+    pub(crate) buffers: Vec<wgpu::Buffer>,
 }
 
-/// The most that is in flight to the GPU while parameters are uploaded, bytes.
-const UPLOAD_CHUNK: usize = 16 << 20;
+/// The most that is in flight to the GPU while parameters are uploaded, and that is read back at
+/// a time, bytes.
+const CHUNK: usize = 16 << 20;
+
+/// What is kept on a GPU.
+pub(crate) const STORED: Usage = Usage::STORAGE.union(Usage::COPY_DST).union(Usage::COPY_SRC);
 
 impl Parameters {
     /// Uploads every parameter of `map`; `read` gives each tensor by its name.
@@ -27,36 +35,98 @@ impl Parameters {
         map: ParameterMap,
         read: impl Fn(&str) -> Option<&'a Tensor>,
     ) -> Result<Self> {
-        let buffers: Vec<wgpu::Buffer> = map
-            .buffers
-            .iter()
-            .map(|&bytes| {
-                buffer(gpu, "parameters", bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)
-            })
-            .collect();
+        let buffers: Vec<wgpu::Buffer> =
+            map.buffers.iter().map(|&bytes| buffer(gpu, "parameters", bytes, STORED)).collect();
         gpu.check()?;
+        let parameters = Self { map, buffers };
+        parameters.write(gpu, &parameters.buffers, 0, |name| read(name).map(Cow::Borrowed))?;
+        Ok(parameters)
+    }
+
+    /// Writes a tensor for each piece into `buffers`, which lie as those of the map do from the
+    /// buffer `first` on. `read` gives each by the name of its parameter.
+    pub(crate) fn write<'a>(
+        &self,
+        gpu: &Gpu,
+        buffers: &[wgpu::Buffer],
+        first: usize,
+        read: impl Fn(&str) -> Option<Cow<'a, Tensor>>,
+    ) -> Result<()> {
         let mut in_flight = 0;
-        for piece in &map.pieces {
+        let range = first..first + buffers.len();
+        for piece in self.map.pieces.iter().filter(|piece| range.contains(&piece.buffer)) {
             let tensor = read(&piece.name).filter(|t| t.shape() == &piece.shape).ok_or_else(|| {
                 Error::Shape(format!("parameter `{}` {} was not given", piece.name, piece.shape))
             })?;
             let packed = piece.layout.pack(&tensor.data()[piece.elements()]);
-            for (i, chunk) in bytemuck::cast_slice::<f32, u8>(&packed).chunks(UPLOAD_CHUNK).enumerate() {
-                let offset = piece.offset + (i * UPLOAD_CHUNK) as u64;
-                gpu.queue().write_buffer(&buffers[piece.buffer], offset, chunk);
+            for (i, chunk) in bytemuck::cast_slice::<f32, u8>(&packed).chunks(CHUNK).enumerate() {
+                let offset = piece.offset + (i * CHUNK) as u64;
+                gpu.queue().write_buffer(&buffers[piece.buffer - first], offset, chunk);
                 in_flight += chunk.len();
-                if in_flight >= UPLOAD_CHUNK {
+                if in_flight >= CHUNK {
                     flush(gpu)?;
                     in_flight = 0;
                 }
             }
         }
-        flush(gpu)?;
-        Ok(Self { map, buffers })
+        flush(gpu)
+    }
+
+    /// Reads back what [`Self::write`] wrote, or kernels since then: hands each tensor to `keep`.
+    pub(crate) async fn read(
+        &self,
+        gpu: &Gpu,
+        buffers: &[wgpu::Buffer],
+        first: usize,
+        mut keep: impl FnMut(&str, Tensor),
+    ) -> Result<()> {
+        let staging = buffer(gpu, "download", CHUNK as u64, Usage::MAP_READ | Usage::COPY_DST);
+        let range = first..first + buffers.len();
+        // The blocks of one parameter stand side by side.
+        for pieces in self.map.pieces.chunk_by(|a, b| a.name == b.name) {
+            let shape = &pieces[0].shape;
+            if !range.contains(&pieces[0].buffer) {
+                continue;
+            }
+            let mut data = Vec::with_capacity(shape.elements());
+            for piece in pieces {
+                let from = &buffers[piece.buffer - first];
+                let packed = download(gpu, &staging, from, piece.offset, piece.layout.bytes()).await?;
+                let count = piece.elements().len();
+                data.extend(piece.layout.unpack(&packed, &[count].into())?.into_data());
+            }
+            keep(&pieces[0].name, Tensor::new(shape, data)?);
+        }
+        Ok(())
     }
 
     /// Where the parameters lie.
     pub fn map(&self) -> &ParameterMap {
         &self.map
     }
+}
+
+/// Reads so many bytes of a buffer, in pieces of the size of `staging`.
+async fn download(
+    gpu: &Gpu,
+    staging: &wgpu::Buffer,
+    from: &wgpu::Buffer,
+    offset: u64,
+    bytes: u64,
+) -> Result<Vec<f32>> {
+    let mut data: Vec<f32> = Vec::with_capacity(bytes as usize / 4);
+    let mut at = 0;
+    while at < bytes {
+        let count = (bytes - at).min(staging.size());
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(from, offset + at, staging, 0, count);
+        gpu.queue().submit([encoder.finish()]);
+        gpu.map(staging, wgpu::MapMode::Read).await?;
+        let mapped = staging.get_mapped_range(..count).map_err(|e| gpu.error(&e))?;
+        data.extend_from_slice(bytemuck::cast_slice(&mapped));
+        drop(mapped);
+        staging.unmap();
+        at += count;
+    }
+    Ok(data)
 }

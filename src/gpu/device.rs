@@ -194,13 +194,37 @@ impl Gpu {
     /// # Errors
     /// What the device reported, [`Error::DeviceLost`] if it does not answer.
     pub(crate) async fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Result<()> {
+        self.mapped(self.begin_map(buffer, mode), None).await
+    }
+
+    /// Has `buffer` mapped as soon as the work submitted so far no longer needs it.
+    pub(crate) fn begin_map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Mapping {
         let (sender, receiver) = oneshot::channel();
         buffer.map_async(mode, .., move |result| sender.send(result));
+        Mapping(receiver)
+    }
+
+    /// Waits until a mapping that was begun is there, and for no submission after `submission`.
+    ///
+    /// # Errors
+    /// What the device reported, [`Error::DeviceLost`] if it does not answer.
+    pub(crate) async fn mapped(
+        &self,
+        mapping: Mapping,
+        submission: Option<wgpu::SubmissionIndex>,
+    ) -> Result<()> {
         #[cfg(not(target_arch = "wasm32"))]
-        self.wait()?;
-        let mapped = receiver.await_value().await;
+        self.wait_for(submission)?;
+        #[cfg(target_arch = "wasm32")]
+        drop(submission);
+        let mapped = mapping.0.await_value().await;
         self.check()?;
-        mapped.map_err(|e| Error::Gpu { adapter: self.name().into(), problem: e.to_string() })
+        mapped.map_err(|e| self.error(&e))
+    }
+
+    /// An error that a call of wgpu returned.
+    pub(crate) fn error(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::Gpu { adapter: self.name().into(), problem: error.to_string() }
     }
 
     /// Waits for all work submitted so far.
@@ -209,9 +233,14 @@ impl Gpu {
     /// What the device reported, [`Error::DeviceLost`] if it does not answer.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn wait(&self) -> Result<()> {
+        self.wait_for(None)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         /// No single submit takes that long; a driver that hangs does.
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let wait = wgpu::PollType::Wait { submission_index, timeout: Some(PATIENCE) };
         let polled = self.0.device.poll(wait);
         self.check()?;
         match polled {
@@ -221,12 +250,17 @@ impl Gpu {
     }
 }
 
+/// A buffer that is being mapped.
+#[derive(Debug)]
+pub(crate) struct Mapping(oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>);
+
 /// A value handed from a callback to a future.
 mod oneshot {
     use std::future::poll_fn;
     use std::sync::{Arc, Mutex, PoisonError};
     use std::task::{Poll, Waker};
 
+    #[derive(Debug)]
     struct State<T> {
         value: Option<T>,
         waker: Option<Waker>,
@@ -234,6 +268,7 @@ mod oneshot {
 
     pub(super) struct Sender<T>(Arc<Mutex<State<T>>>);
 
+    #[derive(Debug)]
     pub(super) struct Receiver<T>(Arc<Mutex<State<T>>>);
 
     pub(super) fn channel<T>() -> (Sender<T>, Receiver<T>) {

@@ -7,4 +7,5 @@ mod fault;
 mod pipeline_cache;
 
 pub use adapter::{AdapterOptions, AdapterReport, adapters};
+pub(crate) use device::Mapping;
 pub use device::{Gpu, Pipeline};

@@ -7,13 +7,15 @@ mod memory;
 mod parameters;
 pub mod select;
 
+use bytemuck::NoUninit;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Shape};
 use crate::shader::Shader;
 
 use layout::Layout;
 pub use memory::{Assignment, Demand, assign};
-pub use parameters::{ParameterMap, Piece};
+pub use parameters::{Leaf, ParameterMap, Piece};
 pub use select::AdapterClass;
 
 /// What a plan has to know of the adapter.
@@ -50,8 +52,14 @@ impl Target {
         }
     }
 
-    fn limit(&self, problem: String) -> Error {
+    pub(crate) fn limit(&self, problem: String) -> Error {
         Error::GpuLimit { adapter: self.adapter.clone(), problem }
+    }
+
+    /// `count` workgroups in x and y, for kernels that count them as y * width + x.
+    pub(crate) fn spread(&self, count: usize) -> [usize; 3] {
+        let rows = count.div_ceil(self.max_workgroups as usize).max(1);
+        [count.div_ceil(rows), rows, 1]
     }
 }
 
@@ -62,6 +70,8 @@ pub enum Memory {
     Buffer(usize),
     /// A piece of the parameters.
     Piece(usize),
+    /// Memory that outlives the plan, by its position among what the plan's owner gives.
+    Given(usize),
 }
 
 /// One binding of a launch.
@@ -92,6 +102,27 @@ pub struct Step {
     pub flops: u64,
 }
 
+/// A launch that is to be appended to a plan.
+pub(crate) struct Launch<'a> {
+    pub(crate) shader: &'static Shader,
+    pub(crate) bindings: &'a [Bound],
+    pub(crate) workgroups: [usize; 3],
+    pub(crate) label: String,
+    pub(crate) flops: usize,
+}
+
+/// Memory of a plan's owner that an output is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The output.
+    pub node: NodeId,
+    /// How it is to lie there.
+    pub layout: Layout,
+    /// The buffer that it is part of. No launch may write one part of a buffer and read
+    /// another.
+    pub buffer: usize,
+}
+
 /// An input or output of a plan.
 #[derive(Clone, Debug)]
 pub struct Terminal {
@@ -118,6 +149,8 @@ pub struct Plan {
     pub inputs: Vec<Terminal>,
     /// What can be read after it.
     pub outputs: Vec<Terminal>,
+    /// What is copied after the last step: from a buffer into [`Memory::Given`], so many bytes.
+    pub copies: Vec<(usize, usize, u64)>,
 }
 
 impl Plan {
@@ -132,6 +165,48 @@ impl Plan {
         target: &Target,
     ) -> Result<Self> {
         lower::Lowering::new(graph, parameters, target).run(outputs)
+    }
+
+    /// Plans `graph` so that its outputs are written to memory of the owner, `destinations` being
+    /// [`Memory::Given`] in their order: by the kernels themselves wherever no launch would then
+    /// read and write one buffer, else copied at the end.
+    ///
+    /// # Errors
+    /// As [`Self::compile`]; [`Error::Shape`] where an output lies in another layout.
+    pub fn compile_into(
+        graph: &Graph,
+        destinations: &[Destination],
+        parameters: &ParameterMap,
+        target: &Target,
+    ) -> Result<Self> {
+        lower::Lowering::new(graph, parameters, target).into_given(destinations)
+    }
+
+    /// Appends a launch.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where the adapter does not grant so many workgroups.
+    pub(crate) fn push<P: NoUninit>(&mut self, target: &Target, params: P, launch: Launch<'_>) -> Result<()> {
+        let Launch { shader, bindings, workgroups, label, flops } = launch;
+        if workgroups.iter().any(|&n| n > target.max_workgroups as usize) {
+            return Err(target.limit(format!(
+                "{} would need {workgroups:?} workgroups; use a smaller --size, or --device cpu",
+                shader.name
+            )));
+        }
+        let offset = self.uniforms.len().next_multiple_of(target.alignment as usize);
+        self.uniforms.resize(offset, 0);
+        self.uniforms.extend_from_slice(bytemuck::bytes_of(&params));
+        self.steps.push(Step {
+            shader,
+            bindings: bindings.to_vec(),
+            uniform_offset: offset as u32,
+            uniform_bytes: size_of::<P>() as u32,
+            workgroups: workgroups.map(|n| n as u32),
+            label,
+            flops: flops as u64,
+        });
+        Ok(())
     }
 
     /// Bytes of GPU memory for activations, intermediate results and uniforms.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Shape};
+use crate::graph::{Graph, Node, Shape};
 
 use super::Target;
 use super::layout::Layout;
@@ -38,7 +38,18 @@ impl Piece {
     }
 }
 
-/// All parameters of a graph.
+/// A parameter that is to be laid out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// Its name.
+    pub name: String,
+    /// Its official shape.
+    pub shape: Shape,
+    /// How its readers want it.
+    pub layout: Layout,
+}
+
+/// All parameters of a graph, or of several.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterMap {
     /// The pieces, in the order of the graph.
@@ -46,6 +57,8 @@ pub struct ParameterMap {
     /// The size of each buffer in bytes.
     pub buffers: Vec<u64>,
     by_name: HashMap<String, std::ops::Range<usize>>,
+    /// The first buffer of each group.
+    groups: Vec<usize>,
 }
 
 impl ParameterMap {
@@ -54,35 +67,69 @@ impl ParameterMap {
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
     pub fn new(graph: &Graph, target: &Target) -> Result<Self> {
-        let mut map = Self::default();
-        for (id, node) in graph.parameters() {
-            let first = map.pieces.len();
+        let leaf = |(id, node): (_, &Node)| {
             let layout = Layout::of_leaf(graph, id)?;
-            for (layout, first_element) in blocks(layout, target.max_binding) {
+            Ok(Leaf { name: node.name.clone(), shape: node.shape.clone(), layout })
+        };
+        let leaves = graph.parameters().map(leaf).collect::<Result<Vec<_>>>()?;
+        let mut map = Self::default();
+        map.append(&leaves, u64::from(target.alignment), target)?;
+        Ok(map)
+    }
+
+    /// Lays out groups of parameters, each of which begins a buffer of its own and lies in one
+    /// piece, as far as a buffer holds it; every parameter begins at a multiple of `alignment`
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
+    pub fn of_groups(groups: &[Vec<Leaf>], alignment: u64, target: &Target) -> Result<Self> {
+        let mut map = Self::default();
+        for leaves in groups {
+            map.groups.push(map.buffers.len());
+            map.buffers.push(0);
+            map.append(leaves, alignment.max(u64::from(target.alignment)), target)?;
+        }
+        for bytes in &mut map.buffers {
+            *bytes = bytes.next_multiple_of(alignment);
+        }
+        Ok(map)
+    }
+
+    fn append(&mut self, leaves: &[Leaf], alignment: u64, target: &Target) -> Result<()> {
+        for leaf in leaves {
+            let first = self.pieces.len();
+            for (layout, first_element) in blocks(leaf.layout, target.max_binding) {
                 if layout.bytes() > target.max_binding {
                     return Err(target.limit(format!(
                         "parameter `{}` {} needs {} MiB in one binding, the adapter allows {} MiB",
-                        node.name,
-                        node.shape,
+                        leaf.name,
+                        leaf.shape,
                         layout.bytes() >> 20,
                         target.max_binding >> 20
                     )));
                 }
-                let (buffer, offset) = map.place(layout.bytes(), target);
-                map.pieces.push(Piece {
-                    name: node.name.clone(),
-                    shape: node.shape.clone(),
+                let (buffer, offset) = self.place(layout.bytes(), alignment, target);
+                self.pieces.push(Piece {
+                    name: leaf.name.clone(),
+                    shape: leaf.shape.clone(),
                     layout,
                     first_element,
                     buffer,
                     offset,
                 });
             }
-            if map.by_name.insert(node.name.clone(), first..map.pieces.len()).is_some() {
-                return Err(Error::Shape(format!("two parameters are named `{}`", node.name)));
+            if self.by_name.insert(leaf.name.clone(), first..self.pieces.len()).is_some() {
+                return Err(Error::Shape(format!("two parameters are named `{}`", leaf.name)));
             }
         }
-        Ok(map)
+        Ok(())
+    }
+
+    /// The buffers of a group of [`Self::of_groups`].
+    pub fn group(&self, group: usize) -> std::ops::Range<usize> {
+        let first = self.groups.get(group).copied().unwrap_or(0);
+        first..self.groups.get(group + 1).copied().unwrap_or(self.buffers.len())
     }
 
     /// The pieces of one parameter.
@@ -95,10 +142,9 @@ impl ParameterMap {
         self.buffers.iter().sum()
     }
 
-    fn place(&mut self, bytes: u64, target: &Target) -> (usize, u64) {
-        let align = u64::from(target.alignment);
+    fn place(&mut self, bytes: u64, alignment: u64, target: &Target) -> (usize, u64) {
         if let Some(size) = self.buffers.last_mut() {
-            let offset = size.next_multiple_of(align);
+            let offset = size.next_multiple_of(alignment);
             if offset + bytes <= target.max_buffer {
                 *size = offset + bytes;
                 return (self.buffers.len() - 1, offset);

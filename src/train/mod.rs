@@ -12,6 +12,7 @@ mod adam;
 mod config;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod data;
+mod gpu;
 mod init;
 mod losses;
 mod schedule;
@@ -24,6 +25,7 @@ pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, augment};
+pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
 pub use schedule::Schedule;
 pub use session::Session;

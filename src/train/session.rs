@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::tensor::Tensor;
 
 use super::config::StepConfig;
+use super::gpu::GpuTrainer;
 use super::state::TrainState;
 use super::trainer::{CpuEngine, StepReport, Trainer};
 
@@ -15,6 +16,8 @@ use super::trainer::{CpuEngine, StepReport, Trainer};
 pub enum Session {
     /// On the processor.
     Cpu(Box<Trainer<f32, CpuEngine>>),
+    /// On a GPU.
+    Gpu(Box<GpuTrainer>),
 }
 
 impl Session {
@@ -25,7 +28,7 @@ impl Session {
     pub async fn new(device: &Device, config: StepConfig, state: TrainState<f32>) -> Result<Self> {
         match device {
             Device::Cpu => Ok(Self::Cpu(Box::new(Trainer::new(config, state, CpuEngine)?))),
-            Device::Gpu(_) => todo!(),
+            Device::Gpu(gpu) => Ok(Self::Gpu(Box::new(GpuTrainer::new(gpu, &gpu.target(), config, &state)?))),
         }
     }
 
@@ -38,6 +41,7 @@ impl Session {
     pub async fn iterate(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
         match self {
             Self::Cpu(trainer) => trainer.iterate(batches).map(Some),
+            Self::Gpu(trainer) => trainer.iterate(batches).await,
         }
     }
 
@@ -48,6 +52,7 @@ impl Session {
     pub async fn finish(&mut self) -> Result<Option<StepReport>> {
         match self {
             Self::Cpu(_) => Ok(None),
+            Self::Gpu(trainer) => trainer.finish().await,
         }
     }
 
@@ -58,6 +63,7 @@ impl Session {
     pub async fn state(&self) -> Result<TrainState<f32>> {
         match self {
             Self::Cpu(trainer) => Ok(trainer.state.clone()),
+            Self::Gpu(trainer) => trainer.state().await,
         }
     }
 
@@ -65,6 +71,7 @@ impl Session {
     pub fn gpu_bytes(&self) -> Option<u64> {
         match self {
             Self::Cpu(_) => None,
+            Self::Gpu(trainer) => Some(trainer.memory().total()),
         }
     }
 }

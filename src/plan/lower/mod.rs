@@ -15,7 +15,7 @@ use crate::shader::Shader;
 
 use super::layout::Layout;
 use super::memory::{Demand, assign};
-use super::{Bound, Memory, ParameterMap, Plan, Step, Target, Terminal};
+use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -36,6 +36,10 @@ pub(super) struct Lowering<'a> {
     target: &'a Target,
     /// Each value's memory and life, in order of birth.
     demands: Vec<Demand>,
+    /// The values that lie in memory of the owner: by value its position.
+    given: HashMap<Value, usize>,
+    /// The nodes whose results are to lie there.
+    destinations: HashMap<NodeId, (usize, Layout)>,
     /// The value and layout of each node; parameters have no value.
     values: Vec<Option<(Value, Layout)>>,
     /// The moments of what was normalised, for the gradient.
@@ -52,6 +56,8 @@ impl<'a> Lowering<'a> {
             parameters,
             target,
             demands: vec![],
+            given: HashMap::new(),
+            destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
             records: HashMap::new(),
@@ -60,6 +66,46 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn run(mut self, outputs: &[NodeId]) -> Result<Plan> {
+        self.steps(outputs)?;
+        for (i, &id) in outputs.iter().enumerate() {
+            let (value, layout) = self.output(id)?;
+            let shape = self.graph.shape(id).clone();
+            self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
+        }
+        Ok(self.finish())
+    }
+
+    pub(super) fn into_given(mut self, destinations: &[Destination]) -> Result<Plan> {
+        for (i, to) in destinations.iter().enumerate() {
+            if !self.clashes(to, destinations) {
+                self.destinations.entry(to.node).or_insert((i, to.layout));
+            }
+        }
+        let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
+        self.steps(&outputs)?;
+        for (i, to) in destinations.iter().enumerate() {
+            let (value, layout) = self.output(to.node)?;
+            if layout != to.layout {
+                return Err(Error::Shape(format!("output {i} lies as {layout:?}, not as {:?}", to.layout)));
+            }
+            match self.given.get(&value) {
+                Some(&at) if at == i => {}
+                Some(_) => return Err(Error::Shape(format!("output {i} is asked for twice"))),
+                None => self.plan.copies.push((value, i, layout.bytes())),
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// Whether a launch that reads the output would write the same buffer.
+    fn clashes(&self, to: &Destination, destinations: &[Destination]) -> bool {
+        let beside = destinations.iter().filter(|other| other.buffer == to.buffer);
+        let mut beside = beside.map(|other| self.graph.node(other.node));
+        beside.any(|node| node.inputs.contains(&to.node))
+    }
+
+    /// All launches.
+    fn steps(&mut self, outputs: &[NodeId]) -> Result<()> {
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
             let layout = Layout::of_leaf(self.graph, id)?;
@@ -72,28 +118,43 @@ impl<'a> Lowering<'a> {
         for (id, node) in self.graph.iter() {
             self.lower(id, node, outputs)?;
         }
-        for (i, &id) in outputs.iter().enumerate() {
-            let Some((value, layout)) = self.values[id.index()] else {
-                return Err(Error::Shape(format!("output {i} is a parameter; read it from the model")));
-            };
-            self.demands[value].live = *self.demands[value].live.start()..=self.plan.steps.len() + 1;
-            let shape = self.graph.shape(id).clone();
-            self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
-        }
+        Ok(())
+    }
 
-        let assignment = assign(&self.demands);
-        for step in &mut self.plan.steps {
-            for bound in &mut step.bindings {
-                if let Memory::Buffer(value) = &mut bound.memory {
-                    *value = assignment.of[*value];
-                }
+    /// An output's value, which lives until the end.
+    fn output(&mut self, id: NodeId) -> Result<(Value, Layout)> {
+        let (value, layout) = self.values[id.index()].ok_or_else(|| {
+            let name = &self.graph.node(id).name;
+            Error::Shape(format!("an output is the parameter `{name}`; read it from the model"))
+        })?;
+        self.demands[value].live = *self.demands[value].live.start()..=self.plan.steps.len() + 1;
+        Ok((value, layout))
+    }
+
+    /// Gives every value its memory.
+    fn finish(mut self) -> Plan {
+        let own: Vec<Value> =
+            (0..self.demands.len()).filter(|value| !self.given.contains_key(value)).collect();
+        let demands: Vec<Demand> = own.iter().map(|&value| self.demands[value].clone()).collect();
+        let assignment = assign(&demands);
+        let buffers: HashMap<Value, usize> = own.into_iter().zip(assignment.of).collect();
+        let memory = |value: Value| match self.given.get(&value) {
+            Some(&given) => Memory::Given(given),
+            None => Memory::Buffer(buffers[&value]),
+        };
+        for bound in self.plan.steps.iter_mut().flat_map(|step| &mut step.bindings) {
+            if let Memory::Buffer(value) = bound.memory {
+                bound.memory = memory(value);
             }
         }
         for terminal in self.plan.inputs.iter_mut().chain(&mut self.plan.outputs) {
-            terminal.buffer = assignment.of[terminal.buffer];
+            terminal.buffer = buffers[&terminal.buffer];
+        }
+        for (value, ..) in &mut self.plan.copies {
+            *value = buffers[value];
         }
         self.plan.buffers = assignment.buffers;
-        Ok(self.plan)
+        self.plan
     }
 
     // ---- values and operands ----
@@ -126,6 +187,11 @@ impl<'a> Lowering<'a> {
     /// The memory for a node's result.
     fn result_in(&mut self, id: NodeId, layout: Layout) -> Result<Value> {
         let value = self.scratch(layout.bytes())?;
+        if let Some(&(given, asked)) = self.destinations.get(&id)
+            && asked == layout
+        {
+            self.given.insert(value, given);
+        }
         self.values[id.index()] = Some((value, layout));
         Ok(value)
     }
@@ -188,38 +254,19 @@ impl<'a> Lowering<'a> {
         label: impl Into<String>,
         flops: usize,
     ) -> Result<()> {
-        if workgroups.iter().any(|&n| n > self.target.max_workgroups as usize) {
-            return Err(self.target.limit(format!(
-                "{} would need {workgroups:?} workgroups; use a smaller --size, or --device cpu",
-                shader.name
-            )));
-        }
         let now = self.plan.steps.len() + 1;
         for bound in bindings {
             if let Memory::Buffer(value) = bound.memory {
                 self.demands[value].live = *self.demands[value].live.start()..=now;
             }
         }
-        let align = self.target.alignment as usize;
-        let offset = self.plan.uniforms.len().next_multiple_of(align);
-        self.plan.uniforms.resize(offset, 0);
-        self.plan.uniforms.extend_from_slice(bytemuck::bytes_of(&params));
-        self.plan.steps.push(Step {
-            shader,
-            bindings: bindings.to_vec(),
-            uniform_offset: offset as u32,
-            uniform_bytes: size_of::<P>() as u32,
-            workgroups: workgroups.map(|n| n as u32),
-            label: label.into(),
-            flops: flops as u64,
-        });
-        Ok(())
+        let launch = Launch { shader, bindings, workgroups, label: label.into(), flops };
+        self.plan.push(self.target, params, launch)
     }
 
     /// `count` workgroups in x and y, for kernels that count them as y * width + x.
     fn spread(&self, count: usize) -> [usize; 3] {
-        let rows = count.div_ceil(self.target.max_workgroups as usize).max(1);
-        [count.div_ceil(rows), rows, 1]
+        self.target.spread(count)
     }
 
     fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {

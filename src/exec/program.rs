@@ -1,0 +1,234 @@
+//! A plan's launches with their pipelines and bind groups, and the submits that they go in.
+
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Pipeline};
+use crate::plan::{Memory, Plan};
+
+use super::{Parameters, Timing, buffer};
+
+/// How long one submit may keep the GPU: systems reset one that does not answer for seconds,
+/// and a page needs it to paint.
+const SUBMIT_SECONDS: f64 = if cfg!(target_arch = "wasm32") { 0.016 } else { 0.05 };
+
+/// What a GPU is taken to reach before it has been measured: a small integrated one.
+const ASSUMED_FLOPS: f64 = 1e11;
+
+/// Where in a buffer [`Memory::Given`] begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice {
+    pub(crate) buffer: wgpu::Buffer,
+    pub(crate) offset: u64,
+}
+
+#[derive(Debug)]
+struct Launch {
+    pipeline: Pipeline,
+    bind_group: wgpu::BindGroup,
+}
+
+/// A plan with pipelines and bind groups over buffers that somebody else holds.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) plan: Plan,
+    launches: Vec<Launch>,
+    /// The plan's buffers.
+    pub(crate) buffers: Vec<wgpu::Buffer>,
+    given: Vec<Slice>,
+}
+
+impl Program {
+    /// Makes pipelines and bind groups. `buffers` are at least as large as those of the plan.
+    pub(crate) fn new(
+        gpu: &Gpu,
+        plan: Plan,
+        buffers: Vec<wgpu::Buffer>,
+        parameters: &Parameters,
+        given: Vec<Slice>,
+    ) -> Self {
+        use wgpu::BufferUsages as Usage;
+        let uniforms = buffer(gpu, "uniforms", plan.uniforms.len() as u64, Usage::UNIFORM | Usage::COPY_DST);
+        gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
+        let launches = plan
+            .steps
+            .iter()
+            .map(|step| {
+                let pipeline = gpu.pipeline(step.shader);
+                let uniform = wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: &uniforms,
+                        offset: 0,
+                        size: std::num::NonZeroU64::new(u64::from(step.uniform_bytes)),
+                    }),
+                };
+                let storage = step.bindings.iter().enumerate().map(|(i, bound)| {
+                    let (buffer, offset) = match bound.memory {
+                        Memory::Buffer(b) => (&buffers[b], 0),
+                        Memory::Piece(p) => {
+                            let piece = &parameters.map.pieces[p];
+                            (&parameters.buffers[piece.buffer], piece.offset)
+                        }
+                        Memory::Given(g) => (&given[g].buffer, given[g].offset),
+                    };
+                    let size = std::num::NonZeroU64::new(bound.bytes);
+                    let resource =
+                        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+                    wgpu::BindGroupEntry { binding: i as u32 + 1, resource }
+                });
+                let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+                let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(&step.label),
+                    layout: &pipeline.layout,
+                    entries: &entries,
+                });
+                Launch { pipeline, bind_group }
+            })
+            .collect();
+        Self { plan, launches, buffers, given }
+    }
+
+    fn launch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize) {
+        let (step, launch) = (&self.plan.steps[i], &self.launches[i]);
+        let [x, y, z] = step.workgroups;
+        pass.set_pipeline(&launch.pipeline.pipeline);
+        pass.set_bind_group(0, &launch.bind_group, &[step.uniform_offset]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Runs with a timestamp around each launch.
+    pub(crate) async fn profile(&self, gpu: &Gpu) -> Result<Vec<Timing>> {
+        if !gpu.has_timestamps() {
+            let adapter = gpu.name().to_string();
+            return Err(Error::GpuLimit { adapter, problem: "it has no timestamps".into() });
+        }
+        use wgpu::BufferUsages as Usage;
+        // Query sets are limited to 4096 timestamps.
+        const GROUP: usize = 1024;
+        let mut timings = vec![];
+        let bytes = 16 * GROUP as u64;
+        let queries = gpu.device().create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("profile"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2 * GROUP as u32,
+        });
+        let resolved = buffer(gpu, "profile", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC);
+        let download = buffer(gpu, "profile", bytes, Usage::MAP_READ | Usage::COPY_DST);
+        for first in (0..self.launches.len()).step_by(GROUP) {
+            let end = (first + GROUP).min(self.launches.len());
+            let mut encoder = encoder(gpu);
+            for i in first..end {
+                let query = 2 * (i - first) as u32;
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: None,
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(query),
+                        end_of_pass_write_index: Some(query + 1),
+                    }),
+                });
+                self.launch(&mut pass, i);
+            }
+            encoder.resolve_query_set(&queries, 0..2 * (end - first) as u32, &resolved, 0);
+            encoder.copy_buffer_to_buffer(&resolved, 0, &download, 0, bytes);
+            gpu.queue().submit([encoder.finish()]);
+            gpu.map(&download, wgpu::MapMode::Read).await?;
+            let period = f64::from(gpu.queue().get_timestamp_period()) * 1e-9;
+            let mapped = download.get_mapped_range(..).map_err(|e| gpu.error(&e))?;
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped);
+            for (step, pair) in self.plan.steps[first..end].iter().zip(ticks.chunks(2)) {
+                timings.push(Timing {
+                    label: step.label.clone(),
+                    kernel: step.shader.name,
+                    seconds: pair[1].saturating_sub(pair[0]) as f64 * period,
+                    flops: step.flops,
+                });
+            }
+            drop(mapped);
+            download.unmap();
+        }
+        Ok(timings)
+    }
+}
+
+fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
+    gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+}
+
+/// How much goes into one submit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Floating-point operations, so that none keeps the GPU for longer than [`SUBMIT_SECONDS`].
+    flops: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { flops: (ASSUMED_FLOPS * SUBMIT_SECONDS) as u64 }
+    }
+}
+
+impl Budget {
+    /// Where `flops` took so many seconds.
+    pub(crate) fn measured(flops: u64, seconds: f64) -> Self {
+        Self { flops: (flops as f64 / seconds.max(1e-6) * SUBMIT_SECONDS).max(1.0) as u64 }
+    }
+}
+
+/// Programs and copies, one after the other, in submits of at most a budget.
+pub(crate) struct Recorder<'a> {
+    gpu: &'a Gpu,
+    encoder: wgpu::CommandEncoder,
+    budget: Budget,
+    /// Floating-point operations since the last submit.
+    flops: u64,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(gpu: &'a Gpu, budget: Budget) -> Self {
+        Self { gpu, encoder: encoder(gpu), budget, flops: 0 }
+    }
+
+    /// Copies so many bytes from one place to another.
+    pub(crate) fn copy(&mut self, from: (&wgpu::Buffer, u64), to: (&wgpu::Buffer, u64), bytes: u64) {
+        self.encoder.copy_buffer_to_buffer(from.0, from.1, to.0, to.1, bytes);
+    }
+
+    /// All launches and copies of a program. A single launch is never cut.
+    pub(crate) fn run(&mut self, program: &Program) {
+        let steps = &program.plan.steps;
+        let mut first = 0;
+        while first < steps.len() {
+            let mut end = first;
+            while end < steps.len() && (self.flops == 0 || self.flops + steps[end].flops <= self.budget.flops)
+            {
+                self.flops += steps[end].flops;
+                end += 1;
+            }
+            if end > first {
+                let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                for i in first..end {
+                    program.launch(&mut pass, i);
+                }
+            }
+            if end < steps.len() {
+                self.submit();
+            }
+            first = end;
+        }
+        for &(from, to, bytes) in &program.plan.copies {
+            let to = &program.given[to];
+            self.copy((&program.buffers[from], 0), (&to.buffer, to.offset), bytes);
+        }
+    }
+
+    fn submit(&mut self) {
+        let recorded = std::mem::replace(&mut self.encoder, encoder(self.gpu));
+        self.gpu.queue().submit([recorded.finish()]);
+        self.flops = 0;
+    }
+
+    /// Submits the rest.
+    pub(crate) fn finish(self) -> wgpu::SubmissionIndex {
+        self.gpu.queue().submit([self.encoder.finish()])
+    }
+}

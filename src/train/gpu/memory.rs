@@ -1,0 +1,49 @@
+//! What a training run takes of a GPU's memory.
+
+use crate::error::Result;
+use crate::plan::Target;
+
+use super::super::config::StepConfig;
+use super::plan::TrainPlan;
+
+/// Bytes of GPU memory that a training run takes, all there from its beginning to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrainMemory {
+    /// All tensors of the six networks.
+    pub parameters: u64,
+    /// Where an iteration has several batches, of a batch and of the sum.
+    pub gradients: u64,
+    /// Adam's.
+    pub moments: u64,
+    /// The generators' moving average.
+    pub average: u64,
+    /// Activations and all else that one turn computes, shared by both.
+    pub activations: u64,
+    /// Of [`Self::activations`] what each player's turn needs: the discriminators', the generators'.
+    pub turns: [u64; 2],
+    /// Pictures on their way in, reports on their way out.
+    pub staging: u64,
+    /// Uniforms, terms of the losses, sums.
+    pub other: u64,
+}
+
+impl TrainMemory {
+    /// Bytes in all.
+    pub fn total(&self) -> u64 {
+        self.parameters + self.gradients + self.moments + self.beyond_weights()
+    }
+
+    /// Bytes beside weights, gradients and moments.
+    pub fn beyond_weights(&self) -> u64 {
+        self.average + self.activations + self.staging + self.other
+    }
+}
+
+/// What a run takes of a GPU's memory, without one.
+///
+/// # Errors
+/// [`crate::Error::Config`] where the configuration cannot work, [`crate::Error::GpuLimit`] where
+/// it cannot on this adapter.
+pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
+    Ok(TrainPlan::new(config, target)?.memory())
+}

@@ -1,0 +1,462 @@
+//! A training run on a GPU: weights, gradients, moments and averages stay there. Pictures go in
+//! and reports come out through two buffers each, in turn, so that the GPU works on one iteration
+//! while the next is prepared.
+
+mod memory;
+mod plan;
+mod update;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wgpu::BufferUsages as Usage;
+
+use crate::error::{Error, Result};
+use crate::exec::{Budget, Clock, Parameters, Program, Recorder, STORED, Slice, Timing, buffer, flush};
+use crate::gpu::{Gpu, Mapping};
+use crate::plan::layout::Layout;
+use crate::plan::{Plan, Target};
+use crate::tensor::Tensor;
+
+use super::adam::Moments;
+use super::config::StepConfig;
+use super::state::TrainState;
+use super::step::Player;
+use super::trainer::StepReport;
+
+pub use memory::{TrainMemory, memory};
+use plan::{Placed, REPORT, REPORT_QUADS, Store, TrainPlan, VECTORS, group};
+
+/// The buffers that live as long as the run.
+#[derive(Debug)]
+struct Stores {
+    parameters: Arc<Parameters>,
+    /// By the buffers of the parameters, as the next three.
+    gradients: Vec<wgpu::Buffer>,
+    batch_gradients: Vec<wgpu::Buffer>,
+    first_moments: Vec<wgpu::Buffer>,
+    second_moments: Vec<wgpu::Buffer>,
+    /// From the first buffer of the generators on; empty where there is no average.
+    averages: Vec<wgpu::Buffer>,
+    first_average: usize,
+    terms: wgpu::Buffer,
+    batch_terms: wgpu::Buffer,
+    /// From the first buffer of the vectors on.
+    vectors: Vec<wgpu::Buffer>,
+    first_vectors: usize,
+    partials: wgpu::Buffer,
+    report: wgpu::Buffer,
+    numbers: wgpu::Buffer,
+}
+
+impl Stores {
+    fn new(gpu: &Gpu, plan: &TrainPlan, parameters: Arc<Parameters>) -> Self {
+        let all = |label: &str, sizes: &[u64]| -> Vec<wgpu::Buffer> {
+            sizes.iter().map(|&bytes| buffer(gpu, label, bytes, STORED)).collect()
+        };
+        let one = |label: &str, bytes: u64| buffer(gpu, label, bytes, STORED);
+        let buffers = &plan.map.buffers;
+        let (trained, generators) = (&buffers[plan.trained()], plan.map.group(group(Player::Generators)));
+        let batch = |sizes: &[u64]| if plan.accumulates { sizes.to_vec() } else { vec![] };
+        Self {
+            gradients: all("gradients", trained),
+            batch_gradients: all("gradients", &batch(trained)),
+            first_moments: all("moments", trained),
+            second_moments: all("moments", trained),
+            averages: if plan.averages { all("average", &buffers[generators.clone()]) } else { vec![] },
+            first_average: generators.start,
+            terms: one("terms", plan.terms),
+            batch_terms: one("terms", batch(&[plan.terms]).iter().sum()),
+            vectors: all("vectors", &buffers[plan.map.group(VECTORS)]),
+            first_vectors: plan.map.group(VECTORS).start,
+            partials: one("partials", plan.partials),
+            report: one("report", REPORT),
+            numbers: one("numbers", 16),
+            parameters,
+        }
+    }
+
+    fn get(&self, store: Store) -> &wgpu::Buffer {
+        match store {
+            Store::Weights(i) => &self.parameters.buffers[i],
+            Store::Gradients(i) => &self.gradients[i],
+            Store::BatchGradients(i) => &self.batch_gradients[i],
+            Store::FirstMoments(i) => &self.first_moments[i],
+            Store::SecondMoments(i) => &self.second_moments[i],
+            Store::Averages(i) => &self.averages[i - self.first_average],
+            Store::Terms => &self.terms,
+            Store::BatchTerms => &self.batch_terms,
+            Store::Vectors(i) => &self.vectors[i - self.first_vectors],
+            Store::Partials => &self.partials,
+            Store::Report => &self.report,
+            Store::Numbers => &self.numbers,
+        }
+    }
+
+    fn program(&self, gpu: &Gpu, placed: Placed, buffers: Vec<wgpu::Buffer>) -> Program {
+        let slice =
+            |place: &plan::Place| Slice { buffer: self.get(place.store).clone(), offset: place.offset };
+        let given = placed.given.iter().map(slice).collect();
+        Program::new(gpu, placed.plan, buffers, &self.parameters, given)
+    }
+}
+
+/// One player's part of an iteration.
+#[derive(Debug)]
+struct Turn {
+    player: Player,
+    terms: Vec<(String, f32)>,
+    blocks: Vec<(usize, String)>,
+    step: Program,
+    sum: Option<[Program; 2]>,
+    keep: Program,
+    update: Program,
+}
+
+impl Turn {
+    fn new(gpu: &Gpu, stores: &Stores, activations: &[wgpu::Buffer], turn: plan::Turn) -> Self {
+        let own = turn.shared.iter().map(|&i| activations[i].clone()).collect();
+        let bare = |placed| stores.program(gpu, placed, vec![]);
+        Self {
+            player: turn.player,
+            terms: turn.terms,
+            blocks: turn.blocks,
+            step: stores.program(gpu, turn.step, own),
+            sum: turn.sum.map(|both| both.map(bare)),
+            keep: bare(turn.keep),
+            update: bare(turn.update),
+        }
+    }
+
+    /// The part of the report that is this player's: the losses, the norms, what is not finite.
+    fn report(&self, quads: &[[f32; 4]]) -> Outcome {
+        let own = &quads[1 + REPORT_QUADS * group(self.player)..][..REPORT_QUADS];
+        let [term, block, ..] = own[0];
+        let fault = if term > 0.0 {
+            self.terms.get(term as usize - 1).map(|(name, _)| format!("the loss {name}"))
+        } else if block > 0.0 {
+            let after = self.blocks.partition_point(|(first, _)| *first < block as usize);
+            self.blocks[..after].last().map(|(_, name)| format!("the gradient of {name}"))
+        } else {
+            None
+        };
+        let values = own[2..].as_flattened();
+        let mut total = 0.0;
+        let mut losses: Vec<(String, f64)> = vec![];
+        for ((name, weight), value) in self.terms.iter().zip(values) {
+            total += f64::from(*weight) * f64::from(*value);
+            losses.push((name.clone(), f64::from(*value)));
+        }
+        losses.push((format!("{}/total", self.player.letter()), total));
+        let norms = self.player.networks().iter().zip(own[1]);
+        let norms = norms.map(|(network, squares)| (*network, f64::from(squares).sqrt())).collect();
+        Outcome { losses, norms, fault }
+    }
+}
+
+struct Outcome {
+    losses: Vec<(String, f64)>,
+    norms: Vec<(&'static str, f64)>,
+    fault: Option<String>,
+}
+
+/// The way in and out of every second iteration.
+#[derive(Debug)]
+struct Slot {
+    /// Mapped, or about to be.
+    upload: wgpu::Buffer,
+    /// After the first iteration: until it may be written again, and what it waits for.
+    upload_mapping: Option<(Mapping, wgpu::SubmissionIndex)>,
+    download: wgpu::Buffer,
+}
+
+/// An iteration that the GPU works on.
+#[derive(Debug)]
+struct Pending {
+    step: u64,
+    lr: f64,
+    mapping: Mapping,
+    submission: wgpu::SubmissionIndex,
+}
+
+/// A training run that stays on a GPU.
+#[derive(Debug)]
+pub struct GpuTrainer {
+    gpu: Gpu,
+    config: StepConfig,
+    memory: TrainMemory,
+    stores: Stores,
+    activations: Vec<wgpu::Buffer>,
+    turns: [Turn; 2],
+    slots: [Slot; 2],
+    pending: Option<Pending>,
+    /// Iterations begun.
+    step: u64,
+    /// The iteration in which the run halted, and what was not finite.
+    halted: Option<(u64, String)>,
+    budget: Budget,
+    /// Runs since the last report came.
+    clock: Option<Clock>,
+}
+
+impl GpuTrainer {
+    /// Plans a run for `target` (that of `gpu`, or one that names other kernels), allocates all
+    /// that it will ever need, and uploads `state`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration cannot work, [`Error::Shape`] where the state is
+    /// that of another, [`Error::GpuLimit`], [`Error::OutOfMemory`], and what the GPU reports.
+    pub fn new(gpu: &Gpu, target: &Target, config: StepConfig, state: &TrainState<f32>) -> Result<Self> {
+        let plan = TrainPlan::new(&config, target)?;
+        let memory = plan.memory();
+        let parameters = Parameters::upload(gpu, plan.map.clone(), |name| state.tensors.get(name))?;
+        let stores = Stores::new(gpu, &plan, Arc::new(parameters));
+        let activations: Vec<wgpu::Buffer> =
+            plan.activations.iter().map(|&bytes| buffer(gpu, "activations", bytes, STORED)).collect();
+        let slot = || Slot {
+            upload: gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("upload"),
+                size: plan.upload,
+                usage: Usage::MAP_WRITE | Usage::COPY_SRC,
+                mapped_at_creation: true,
+            }),
+            upload_mapping: None,
+            download: buffer(gpu, "download", REPORT, Usage::MAP_READ | Usage::COPY_DST),
+        };
+        let slots = [slot(), slot()];
+        gpu.check()?;
+        let turns = plan.turns.map(|turn| Turn::new(gpu, &stores, &activations, turn));
+        flush(gpu)?;
+        let trainer = Self {
+            gpu: gpu.clone(),
+            config,
+            memory,
+            stores,
+            activations,
+            turns,
+            slots,
+            pending: None,
+            step: state.step,
+            halted: None,
+            budget: Budget::default(),
+            clock: None,
+        };
+        trainer.upload(state)?;
+        Ok(trainer)
+    }
+
+    /// Moments and averages.
+    fn upload(&self, state: &TrainState<f32>) -> Result<()> {
+        let Stores { parameters, first_moments, second_moments, averages, first_average, .. } = &self.stores;
+        let shapes: BTreeMap<&str, _> =
+            parameters.map().pieces.iter().map(|piece| (piece.name.as_str(), &piece.shape)).collect();
+        let moment = |name: &str, of: fn(&Moments<f32>) -> &Vec<f32>| {
+            let data = of(state.moments.get(name)?).clone();
+            Tensor::new(*shapes.get(name)?, data).ok().map(Cow::Owned)
+        };
+        parameters.write(&self.gpu, first_moments, 0, |name| moment(name, |moments| &moments.m))?;
+        parameters.write(&self.gpu, second_moments, 0, |name| moment(name, |moments| &moments.v))?;
+        parameters.write(&self.gpu, averages, *first_average, |name| state.ema.get(name).map(Cow::Borrowed))
+    }
+
+    /// What the run takes of the GPU's memory.
+    pub fn memory(&self) -> &TrainMemory {
+        &self.memory
+    }
+
+    /// The plan of a player's loss and gradients.
+    pub fn plan(&self, player: Player) -> &Plan {
+        &self.turns[group(player)].step.plan
+    }
+
+    /// As [`super::Session::iterate`].
+    ///
+    /// # Errors
+    /// As [`super::Session::iterate`].
+    pub async fn iterate(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
+        self.config.check_batches(batches.len())?;
+        self.check_halted()?;
+        let pictures = self.config.pictures();
+        for (name, tensor) in batches.iter().flat_map(|[a, b]| [("real_A", a), ("real_B", b)]) {
+            if *tensor.shape() != pictures {
+                let given = tensor.shape();
+                return Err(Error::Shape(format!("input `{name}` must be {pictures}, not {given}")));
+            }
+        }
+        self.clock.get_or_insert_with(Clock::now);
+        let step = self.step + 1;
+        let lr = self.config.schedule.at(step);
+        self.write_pictures(step, batches).await?;
+        self.write_numbers(step, lr);
+        let pending = self.submit(step, lr);
+        self.step = step;
+        match self.pending.replace(pending) {
+            Some(before) => self.receive(before).await.map(Some),
+            None => self.gpu.check().map(|()| None),
+        }
+    }
+
+    /// As [`super::Session::finish`].
+    ///
+    /// # Errors
+    /// As [`super::Session::iterate`].
+    pub async fn finish(&mut self) -> Result<Option<StepReport>> {
+        let report = match self.pending.take() {
+            Some(pending) => self.receive(pending).await.map(Some),
+            None => self.check_halted().map(|()| None),
+        };
+        self.clock = None;
+        report
+    }
+
+    /// As [`super::Session::state`].
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub async fn state(&self) -> Result<TrainState<f32>> {
+        let Stores { parameters, first_moments, second_moments, averages, first_average, .. } = &self.stores;
+        let (mut tensors, mut ema) = (BTreeMap::new(), BTreeMap::new());
+        let mut moments: BTreeMap<String, Moments<f32>> = BTreeMap::new();
+        parameters
+            .read(&self.gpu, &parameters.buffers, 0, |name, t| drop(tensors.insert(name.into(), t)))
+            .await?;
+        parameters
+            .read(&self.gpu, first_moments, 0, |name, t| {
+                moments.insert(name.into(), Moments { m: t.into_data(), v: vec![] });
+            })
+            .await?;
+        parameters
+            .read(&self.gpu, second_moments, 0, |name, t| {
+                moments.entry(name.into()).or_default().v = t.into_data();
+            })
+            .await?;
+        parameters
+            .read(&self.gpu, averages, *first_average, |name, t| drop(ema.insert(name.into(), t)))
+            .await?;
+        let step = self.halted.as_ref().map_or(self.step, |(step, _)| step - 1);
+        Ok(TrainState { tensors, moments, ema, step })
+    }
+
+    /// Overwrites what no iteration may rely on. Tests do this, with NaN.
+    ///
+    /// # Errors
+    /// What the GPU reports.
+    pub fn poison(&self, value: f32) -> Result<()> {
+        let Stores { terms, batch_terms, partials, .. } = &self.stores;
+        for buffer in self.activations.iter().chain([terms, batch_terms, partials]) {
+            let floats = vec![value; buffer.size() as usize / 4];
+            self.gpu.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&floats));
+        }
+        flush(&self.gpu)
+    }
+
+    /// Runs both turns with a timestamp around each launch, on the pictures of the last
+    /// iteration: loss and gradients of each player, then what moves its weights. Call
+    /// [`Self::finish`] before; the weights move once more.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where the adapter has no timestamps, and what the GPU reports.
+    pub async fn profile(&self) -> Result<[[Vec<Timing>; 2]; 2]> {
+        let mut result = [[vec![], vec![]], [vec![], vec![]]];
+        for (turn, timings) in self.turns.iter().zip(&mut result) {
+            timings[0] = turn.step.profile(&self.gpu).await?;
+            timings[1] = turn.update.profile(&self.gpu).await?;
+        }
+        Ok(result)
+    }
+
+    fn check_halted(&self) -> Result<()> {
+        match &self.halted {
+            Some((step, what)) => Err(Error::NonFinite { step: *step, what: what.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Packs the pictures into this iteration's upload buffer.
+    async fn write_pictures(&mut self, step: u64, batches: &[[Tensor; 2]]) -> Result<()> {
+        let slot = &mut self.slots[(step % 2) as usize];
+        if let Some((mapping, submission)) = slot.upload_mapping.take() {
+            // Done since the report of the iteration before the last one.
+            self.gpu.mapped(mapping, Some(submission)).await?;
+        }
+        let layout = Layout::activation(&self.config.pictures());
+        for (i, tensor) in batches.iter().flatten().enumerate() {
+            let start = i as u64 * layout.bytes();
+            let packed = layout.pack(tensor.data());
+            let span = start..start + layout.bytes();
+            let mut mapped = slot.upload.get_mapped_range_mut(span).map_err(|e| self.gpu.error(&e))?;
+            mapped.copy_from_slice(bytemuck::cast_slice(&packed));
+        }
+        slot.upload.unmap();
+        Ok(())
+    }
+
+    /// Rate, bias correction and the average's decay, in `f64` until here.
+    fn write_numbers(&self, step: u64, lr: f64) {
+        let [beta1, beta2] = self.config.adam.betas;
+        let t = step.min(i32::MAX as u64) as i32;
+        let rate = lr / (1.0 - beta1.powi(t));
+        let correction = 1.0 / (1.0 - beta2.powi(t)).sqrt();
+        let numbers = [rate as f32, correction as f32, self.config.ema_decay(step) as f32, 0.0];
+        self.gpu.queue().write_buffer(&self.stores.numbers, 0, bytemuck::cast_slice(&numbers));
+    }
+
+    /// One whole iteration.
+    fn submit(&mut self, step: u64, lr: f64) -> Pending {
+        let slot = &mut self.slots[(step % 2) as usize];
+        let picture = Layout::activation(&self.config.pictures()).bytes();
+        let mut recorder = Recorder::new(&self.gpu, self.budget);
+        for turn in &self.turns {
+            for batch in 0..self.config.accumulation {
+                for terminal in &turn.step.plan.inputs {
+                    let at = 2 * batch as u64 + u64::from(terminal.name == "real_B");
+                    let to = &turn.step.buffers[terminal.buffer];
+                    recorder.copy((&slot.upload, at * picture), (to, 0), picture);
+                }
+                recorder.run(&turn.step);
+                if let Some([first, further]) = &turn.sum {
+                    recorder.run(if batch == 0 { first } else { further });
+                }
+                if batch + 1 < self.config.accumulation {
+                    recorder.run(&turn.keep);
+                }
+            }
+            recorder.run(&turn.update);
+        }
+        recorder.copy((&self.stores.report, 0), (&slot.download, 0), REPORT);
+        let submission = recorder.finish();
+        let upload_mapping = self.gpu.begin_map(&slot.upload, wgpu::MapMode::Write);
+        slot.upload_mapping = Some((upload_mapping, submission.clone()));
+        let mapping = self.gpu.begin_map(&slot.download, wgpu::MapMode::Read);
+        Pending { step, lr, mapping, submission }
+    }
+
+    /// Waits for an iteration's report.
+    async fn receive(&mut self, pending: Pending) -> Result<StepReport> {
+        let Pending { step, lr, mapping, submission } = pending;
+        let download = &self.slots[(step % 2) as usize].download;
+        self.gpu.mapped(mapping, Some(submission)).await?;
+        if let Some(clock) = self.clock.replace(Clock::now()) {
+            let flops: u64 = self.turns.iter().map(|turn| turn.step.plan.flops()).sum();
+            self.budget = Budget::measured(flops * self.config.accumulation as u64, clock.seconds());
+        }
+        let mapped = download.get_mapped_range(..).map_err(|e| self.gpu.error(&e))?;
+        let quads: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec::<u8, [f32; 4]>(&mapped);
+        drop(mapped);
+        download.unmap();
+
+        let outcomes = self.turns.each_ref().map(|turn| turn.report(&quads));
+        if quads[0][0] != 0.0 && self.halted.is_none() {
+            let what = outcomes.iter().find_map(|outcome| outcome.fault.clone());
+            self.halted = Some((step, what.unwrap_or_else(|| "a gradient".into())));
+        }
+        self.check_halted()?;
+        let (mut losses, mut gradient_norms) = (vec![], vec![]);
+        for outcome in outcomes {
+            losses.extend(outcome.losses);
+            gradient_norms.extend(outcome.norms);
+        }
+        Ok(StepReport { step, lr, losses, gradient_norms })
+    }
+}

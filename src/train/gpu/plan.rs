@@ -1,0 +1,283 @@
+//! Everything of a training run on a GPU that can be decided without one: where weights,
+//! gradients and moments lie, and the launches of both players' turns.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::plan::layout::Layout;
+use crate::plan::{Destination, Leaf, ParameterMap, Plan, Target};
+
+use super::super::config::StepConfig;
+use super::super::step::{Player, StepGraph};
+use super::memory::TrainMemory;
+use super::update::{BLOCK, update};
+
+/// A kind of memory that lives as long as the run. Most of it goes by the buffers of the
+/// [`ParameterMap`] and lies as the weights do. What is between two tensors is zero, and kernels
+/// that go over whole buffers keep it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    Weights(usize),
+    /// The sum of an iteration's batches.
+    Gradients(usize),
+    /// Of one batch, where there are several.
+    BatchGradients(usize),
+    FirstMoments(usize),
+    SecondMoments(usize),
+    Averages(usize),
+    /// The terms of the loss, each with [`TrainPlan::term_stride`] bytes.
+    Terms,
+    BatchTerms,
+    /// The vectors of the spectral normalisation after the step.
+    Vectors(usize),
+    /// Sums over blocks of gradients.
+    Partials,
+    Report,
+    /// What is new in each iteration.
+    Numbers,
+}
+
+/// A place in one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) store: Store,
+    pub(super) offset: u64,
+}
+
+/// A plan and the places of what it is given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Placed {
+    pub(super) plan: Plan,
+    pub(super) given: Vec<Place>,
+}
+
+/// One player's part of an iteration.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) player: Player,
+    /// The names of the terms and their weights.
+    pub(super) terms: Vec<(String, f32)>,
+    /// For each buffer of [`Self::step`] its place in [`TrainPlan::activations`].
+    pub(super) shared: Vec<usize>,
+    /// Loss and gradients of a batch.
+    pub(super) step: Placed,
+    /// What the first batch, and each further one, adds to the sums; where there are several.
+    pub(super) sum: Option<[Placed; 2]>,
+    /// Takes over the vectors of a batch that is not the last.
+    pub(super) keep: Placed,
+    /// The report; then takes over the vectors, and moves the weights.
+    pub(super) update: Placed,
+    /// The first block of each trained tensor, in ascending order.
+    pub(super) blocks: Vec<(usize, String)>,
+}
+
+/// The whole run.
+#[derive(Clone, Debug)]
+pub(super) struct TrainPlan {
+    pub(super) map: ParameterMap,
+    pub(super) turns: [Turn; 2],
+    /// Shared by both turns.
+    pub(super) activations: Vec<u64>,
+    pub(super) accumulates: bool,
+    pub(super) averages: bool,
+    pub(super) terms: u64,
+    pub(super) partials: u64,
+    /// Both pictures of all batches of an iteration.
+    pub(super) upload: u64,
+}
+
+/// The groups of the [`ParameterMap`]: what each player trains, in their order, then the vectors.
+pub(super) const VECTORS: usize = 2;
+
+/// Bytes of the report: the flag, and for each player the fault, the norms and the terms.
+pub(super) const REPORT: u64 = 16 * (1 + 2 * REPORT_QUADS as u64);
+
+/// vec4s of one player's report.
+pub(super) const REPORT_QUADS: usize = 2 + MAX_TERMS / 4;
+
+/// The terms that a report has room for.
+const MAX_TERMS: usize = 32;
+
+/// The map's group of what `player` trains.
+pub(super) fn group(player: Player) -> usize {
+    usize::from(player == Player::Generators)
+}
+
+impl TrainPlan {
+    pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
+        let graphs = Player::BOTH.map(|player| StepGraph::build(player, config));
+        let [discriminators, generators] = graphs;
+        let graphs = [discriminators?, generators?];
+        let map = ParameterMap::of_groups(&groups(&graphs)?, BLOCK, target)?;
+        if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let (name, shape) = (&cut[0].name, &cut[0].shape);
+            return Err(target.limit(format!(
+                "`{name}` {shape} is larger than one binding, {} MiB, and training needs it whole; use light generators, a smaller size, or --device cpu",
+                target.max_binding >> 20
+            )));
+        }
+        let [a, b] = &graphs;
+        let mut turns = [turn(a, config, &map, target)?, turn(b, config, &map, target)?];
+        let activations = share(&mut turns);
+        let blocks = |player: Player| map.buffers[map.group(group(player))].iter().sum::<u64>() / BLOCK;
+        let most_terms = turns.iter().map(|turn| turn.terms.len()).max().unwrap_or(0);
+        let blocks = Player::BOTH.map(blocks).into_iter().max().unwrap_or(0);
+        Ok(Self {
+            turns,
+            activations,
+            accumulates: config.accumulation > 1,
+            averages: config.ema > 0.0,
+            terms: most_terms as u64 * Self::term_stride(target),
+            partials: 16 * blocks,
+            upload: 2 * config.accumulation as u64 * Layout::activation(&config.pictures()).bytes(),
+            map,
+        })
+    }
+
+    /// Bytes from one term to the next.
+    pub(super) fn term_stride(target: &Target) -> u64 {
+        u64::from(target.alignment.max(16))
+    }
+
+    /// The buffers of the map that are trained.
+    pub(super) fn trained(&self) -> std::ops::Range<usize> {
+        0..self.map.group(VECTORS).start
+    }
+
+    pub(super) fn memory(&self) -> TrainMemory {
+        let sum = |buffers: &[u64]| buffers.iter().sum::<u64>();
+        let trained = sum(&self.map.buffers[self.trained()]);
+        let (batches, terms) = if self.accumulates { (2, 2 * self.terms) } else { (1, self.terms) };
+        let uniforms = |turn: &Turn| {
+            let plans = turn.sum.iter().flatten().chain([&turn.step, &turn.keep, &turn.update]);
+            plans.map(|placed| placed.plan.uniforms.len() as u64).sum::<u64>()
+        };
+        TrainMemory {
+            parameters: self.map.bytes(),
+            gradients: batches * trained,
+            moments: 2 * trained,
+            average: if self.averages { sum(&self.map.buffers[self.map.group(1)]) } else { 0 },
+            activations: sum(&self.activations),
+            turns: [0, 1].map(|i| sum(&self.turns[i].step.plan.buffers)),
+            other: sum(&self.map.buffers[self.map.group(VECTORS)])
+                + terms
+                + self.partials
+                + REPORT
+                + 16
+                + self.turns.iter().map(uniforms).sum::<u64>(),
+            staging: 2 * (self.upload + REPORT),
+        }
+    }
+}
+
+/// Every tensor of both graphs with its layout, in the groups of the map; those of one network
+/// side by side, rho first.
+fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
+    let mut leaves: Vec<Leaf> = vec![];
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for step in graphs {
+        let graph = &step.graph;
+        let parameters = graph.parameters().map(|(id, node)| (node.name.clone(), id));
+        for (name, id) in parameters.chain(step.buffers.iter().cloned()) {
+            let (shape, layout) = (graph.shape(id).clone(), Layout::of_leaf(graph, id)?);
+            match known.get(&name).map(|&i| &leaves[i]) {
+                Some(leaf) if leaf.layout != layout => {
+                    return Err(Error::Shape(format!(
+                        "`{name}` lies differently for both players: {:?} and {layout:?}",
+                        leaf.layout
+                    )));
+                }
+                Some(_) => {}
+                None => {
+                    known.insert(name.clone(), leaves.len());
+                    leaves.push(Leaf { name, shape, layout });
+                }
+            }
+        }
+    }
+    let mut groups = vec![vec![], vec![], vec![]];
+    for leaf in leaves {
+        let trains = |player: &Player| player.trains(&leaf.name);
+        let group = Player::BOTH.iter().position(trains).unwrap_or(VECTORS);
+        groups[group].push(leaf);
+    }
+    for group in &mut groups {
+        group.sort_by_cached_key(|leaf| {
+            let network = leaf.name.split('.').next().unwrap_or_default().to_string();
+            (network, !leaf.name.ends_with(".rho"), leaf.name.clone())
+        });
+    }
+    Ok(groups)
+}
+
+fn turn(step: &StepGraph, config: &StepConfig, map: &ParameterMap, target: &Target) -> Result<Turn> {
+    if step.terms.len() > MAX_TERMS {
+        return Err(Error::Config(format!("{} terms of a loss; there can be {MAX_TERMS}", step.terms.len())));
+    }
+    let several = config.accumulation > 1;
+    let (mut destinations, mut given) = (vec![], vec![]);
+    let mut place = |node, layout, store, offset, buffer| {
+        destinations.push(Destination { node, layout, buffer });
+        given.push(Place { store, offset });
+    };
+    let mut blocks = vec![];
+    for (k, term) in step.terms.iter().enumerate() {
+        let store = if several { Store::BatchTerms } else { Store::Terms };
+        let layout = Layout::activation(step.graph.shape(term.node));
+        place(term.node, layout, store, k as u64 * TrainPlan::term_stride(target), 0);
+    }
+    for (first, names) in [(group(step.player), &step.gradients), (VECTORS, &step.buffers)] {
+        let buffers = map.group(first);
+        for (name, node) in names {
+            let pieces = map.get(name).unwrap_or_default();
+            let Some(piece) = map.pieces[pieces].first() else {
+                return Err(Error::Shape(format!("`{name}` has no place among the parameters")));
+            };
+            let store = match first {
+                VECTORS => Store::Vectors(piece.buffer),
+                _ if several => Store::BatchGradients(piece.buffer),
+                _ => Store::Gradients(piece.buffer),
+            };
+            place(*node, piece.layout, store, piece.offset, 1 + piece.buffer);
+            if first != VECTORS {
+                let before: u64 = map.buffers[buffers.start..piece.buffer].iter().sum();
+                blocks.push((((before + piece.offset) / BLOCK) as usize, name.clone()));
+            }
+        }
+    }
+    blocks.sort();
+    let plan = Plan::compile_into(&step.graph, &destinations, map, target)?;
+    let (sum, keep, update) = update(step, config, map, target)?;
+    Ok(Turn {
+        player: step.player,
+        terms: step.terms.iter().map(|term| (term.name.clone(), term.weight)).collect(),
+        shared: vec![],
+        step: Placed { plan, given },
+        sum,
+        keep,
+        update,
+        blocks,
+    })
+}
+
+/// Only one turn is computed at a time: both use the same buffers, the largest of the one with
+/// the largest of the other.
+fn share(turns: &mut [Turn; 2]) -> Vec<u64> {
+    let sorted = turns.each_mut().map(|turn| {
+        let sizes = &turn.step.plan.buffers;
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(sizes[i]));
+        turn.shared = vec![0; sizes.len()];
+        for (rank, &i) in order.iter().enumerate() {
+            turn.shared[i] = rank;
+        }
+        order.iter().map(|&i| sizes[i]).collect::<Vec<u64>>()
+    });
+    larger(&sorted[0], &sorted[1])
+}
+
+/// Of each pair the larger.
+fn larger(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let at = |sizes: &[u64], i: usize| sizes.get(i).copied().unwrap_or(0);
+    (0..a.len().max(b.len())).map(|i| at(a, i).max(at(b, i))).collect()
+}

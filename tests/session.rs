@@ -1,0 +1,292 @@
+//! Training on a GPU: the numbers of the processor, runs that halt and go on, memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use support::engine::gpu;
+use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::model::GeneratorConfig;
+use ugatit::plan::{AdapterClass, Target};
+use ugatit::train::{
+    CpuEngine, GpuTrainer, LossWeights, Schedule, Session, StepConfig, StepReport, TrainState, Trainer,
+    memory,
+};
+use ugatit::{Error, Tensor};
+
+/// A run small enough to be always there; no extent is a multiple of what kernels like.
+fn tiny(light: bool) -> StepConfig {
+    let generator = GeneratorConfig { ch: 6, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch: 3, light };
+    StepConfig { generator, global_layers: 4, local_layers: 3, ..StepConfig::default() }
+}
+
+/// The pictures of iteration `k`.
+fn batches(config: &StepConfig, k: usize) -> Vec<[Tensor; 2]> {
+    let picture = |phase: f64| {
+        let shape = config.pictures();
+        let data = (0..shape.elements()).map(|i| (i as f64 * 0.37 + phase).sin() as f32).collect();
+        Tensor::new(shape, data).unwrap()
+    };
+    (0..config.accumulation)
+        .map(|batch| [k as f64 + 0.3 * batch as f64, 100.0 - 3.0 * k as f64 + batch as f64].map(picture))
+        .collect()
+}
+
+fn session(config: &StepConfig, class: AdapterClass, state: &TrainState<f32>) -> Session {
+    let target = Target { class, ..gpu().target() };
+    let trainer = GpuTrainer::new(gpu(), &target, *config, state).unwrap();
+    trainer.poison(f32::NAN).unwrap();
+    Session::Gpu(Box::new(trainer))
+}
+
+/// Iterations `from..to`, and their reports.
+fn run(session: &mut Session, config: &StepConfig, from: usize, to: usize) -> Vec<StepReport> {
+    pollster::block_on(async {
+        let mut reports = vec![];
+        for k in from..to {
+            reports.extend(session.iterate(&batches(config, k)).await.unwrap());
+        }
+        reports.extend(session.finish().await.unwrap());
+        reports
+    })
+}
+
+fn state(session: &Session) -> TrainState<f32> {
+    pollster::block_on(session.state()).unwrap()
+}
+
+/// The largest difference of two sets of tensors.
+fn difference(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f32 {
+    assert!(a.keys().eq(b.keys()));
+    let pairs = a.values().zip(b.values()).flat_map(|(a, b)| a.data().iter().zip(b.data()));
+    // NaN counts.
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |worst, d| if d <= worst { worst } else { d })
+}
+
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    let accumulating = StepConfig { accumulation: 2, ema: 0.99, ..tiny(true) };
+    for (what, config) in [
+        ("light", tiny(true)),
+        ("full", tiny(false)),
+        ("two batches, an average", accumulating),
+        ("two in a batch", StepConfig { batch: 2, ..tiny(true) }),
+    ] {
+        let start = TrainState::new(&config, 7).unwrap();
+        let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine).unwrap();
+        let expected: Vec<StepReport> =
+            (0..3).map(|k| reference.iterate(&batches(&config, k)).unwrap()).collect();
+        for class in [AdapterClass::Gpu, AdapterClass::Software] {
+            let mut session = session(&config, class, &start);
+            let reports = run(&mut session, &config, 0, 3);
+            assert_eq!(reports.len(), 3);
+            for (report, expected) in reports.iter().zip(&expected) {
+                assert_eq!((report.step, report.lr), (expected.step, expected.lr));
+                let place = format!("{what}, {class:?}, iteration {}", report.step);
+                for ((name, x), (other, y)) in report.losses.iter().zip(&expected.losses) {
+                    assert_eq!(name, other);
+                    assert!((x - y).abs() <= 1e-3 * y.abs().max(1e-2), "{place}: {name} {x} {y}");
+                }
+                for ((name, x), (other, y)) in report.gradient_norms.iter().zip(&expected.gradient_norms) {
+                    assert_eq!(name, other);
+                    assert!((x - y).abs() <= 1e-3 * y, "{place}: gradients of {name} {x} {y}");
+                }
+            }
+            let (found, expected) = (state(&session), &reference.state);
+            assert_eq!(found.step, 3);
+            let lr = config.schedule.lr as f32;
+            let weights = difference(&found.tensors, &expected.tensors);
+            let averages = difference(&found.ema, &expected.ema);
+            println!("{what}, {class:?}: weights off by {weights:.1e}, averages by {averages:.1e}");
+            // Where a gradient is about zero Adam follows its sign.
+            assert!(weights < 6.0 * lr && averages < 6.0 * lr, "{what}, {class:?}");
+            assert_eq!(found.ema.is_empty(), config.ema == 0.0);
+            for (name, moments) in &expected.moments {
+                let largest = moments.m.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+                for (a, b) in found.moments[name].m.iter().zip(&moments.m) {
+                    assert!(
+                        (a - b).abs() <= 2e-2 * largest.max(1e-6),
+                        "{what}, {class:?}: m of {name} {a} {b}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Two halves of a run make the whole, bit for bit.
+#[test]
+fn a_run_goes_on_where_it_was() {
+    let schedule = Schedule { iterations: 4, ..Schedule::default() };
+    let config = StepConfig { schedule, accumulation: 2, ema: 0.9, ..tiny(true) };
+    let start = TrainState::new(&config, 7).unwrap();
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        let mut whole = session(&config, class, &start);
+        let reports = run(&mut whole, &config, 0, 4);
+        let mut half = session(&config, class, &start);
+        run(&mut half, &config, 0, 2);
+        let between = state(&half);
+        assert_eq!(between.step, 2);
+        let mut other = session(&config, class, &between);
+        assert_eq!(run(&mut other, &config, 2, 4), reports[2..]);
+        assert!(state(&other) == state(&whole), "{class:?}");
+    }
+}
+
+/// Uploading and reading back changes nothing.
+#[test]
+fn a_state_comes_back_as_it_went() {
+    let config = StepConfig { ema: 0.5, ..tiny(false) };
+    let mut start = TrainState::new(&config, 3).unwrap();
+    start.step = 17;
+    for (i, moments) in start.moments.values_mut().enumerate() {
+        moments.m.iter_mut().enumerate().for_each(|(k, x)| *x = (i + k) as f32);
+        moments.v.iter_mut().enumerate().for_each(|(k, x)| *x = (2 * i + k) as f32);
+    }
+    let session = session(&config, AdapterClass::Gpu, &start);
+    assert!(state(&session) == start);
+}
+
+/// The message of a run in which something is not finite, and the state that it leaves.
+fn halts(
+    config: &StepConfig,
+    start: &TrainState<f32>,
+    pictures: &[[Tensor; 2]],
+) -> (String, TrainState<f32>) {
+    let mut session = session(config, AdapterClass::Software, start);
+    pollster::block_on(async {
+        assert!(session.iterate(pictures).await.unwrap().is_none());
+        let error = session.iterate(&batches(config, 1)).await.unwrap_err();
+        assert!(matches!(&error, Error::NonFinite { step, .. } if *step == start.step + 1), "{error}");
+        // It stays so.
+        assert!(session.iterate(&batches(config, 2)).await.is_err());
+        assert!(session.finish().await.is_err());
+        (error.to_string(), session.state().await.unwrap())
+    })
+}
+
+#[test]
+fn nothing_moves_once_something_is_not_finite() {
+    let config = StepConfig { ema: 0.9, ..tiny(true) };
+    let start = TrainState::new(&config, 5).unwrap();
+
+    // A broken picture: the first loss, and neither player moves.
+    let mut broken = batches(&config, 0);
+    broken[0][0].data_mut()[5] = f32::NAN;
+    let (message, end) = halts(&config, &start, &broken);
+    assert!(message.contains("the loss D/GA/ad_real") && message.contains("step 1"), "{message}");
+    assert!(end == start, "the state has changed");
+
+    // A broken weight.
+    let mut poisoned = start.clone();
+    let name = "disGB.model.1.weight_orig";
+    poisoned.tensors.get_mut(name).unwrap().data_mut()[0] = f32::NAN;
+    let (message, end) = halts(&config, &poisoned, &batches(&config, 0));
+    assert!(message.contains("the loss D/GB/ad_real"), "{message}");
+    let same =
+        |a: &Tensor, b: &Tensor| a.data().iter().zip(b.data()).all(|(a, b)| a.to_bits() == b.to_bits());
+    for (name, tensor) in &poisoned.tensors {
+        assert!(same(&end.tensors[name], tensor), "{name} has moved");
+    }
+    assert_eq!(end.moments, start.moments);
+
+    // Only a gradient: a network that is constant has finite losses, but dividing by the
+    // vanished deviation overflows on the way back.
+    let mut constant = start.clone();
+    let weights = LossWeights { cam: f32::MAX, ..config.weights };
+    let config = StepConfig { weights, ..config };
+    constant.tensors.get_mut("genA2B.gap_fc.weight").unwrap().data_mut().fill(0.0);
+    let (message, end) = halts(&config, &constant, &batches(&config, 0));
+    assert!(message.contains("the gradient of gen"), "{message}");
+    // The discriminators had moved before; the generators have not.
+    for (name, tensor) in &constant.tensors {
+        let moved = !same(&end.tensors[name], tensor);
+        assert!(!moved || name.starts_with("dis"), "{name} has moved");
+    }
+    assert!(!same(&end.tensors["disGA.conv1x1.bias"], &constant.tensors["disGA.conv1x1.bias"]));
+    assert_eq!(end.step, 0);
+}
+
+/// Weights, moments and all else on a device of its own: what is planned is what the driver
+/// holds, and no iteration allocates.
+#[test]
+fn a_run_takes_what_is_planned() {
+    let device = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let allocated = || device.device().get_internal_counters().hal.buffer_memory.read();
+    let generator = GeneratorConfig { ch: 16, img_size: 64, ..GeneratorConfig::default() };
+    let config =
+        StepConfig { generator, global_layers: 5, local_layers: 4, ema: 0.9, ..StepConfig::default() };
+    let start = TrainState::new(&config, 1).unwrap();
+    let before = allocated();
+    let mut trainer = GpuTrainer::new(&device, &device.target(), config, &start).unwrap();
+    let planned = *trainer.memory();
+    assert_eq!(planned, memory(&config, &device.target()).unwrap());
+    pollster::block_on(async {
+        for k in 0..2 {
+            trainer.iterate(&batches(&config, k)).await.unwrap();
+        }
+        trainer.finish().await.unwrap();
+    });
+    let held = allocated() - before;
+    println!("planned {planned:?}: {} bytes, held {held}", planned.total());
+    // The driver rounds each buffer up, and wgpu keeps staging memory of its own.
+    assert!((held - planned.total() as isize).abs() <= 1 << 20, "planned {}, held {held}", planned.total());
+    pollster::block_on(async {
+        for k in 2..6 {
+            trainer.iterate(&batches(&config, k)).await.unwrap();
+            assert!(allocated() - before <= held + (64 << 10));
+        }
+        trainer.finish().await.unwrap();
+    });
+}
+
+/// The standard run fits a GPU of 8 GB, with at most 3 GB beside weights, gradients, moments.
+#[test]
+fn the_standard_run_takes_at_most_three_gigabytes_beside_its_weights() {
+    let config = StepConfig::default();
+    assert!(config.generator.light && config.generator.ch == 64 && config.generator.img_size == 256);
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        let mut target = Target::browser(class);
+        target.max_binding = 1 << 30;
+        target.max_buffer = 1 << 30;
+        let planned = memory(&config, &target).unwrap();
+        println!("{class:?}: {planned:?}, beside the weights {} MB", planned.beyond_weights() / 1_000_000);
+        assert!(planned.beyond_weights() <= 3_000_000_000, "{planned:?}");
+    }
+}
+
+#[test]
+fn pictures_and_batches_are_checked() {
+    let config = StepConfig { accumulation: 2, ..tiny(true) };
+    let mut session = session(&config, AdapterClass::Gpu, &TrainState::new(&config, 1).unwrap());
+    let mut given = batches(&config, 0);
+    given[1][1] = Tensor::zeros([1, 3, 8, 8]);
+    let error = pollster::block_on(session.iterate(&given)).unwrap_err();
+    assert!(error.to_string().contains("real_B"), "{error}");
+    assert!(pollster::block_on(session.iterate(&given[..1])).unwrap_err().to_string().contains("2 batches"));
+    assert_eq!(run(&mut session, &config, 0, 1).len(), 1);
+}
+
+#[test]
+fn a_lost_device_is_a_typed_error() {
+    let device = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let config = tiny(true);
+    let start = TrainState::new(&config, 1).unwrap();
+    let mut trainer = GpuTrainer::new(&device, &device.target(), config, &start).unwrap();
+    pollster::block_on(async {
+        trainer.iterate(&batches(&config, 0)).await.unwrap();
+        device.device().destroy();
+        let lost = |error: &Error| matches!(error, Error::DeviceLost { .. });
+        let first = trainer.iterate(&batches(&config, 1)).await;
+        let second = trainer.finish().await;
+        assert!(first.as_ref().is_err_and(lost) || second.as_ref().is_err_and(lost), "{first:?} {second:?}");
+        assert!(trainer.state().await.is_err_and(|e| lost(&e)));
+    });
+}
