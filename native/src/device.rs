@@ -1,4 +1,4 @@
-//! Which device translates.
+//! Which device computes.
 
 use clap::ValueEnum;
 use ugatit::Error;
@@ -57,10 +57,10 @@ pub(crate) fn open(args: &DeviceArgs) -> anyhow::Result<Chosen> {
             Ok(Chosen { device: Device::Gpu(gpu), name, notice })
         }
         Err(Error::NoAdapter { .. }) if args.device == Choice::Auto => {
-            Ok(cpu(Some("note: no GPU found (see `ugatit doctor`); translating on the processor".into())))
+            Ok(cpu(Some("note: no GPU found (see `ugatit doctor`); computing on the processor".into())))
         }
         Err(Error::OnlySoftware { available, .. }) if args.device == Choice::Auto => Ok(cpu(Some(format!(
-            "note: no GPU found, only a software adapter ({available}); translating on the processor, which is faster"
+            "note: no GPU found, only a software adapter ({available}); computing on the processor, which is faster"
         )))),
         Err(error) => Err(error.into()),
     }

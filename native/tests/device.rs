@@ -74,6 +74,6 @@ fn without_any_adapter_the_processor_translates_unless_a_gpu_is_demanded() {
 
     let (code, messages) = place.translate("auto.png", &[], &nothing);
     assert_eq!(code, 0, "{messages}");
-    assert!(messages.contains("translating on the processor"), "{messages}");
+    assert!(messages.contains("computing on the processor"), "{messages}");
     place.picture("auto.png");
 }

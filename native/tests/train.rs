@@ -176,7 +176,7 @@ fn a_killed_run_goes_on_to_the_same_models() {
     let done = place.train("killed", &total);
     assert_eq!(done.code, Some(0), "{done:?}");
     let [whole, killed] = ["whole", "killed"].map(|name| place.path(name));
-    assert_eq!(models(&whole), models(&killed), "after {kills} kills");
+    assert!(models(&whole) == models(&killed), "other models after {kills} kills");
     let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
     assert_eq!((lines(&whole), lines(&killed)), (120, 120));
 }
@@ -191,7 +191,7 @@ fn a_signal_finishes_the_iteration_and_saves() {
         let child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let metrics = place.path("run/metrics.jsonl");
         let deadline = Instant::now() + Duration::from_secs(120);
-        while fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 0) == false {
+        while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) == 0 {
             assert!(Instant::now() < deadline, "the run has not begun");
             sleep(Duration::from_millis(20));
         }

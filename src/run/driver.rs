@@ -84,6 +84,10 @@ impl Run {
         };
         let step = state.step;
         folder.write_config(&config)?;
+        if step > 0 {
+            // A killed process may have left those of an earlier checkpoint.
+            write_models(&folder, &config, &state)?;
+        }
         let root = folder.root().to_path_buf();
         let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
@@ -248,38 +252,39 @@ impl Run {
         let checkpoint = Checkpoint { config: self.step_config, state, position: self.position };
         let path = self.folder.save(&checkpoint)?;
         self.saved = checkpoint.state.step;
-        self.write_models(&checkpoint.state)?;
+        write_models(&self.folder, &self.config, &checkpoint.state)?;
         self.folder.prune(self.config.keep, self.config.keep_every)?;
         Ok(path)
     }
+}
 
-    /// The generators, ready for use: their average where there is one, and as they are.
-    fn write_models(&self, state: &TrainState<f32>) -> Result<()> {
-        let config = &self.step_config.generator;
-        let folder = self.folder.root().join("models");
-        for average in [true, false] {
-            if average && state.ema.is_empty() {
-                continue;
-            }
-            let how = if average { format!(", moving average {}", self.config.ema) } else { String::new() };
-            let provenance = format!(
-                "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}",
-                env!("CARGO_PKG_VERSION"),
-                state.step,
-                self.config.iteration,
-                self.config.batch_size * self.config.accumulation,
-                self.config.preprocess,
-                self.config.lr,
-                self.position.seed,
-            );
-            let folder = if average || state.ema.is_empty() { folder.clone() } else { folder.join("raw") };
-            for model in models(config, state, average, &self.config.metadata(provenance))? {
-                let path = folder.join(format!("{}.safetensors", model.direction));
-                model.save(path, Precision::F32, true)?;
-            }
+/// Writes the generators, ready for use: their average where there is one, and as they are.
+fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
+    let architecture = config.step().generator;
+    let models_folder = folder.root().join("models");
+    for average in [true, false] {
+        if average && state.ema.is_empty() {
+            continue;
         }
-        Ok(())
+        let how = if average { format!(", moving average {}", config.ema) } else { String::new() };
+        let provenance = format!(
+            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}",
+            env!("CARGO_PKG_VERSION"),
+            state.step,
+            config.iteration,
+            config.batch_size * config.accumulation,
+            config.preprocess,
+            config.lr,
+            config.seed,
+        );
+        let beside = !average && !state.ema.is_empty();
+        let target = if beside { models_folder.join("raw") } else { models_folder.clone() };
+        for model in models(&architecture, state, average, &config.metadata(provenance))? {
+            let path = target.join(format!("{}.safetensors", model.direction));
+            model.save(path, Precision::F32, true)?;
+        }
     }
+    Ok(())
 }
 
 /// The state and place of a checkpoint, where a run of `config` can go on from it.

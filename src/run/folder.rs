@@ -27,7 +27,7 @@ impl RunFolder {
         let root = root.into();
         let refuse = |problem: String| Error::Output { path: root.clone(), problem };
         fs::create_dir_all(&root).map_err(|e| refuse(format!("the folder cannot be made ({e})")))?;
-        if !config_path(&root).is_file() && fs::read_dir(&root).map_err(Error::io(&root))?.next().is_some() {
+        if !config_path(&root).is_file() && holds_files(&root)? {
             return Err(refuse(
                 "the folder holds files, but no training run (no config.toml); choose a new folder".into(),
             ));
@@ -115,6 +115,18 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// Whether a folder holds anything but hidden files, such as the lock of a run that was killed
+/// before it had begun.
+fn holds_files(folder: &Path) -> Result<bool> {
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let name = entry.map_err(Error::io(folder))?.file_name();
+        if !name.to_string_lossy().starts_with('.') {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn config_path(root: &Path) -> PathBuf {

@@ -30,7 +30,7 @@ const RECOVERIES: u32 = 3;
 /// shows them (index.html), and the models, ready for `ugatit translate --model RUN`. The same
 /// command goes on where the run was.
 #[derive(Debug, clap::Args)]
-#[command(after_help = settings::presets())]
+#[command(after_help = settings::presets(), args_override_self = true)]
 pub(crate) struct Args {
     /// The folder that holds trainA and trainB, and testA and testB where there are any
     #[arg(value_name = "DATA")]
