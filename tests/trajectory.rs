@@ -195,6 +195,9 @@ fn log_errors(place: &str, found: &Log, official: &Log) -> [f64; 2] {
     for (key, value) in official {
         let error = (found[key] - value).abs() / value.abs().max(SMALL);
         let worst = &mut worst[usize::from(key.starts_with("gradnorm/"))];
+        if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
+            println!("{place}: {key} {} for {value}, off by {error:.1e}", found[key]);
+        }
         // NaN must stay.
         if error > *worst || error.is_nan() {
             *worst = error;

@@ -169,17 +169,19 @@ impl Plan {
 
     /// Plans `graph` so that its outputs are written to memory of the owner, `destinations` being
     /// [`Memory::Given`] in their order: by the kernels themselves wherever no launch would then
-    /// read and write one buffer, else copied at the end.
+    /// read and write one buffer, else copied at the end. The plan's first buffers are those of
+    /// `pool`, sizes of another plan that never runs at the same time, grown where need be.
     ///
     /// # Errors
     /// As [`Self::compile`]; [`Error::Shape`] where an output lies in another layout.
     pub fn compile_into(
         graph: &Graph,
         destinations: &[Destination],
+        pool: &[u64],
         parameters: &ParameterMap,
         target: &Target,
     ) -> Result<Self> {
-        lower::Lowering::new(graph, parameters, target).into_given(destinations)
+        lower::Lowering::new(graph, parameters, target).into_given(destinations, pool)
     }
 
     /// Appends a launch.

@@ -72,10 +72,10 @@ impl<'a> Lowering<'a> {
             let shape = self.graph.shape(id).clone();
             self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
         }
-        Ok(self.finish())
+        Ok(self.finish(&[]))
     }
 
-    pub(super) fn into_given(mut self, destinations: &[Destination]) -> Result<Plan> {
+    pub(super) fn into_given(mut self, destinations: &[Destination], pool: &[u64]) -> Result<Plan> {
         for (i, to) in destinations.iter().enumerate() {
             if !self.clashes(to, destinations) {
                 self.destinations.entry(to.node).or_insert((i, to.layout));
@@ -94,7 +94,7 @@ impl<'a> Lowering<'a> {
                 None => self.plan.copies.push((value, i, layout.bytes())),
             }
         }
-        Ok(self.finish())
+        Ok(self.finish(pool))
     }
 
     /// Whether a launch that reads the output would write the same buffer.
@@ -132,11 +132,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// Gives every value its memory.
-    fn finish(mut self) -> Plan {
+    fn finish(mut self, pool: &[u64]) -> Plan {
         let own: Vec<Value> =
             (0..self.demands.len()).filter(|value| !self.given.contains_key(value)).collect();
         let demands: Vec<Demand> = own.iter().map(|&value| self.demands[value].clone()).collect();
-        let assignment = assign(&demands);
+        let assignment = assign(&demands, pool);
         let buffers: HashMap<Value, usize> = own.into_iter().zip(assignment.of).collect();
         let memory = |value: Value| match self.given.get(&value) {
             Some(&given) => Memory::Given(given),

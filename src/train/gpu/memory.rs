@@ -19,8 +19,6 @@ pub struct TrainMemory {
     pub average: u64,
     /// Activations and all else that one turn computes, shared by both.
     pub activations: u64,
-    /// Of [`Self::activations`] what each player's turn needs: the discriminators', the generators'.
-    pub turns: [u64; 2],
     /// Pictures on their way in, reports on their way out.
     pub staging: u64,
     /// Uniforms, terms of the losses, sums.

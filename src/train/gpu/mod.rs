@@ -116,7 +116,7 @@ struct Turn {
 
 impl Turn {
     fn new(gpu: &Gpu, stores: &Stores, activations: &[wgpu::Buffer], turn: plan::Turn) -> Self {
-        let own = turn.shared.iter().map(|&i| activations[i].clone()).collect();
+        let own = activations[..turn.step.plan.buffers.len()].to_vec();
         let bare = |placed| stores.program(gpu, placed, vec![]);
         Self {
             player: turn.player,

@@ -57,8 +57,6 @@ pub(super) struct Turn {
     pub(super) player: Player,
     /// The names of the terms and their weights.
     pub(super) terms: Vec<(String, f32)>,
-    /// For each buffer of [`Self::step`] its place in [`TrainPlan::activations`].
-    pub(super) shared: Vec<usize>,
     /// Loss and gradients of a batch.
     pub(super) step: Placed,
     /// What the first batch, and each further one, adds to the sums; where there are several.
@@ -76,7 +74,7 @@ pub(super) struct Turn {
 pub(super) struct TrainPlan {
     pub(super) map: ParameterMap,
     pub(super) turns: [Turn; 2],
-    /// Shared by both turns.
+    /// Of both turns: each uses as many as its plan has, from the first on.
     pub(super) activations: Vec<u64>,
     pub(super) accumulates: bool,
     pub(super) averages: bool,
@@ -116,9 +114,12 @@ impl TrainPlan {
                 target.max_binding >> 20
             )));
         }
-        let [a, b] = &graphs;
-        let mut turns = [turn(a, config, &map, target)?, turn(b, config, &map, target)?];
-        let activations = share(&mut turns);
+        // Only one turn is computed at a time: the smaller one uses the buffers of the larger.
+        let [discriminators, generators] = &graphs;
+        let generators = turn(generators, config, &[], &map, target)?;
+        let discriminators = turn(discriminators, config, &generators.step.plan.buffers, &map, target)?;
+        let activations = discriminators.step.plan.buffers.clone();
+        let turns = [discriminators, generators];
         let blocks = |player: Player| map.buffers[map.group(group(player))].iter().sum::<u64>() / BLOCK;
         let most_terms = turns.iter().map(|turn| turn.terms.len()).max().unwrap_or(0);
         let blocks = Player::BOTH.map(blocks).into_iter().max().unwrap_or(0);
@@ -158,7 +159,6 @@ impl TrainPlan {
             moments: 2 * trained,
             average: if self.averages { sum(&self.map.buffers[self.map.group(1)]) } else { 0 },
             activations: sum(&self.activations),
-            turns: [0, 1].map(|i| sum(&self.turns[i].step.plan.buffers)),
             other: sum(&self.map.buffers[self.map.group(VECTORS)])
                 + terms
                 + self.partials
@@ -210,7 +210,13 @@ fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
     Ok(groups)
 }
 
-fn turn(step: &StepGraph, config: &StepConfig, map: &ParameterMap, target: &Target) -> Result<Turn> {
+fn turn(
+    step: &StepGraph,
+    config: &StepConfig,
+    pool: &[u64],
+    map: &ParameterMap,
+    target: &Target,
+) -> Result<Turn> {
     if step.terms.len() > MAX_TERMS {
         return Err(Error::Config(format!("{} terms of a loss; there can be {MAX_TERMS}", step.terms.len())));
     }
@@ -246,38 +252,15 @@ fn turn(step: &StepGraph, config: &StepConfig, map: &ParameterMap, target: &Targ
         }
     }
     blocks.sort();
-    let plan = Plan::compile_into(&step.graph, &destinations, map, target)?;
+    let plan = Plan::compile_into(&step.graph, &destinations, pool, map, target)?;
     let (sum, keep, update) = update(step, config, map, target)?;
     Ok(Turn {
         player: step.player,
         terms: step.terms.iter().map(|term| (term.name.clone(), term.weight)).collect(),
-        shared: vec![],
         step: Placed { plan, given },
         sum,
         keep,
         update,
         blocks,
     })
-}
-
-/// Only one turn is computed at a time: both use the same buffers, the largest of the one with
-/// the largest of the other.
-fn share(turns: &mut [Turn; 2]) -> Vec<u64> {
-    let sorted = turns.each_mut().map(|turn| {
-        let sizes = &turn.step.plan.buffers;
-        let mut order: Vec<usize> = (0..sizes.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(sizes[i]));
-        turn.shared = vec![0; sizes.len()];
-        for (rank, &i) in order.iter().enumerate() {
-            turn.shared[i] = rank;
-        }
-        order.iter().map(|&i| sizes[i]).collect::<Vec<u64>>()
-    });
-    larger(&sorted[0], &sorted[1])
-}
-
-/// Of each pair the larger.
-fn larger(a: &[u64], b: &[u64]) -> Vec<u64> {
-    let at = |sizes: &[u64], i: usize| sizes.get(i).copied().unwrap_or(0);
-    (0..a.len().max(b.len())).map(|i| at(a, i).max(at(b, i))).collect()
 }

@@ -5,6 +5,7 @@ mod measure;
 mod networks;
 mod peaks;
 mod report;
+mod training;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -30,17 +31,29 @@ pub(crate) struct Options {
     /// Also the large sizes that take a software adapter minutes
     #[arg(long)]
     large: bool,
+    #[command(flatten)]
+    training: training::TrainOptions,
 }
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
+    if options.training.cpu {
+        let mut text = String::new();
+        training::on_cpu(&options.training)?.write(&mut text, &report::Peaks::default())?;
+        say(&text);
+        return Ok(());
+    }
     let gpu = Gpu::open(&AdapterOptions { name: options.adapter.clone(), allow_software: true }).await?;
     let mut report = Report::new(gpu.name());
     say(&format!("measuring on {}", gpu.name()));
     report.peaks = peaks::measure(&gpu).await?;
-    if !options.networks {
-        report.kernels = kernels::measure(&gpu, &report.peaks).await?;
+    if options.training.train {
+        report.training = Some(training::on_gpu(&gpu, &options.training).await?);
+    } else {
+        if !options.networks {
+            report.kernels = kernels::measure(&gpu, &report.peaks).await?;
+        }
+        report.networks = networks::measure(&gpu, options.large || !gpu.is_software()).await?;
     }
-    report.networks = networks::measure(&gpu, options.large || !gpu.is_software()).await?;
 
     let text = report.markdown();
     say(&text);

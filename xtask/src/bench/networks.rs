@@ -39,7 +39,7 @@ pub(crate) async fn measure(gpu: &Gpu, large: bool) -> Result<Vec<Network>> {
 }
 
 /// Weights of the size that initialisation gives.
-fn weights(graph: &Graph) -> Result<HashMap<String, Tensor>> {
+pub(crate) fn weights(graph: &Graph) -> Result<HashMap<String, Tensor>> {
     let weight = |node: &ugatit::graph::Node| {
         let fan_in = node.shape.elements() / node.shape.dims()[0];
         let bound = 1.0 / (fan_in as f32).sqrt();

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use ugatit::exec::Timing;
 
+use super::training::Training;
+
 #[derive(Serialize)]
 pub(crate) struct Report {
     adapter: String,
@@ -12,6 +14,7 @@ pub(crate) struct Report {
     pub(crate) peaks: Peaks,
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) networks: Vec<Network>,
+    pub(crate) training: Option<Training>,
 }
 
 /// What the adapter reaches at best.
@@ -80,7 +83,14 @@ impl Report {
     pub(crate) fn new(adapter: &str) -> Self {
         let date = std::process::Command::new("date").arg("+%Y-%m-%d").output();
         let date = date.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default();
-        Self { adapter: adapter.into(), date, peaks: Peaks::default(), kernels: vec![], networks: vec![] }
+        Self {
+            adapter: adapter.into(),
+            date,
+            peaks: Peaks::default(),
+            kernels: vec![],
+            networks: vec![],
+            training: None,
+        }
     }
 
     pub(crate) fn markdown(&self) -> String {
@@ -121,6 +131,12 @@ impl Report {
                 k.gbytes,
                 k.share * 100.0
             )?;
+        }
+        if let Some(training) = &self.training {
+            training.write(text, peaks)?;
+        }
+        if self.networks.is_empty() {
+            return Ok(());
         }
         writeln!(
             text,
