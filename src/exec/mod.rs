@@ -58,6 +58,8 @@ pub struct Timing {
     pub seconds: f64,
     /// Floating-point operations.
     pub flops: u64,
+    /// Bytes of the tensors that it reads and writes.
+    pub bytes: u64,
 }
 
 impl Executor {

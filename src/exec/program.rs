@@ -141,6 +141,7 @@ impl Program {
                     kernel: step.shader.name,
                     seconds: pair[1].saturating_sub(pair[0]) as f64 * period,
                     flops: step.flops,
+                    bytes: step.bytes(),
                 });
             }
             drop(mapped);

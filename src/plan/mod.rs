@@ -102,6 +102,16 @@ pub struct Step {
     pub flops: u64,
 }
 
+impl Step {
+    /// Bytes of the tensors that it reads and writes.
+    pub fn bytes(&self) -> u64 {
+        // A binding that stands in for one that is not used is the one before it.
+        let mut bound = self.bindings.clone();
+        bound.dedup();
+        bound.iter().map(|b| b.bytes).sum()
+    }
+}
+
 /// A launch that is to be appended to a plan.
 pub(crate) struct Launch<'a> {
     pub(crate) shader: &'static Shader,

@@ -34,7 +34,8 @@ impl Lowering<'_> {
     /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
     /// once. The operands are those of [`Op::NormGrad`].
     fn norm_record(&mut self, node: &Node, norm: &Norm) -> Result<Value> {
-        if let Some(&record) = self.records.get(&node.inputs) {
+        let key = (node.inputs.clone(), norm.eps.to_bits());
+        if let Some(&record) = self.records.get(&key) {
             return Ok(record);
         }
         let [n, c, h, w] = self.image(node.inputs[1])?;
@@ -94,7 +95,7 @@ impl Lowering<'_> {
         };
         bindings.push(self.whole(record));
         self.step(shader, params, &bindings, [n, 1, 1], format!("norm grad coefficients {c}"), 0)?;
-        self.records.insert(node.inputs.clone(), record);
+        self.records.insert(key, record);
         Ok(record)
     }
 

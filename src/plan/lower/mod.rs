@@ -44,8 +44,9 @@ pub(super) struct Lowering<'a> {
     values: Vec<Option<(Value, Layout)>>,
     /// The moments of what was normalised, for the gradient.
     moments: HashMap<NodeId, Reduction>,
-    /// The records of normalisations' gradients: several nodes read one.
-    records: HashMap<Vec<NodeId>, Value>,
+    /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
+    /// read one.
+    records: HashMap<(Vec<NodeId>, u32), Value>,
     plan: Plan,
 }
 

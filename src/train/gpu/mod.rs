@@ -352,7 +352,8 @@ impl GpuTrainer {
     }
 
     /// Runs both turns with a timestamp around each launch, on the pictures of the last
-    /// iteration: loss and gradients of each player, then what moves its weights. Call
+    /// iteration: loss and gradients of each player, then the sums of batches and what moves its
+    /// weights. Call
     /// [`Self::finish`] before; the weights move once more.
     ///
     /// # Errors
@@ -361,7 +362,9 @@ impl GpuTrainer {
         let mut result = [[vec![], vec![]], [vec![], vec![]]];
         for (turn, timings) in self.turns.iter().zip(&mut result) {
             timings[0] = turn.step.profile(&self.gpu).await?;
-            timings[1] = turn.update.profile(&self.gpu).await?;
+            for program in turn.sum.iter().flatten().chain([&turn.update]) {
+                timings[1].extend(program.profile(&self.gpu).await?);
+            }
         }
         Ok(result)
     }

@@ -1,10 +1,13 @@
 //! Every kernel of the catalogue at the sizes of the standard generator (light, ch 64, 256x256).
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use ugatit::catalogue::ALL;
+use ugatit::exec::Timing;
 use ugatit::gpu::Gpu;
 use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
-use ugatit::plan::{AdapterClass, select};
+use ugatit::plan::{AdapterClass, Target, select};
 
 use super::measure::time_graph;
 use super::report::{Kernel, Peaks};
@@ -28,10 +31,25 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
         let x = graph.input("x", [1, i, input, input]);
         let w = graph.input("w", [o, i, k, k]);
         let conv = Conv2d { stride, pad: k / 2, upsample, bias: false, activation: Activation::Identity };
-        let y = graph.add(Op::Conv2d(conv), &[x, w])?;
-        let chosen = select::conv2d(gpu.target().class, size * size, i.div_ceil(4), o.div_ceil(4));
+        let g = graph.input("g", [1, o, size, size]);
+        let (height, width) = (input, input);
+        let outputs = [
+            graph.add(Op::Conv2d(conv), &[x, w])?,
+            graph.add(Op::Conv2dGradInput { conv, height, width }, &[g, w])?,
+        ];
+        let class = gpu.target().class;
+        let chosen = [
+            select::conv2d(class, size * size, i.div_ceil(4), o.div_ceil(4)),
+            // With a stride the adjoint is launched in phases, of the input's pixels each.
+            select::conv2d(
+                class,
+                (input * (1 + usize::from(upsample)) + 2 * (k / 2)).div_ceil(stride).pow(2),
+                o.div_ceil(4),
+                i.div_ceil(4),
+            ),
+        ];
         for shader in select::conv2d_variants() {
-            let unfit = shader.constant("ALIGNED") == 1 && i % 16 != 0;
+            let unfit = shader.constant("ALIGNED") == 1 && (i % 16 != 0 || o % 16 != 0);
             // A software adapter takes minutes for the kernels meant for GPUs: once is enough.
             let hopeless = gpu.is_software() && shader.name.contains("tiled") && !rows.is_empty();
             let measured = rows.iter().any(|r| r.kernel == shader.name);
@@ -40,39 +58,59 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
             }
             let mut target = gpu.target();
             target.conv2d = Some(shader);
-            for (timing, bytes) in time_graph(gpu, &graph, &[y], &target).await? {
-                rows.push(Kernel::new(&timing, bytes, peaks, std::ptr::eq(shader, chosen)));
+            for timing in time_graph(gpu, &graph, &outputs, &target).await? {
+                if timing.kernel.starts_with("conv2d") {
+                    let [forward, adjoint] = chosen;
+                    let taken = [forward.name, select::transposed(adjoint).name].contains(&timing.kernel);
+                    rows.push(Kernel::new(&timing, peaks, taken));
+                } else {
+                    add(&mut rows, [timing], peaks);
+                }
+            }
+        }
+        let y = graph.add(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g])?;
+        for class in [AdapterClass::Gpu, AdapterClass::Software] {
+            let target = Target { class, ..gpu.target() };
+            // The kernel of the other class once, as above.
+            if class == gpu.target().class
+                || rows.iter().all(|r| r.kernel != select::conv2d_grad_weight(class, o.div_ceil(4)).name)
+            {
+                for timing in time_graph(gpu, &graph, &[y], &target).await? {
+                    if timing.kernel.starts_with("conv2d_grad_weight") {
+                        rows.push(Kernel::new(&timing, peaks, class == gpu.target().class));
+                    } else {
+                        add(&mut rows, [timing], peaks);
+                    }
+                }
             }
         }
     }
 
     for (c, size) in [(256, 64), (8, 256)] {
         let (graph, outputs) = everything_else(c, size)?;
-        let mut target = gpu.target();
-        target.class = AdapterClass::Gpu;
-        for (timing, bytes) in time_graph(gpu, &graph, &outputs, &target).await? {
-            if !timing.kernel.starts_with("conv2d") && !rows.iter().any(|r| r.kernel == timing.kernel) {
-                rows.push(Kernel::new(&timing, bytes, peaks, true));
-            }
-        }
+        let target = Target { class: AdapterClass::Gpu, ..gpu.target() };
+        add(&mut rows, time_graph(gpu, &graph, &outputs, &target).await?, peaks);
     }
+    add(&mut rows, super::training::kernels(gpu).await?, peaks);
     let measured = |name: &str| {
-        // The kernels of training are measured when there is training.
-        let training =
-            ["grad", "loss", "transposed", "spectral", "exchange"].iter().any(|s| name.contains(s))
-                || ["dot", "normalize", "scale", "divide", "broadcast", "slice", "unflatten", "sum_splits"]
-                    .iter()
-                    .any(|s| name.starts_with(s))
-                || name == "norm_coefficients_moments";
-        training
-            || name.starts_with("micro")
-            || name.starts_with("matmul")
-            || rows.iter().any(|r| r.kernel == name)
+        name.starts_with("micro") || name.starts_with("matmul") || rows.iter().any(|r| r.kernel == name)
     };
     if let Some(missing) = ALL.iter().find(|s| !measured(s.name)) {
         bail!("the benchmark does not measure `{}`", missing.name);
     }
     Ok(rows)
+}
+
+/// Takes in what has not been measured yet, of each kernel its longest launch here.
+fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks: &Peaks) {
+    let mut longest: BTreeMap<&str, Timing> = BTreeMap::new();
+    for timing in timings {
+        let known = rows.iter().any(|r| r.kernel == timing.kernel);
+        if !known && longest.get(timing.kernel).is_none_or(|other| other.bytes < timing.bytes) {
+            longest.insert(timing.kernel, timing);
+        }
+    }
+    rows.extend(longest.values().map(|timing| Kernel::new(timing, peaks, true)));
 }
 
 /// A graph with every operation but the convolution, over `c` channels of `size` x `size`.
@@ -105,5 +143,11 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
     outputs.push(graph.add(Op::Activation(Activation::Relu), &[x])?);
     outputs.push(graph.add(Op::Add, &[x, residual])?);
     outputs.push(graph.add(Op::ReflectionPad2d(1), &[x])?);
+    // Gradients that no network here has.
+    outputs.push(graph.add(Op::Scale(0.5), &[x])?);
+    let heatmap = graph.input("heatmap", [1, 1, size, size]);
+    outputs.push(graph.add(Op::BroadcastChannels(c), &[heatmap])?);
+    let row = graph.input("row", [1, c * size * size]);
+    outputs.push(graph.add(Op::Unflatten { channels: c, height: size, width: size }, &[row])?);
     Ok((graph, outputs))
 }

@@ -49,6 +49,7 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
                 kernel: s.shader.name,
                 seconds,
                 flops: s.flops,
+                bytes: s.bytes(),
             };
             executor.plan().steps.iter().map(timing).collect()
         };
@@ -63,24 +64,12 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
     Ok(timings)
 }
 
-/// The launches of a graph over inputs, planned for `target`, each with its time and the bytes
-/// of the tensors that it reads and writes.
+/// The launches of a graph over inputs, planned for `target`.
 pub(crate) async fn time_graph(
     gpu: &Gpu,
     graph: &Graph,
     outputs: &[NodeId],
     target: &Target,
-) -> Result<Vec<(Timing, u64)>> {
-    let plan = Plan::compile(graph, outputs, &ParameterMap::default(), target)?;
-    let bytes: Vec<u64> = plan
-        .steps
-        .iter()
-        .map(|step| {
-            // A binding that stands in for one that is not used is the one before it.
-            let mut bound = step.bindings.clone();
-            bound.dedup();
-            bound.iter().map(|b| b.bytes).sum()
-        })
-        .collect();
-    Ok(time_plan(gpu, plan).await?.into_iter().zip(bytes).collect())
+) -> Result<Vec<Timing>> {
+    time_plan(gpu, Plan::compile(graph, outputs, &ParameterMap::default(), target)?).await
 }

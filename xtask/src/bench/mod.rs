@@ -48,6 +48,12 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     report.peaks = peaks::measure(&gpu).await?;
     if options.training.train {
         report.training = Some(training::on_gpu(&gpu, &options.training).await?);
+        // On a machine that others use too, a peak measured in a slow minute flatters: the better
+        // of before and after.
+        let after = peaks::measure(&gpu).await?;
+        if after.practical_gflops > report.peaks.practical_gflops {
+            report.peaks = after;
+        }
     } else {
         if !options.networks {
             report.kernels = kernels::measure(&gpu, &report.peaks).await?;

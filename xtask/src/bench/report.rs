@@ -50,8 +50,8 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    pub(crate) fn new(timing: &Timing, bytes: u64, peaks: &Peaks, chosen: bool) -> Self {
-        let gbytes = bytes as f64 / timing.seconds / 1e9;
+    pub(crate) fn new(timing: &Timing, peaks: &Peaks, chosen: bool) -> Self {
+        let gbytes = timing.bytes as f64 / timing.seconds / 1e9;
         let gflops = timing.kernel.starts_with("conv2d").then(|| timing.flops as f64 / timing.seconds / 1e9);
         Self {
             kernel: timing.kernel.into(),

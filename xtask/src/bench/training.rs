@@ -129,6 +129,19 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
     Ok(result)
 }
 
+/// The launches of an iteration that uses all that there is in training.
+pub(crate) async fn kernels(gpu: &Gpu) -> Result<Vec<Timing>> {
+    let (ch, img_size) = if gpu.is_software() { (16, 64) } else { (64, 256) };
+    let generator = GeneratorConfig { ch, img_size, ..GeneratorConfig::default() };
+    let config =
+        StepConfig { generator, global_layers: 6, accumulation: 2, ema: 0.999, ..StepConfig::default() };
+    let mut trainer = GpuTrainer::new(gpu, &gpu.target(), config, &TrainState::new(&config, 1)?)?;
+    trainer.iterate(&[batch(&config)?, batch(&config)?]).await?;
+    trainer.finish().await?;
+    let timings = trainer.profile().await?;
+    Ok(timings.into_iter().flatten().flatten().collect())
+}
+
 /// The time by what `key` says, the most first.
 fn shares(timings: &[Timing], key: impl Fn(&Timing) -> String) -> Vec<Share> {
     let all: f64 = timings.iter().map(|t| t.seconds).sum();
