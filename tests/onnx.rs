@@ -1,7 +1,7 @@
-//! Exported models in ONNX Runtime, against the official numbers and against the CPU executor
+//! Exported models in ONNX Runtime and in tract, against the official numbers and against the CPU executor
 //! in `f64`.
 //!
-//! ONNX Runtime runs in Python, `tests/onnx/check.py`. The first run makes a virtual environment
+//! Both run in Python, `tests/onnx/check.py`. The first run makes a virtual environment
 //! under `target/` with the packages of `tests/onnx/requirements.txt`, from PyPI;
 //! `UGATIT_ONNX_PYTHON` names a Python that has them instead. `UGATIT_GOLDEN_REPORT=1` prints
 //! every error (with `--nocapture`).
@@ -49,17 +49,17 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let works = |python: &Path| {
-            let output = Command::new(python).args(["-c", "import numpy, onnx, onnxruntime"]).output();
+            let output = Command::new(python).args(["-c", "import numpy, onnx, onnxruntime, tract"]).output();
             output.is_ok_and(|o| o.status.success())
         };
         if let Some(named) = std::env::var_os("UGATIT_ONNX_PYTHON").map(PathBuf::from) {
-            assert!(works(&named), "UGATIT_ONNX_PYTHON: {} has no onnx, onnxruntime, numpy", named.display());
+            assert!(works(&named), "UGATIT_ONNX_PYTHON: {} lacks numpy, onnx, onnxruntime or tract", named.display());
             return named;
         }
         let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx-venv");
         let inside = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         if !works(&inside) {
-            let advice = "these tests need Python 3.11 or newer with venv (Debian: python3-venv) and PyPI, or UGATIT_ONNX_PYTHON, a Python with onnx, onnxruntime and numpy";
+            let advice = "these tests need Python 3.11 or newer with venv (Debian: python3-venv) and PyPI, or UGATIT_ONNX_PYTHON, a Python with numpy, onnx, onnxruntime and tract";
             let run = |command: &mut Command| {
                 let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; {advice}"));
                 assert!(output.status.success(), "{command:?} failed: {}; {advice}", text(&output));
@@ -132,7 +132,7 @@ impl Cases {
 
     /// Expects what the CPU executor gives in `f64`. Where that executor in `f32` is further
     /// off from it than usual (few pixels at the bottleneck, so that deviations are small and
-    /// rounding shows), so may ONNX Runtime be: again four times that.
+    /// rounding shows), so may the others be: again four times that.
     fn push_computed(&mut self, file: &str, model: &Model, shape: [usize; 4]) {
         let x = picture(shape);
         let (exact, single) = (translate::<f64>(model, &x), translate::<f32>(model, &x));
@@ -153,7 +153,7 @@ impl Cases {
         let output = self.check();
         assert!(output.status.success(), "{}", text(&output));
         let out = String::from_utf8(output.stdout).unwrap();
-        let compared = format!("\n{} tensors compared", 3 * self.list.len());
+        let compared = format!("\n{} tensors compared", 2 * 3 * self.list.len());
         assert!(out.contains(&compared), "{out}");
         if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
             println!("{out}");
@@ -285,7 +285,7 @@ fn a_wrong_number_is_found() {
         let output_of = cases.check();
         let told = String::from_utf8_lossy(&output_of.stderr);
         assert!(!output_of.status.success() && told.contains(&format!("{output} [")), "{told}");
-        assert!(told.contains("1 of 3 tensors are wrong"), "{told}");
+        assert!(told.contains("2 of 6 tensors are wrong"), "{told}");
     }
 }
 

@@ -213,6 +213,54 @@ fn old_checkpoints_are_deleted_but_milestones() {
     assert_eq!(names, [3, 5, 6].map(|step| format!("step-{step:07}.safetensors")));
 }
 
+/// Every network with the official keys and shapes, and what Adam holds of it.
+#[test]
+fn a_state_is_exported_for_pytorch() {
+    let official = support::golden::folder().join("traj_light_ch4_96_init.safetensors");
+    let official = support::golden::File::read(&official);
+    let place = Place::new();
+    let config = RunConfig {
+        img_size: 96,
+        ch: 4,
+        n_res: 4,
+        n_dis_global: 7,
+        n_dis_local: 5,
+        load_size: 0,
+        iteration: 1,
+        ..tiny()
+    };
+    let (mut run, _) = place.open("run", &config, &Device::Cpu).unwrap();
+    advance(&mut run, 1);
+    let checkpoint = place.checkpoint("run", 1);
+    let files = checkpoint.export(&place.path("out"), false).unwrap();
+    assert_eq!(files.len(), 6 + 6 + 2);
+    let (mut keys, mut moments) = (0, 0);
+    for network in ["genA2B", "genB2A", "disGA", "disGB", "disLA", "disLB"] {
+        let file = |ending: &str| {
+            support::golden::File::read(&place.path(&format!("out/{network}{ending}.safetensors")))
+        };
+        for (key, tensor) in &file("").tensors {
+            assert_eq!(
+                tensor.shape(),
+                official.tensors[&format!("{network}/{key}")].shape(),
+                "{network} {key}"
+            );
+            assert_eq!(tensor, &checkpoint.state.tensors[&format!("{network}.{key}")]);
+            keys += 1;
+        }
+        for (key, tensor) in &file(".adam").tensors {
+            let (kind, key) = key.split_once('.').unwrap();
+            let own = &checkpoint.state.moments[&format!("{network}.{key}")];
+            assert_eq!(tensor.data(), if kind == "exp_avg" { &own.m } else { &own.v });
+            assert!(matches!(kind, "exp_avg" | "exp_avg_sq"));
+            moments += 1;
+        }
+    }
+    assert_eq!((keys, moments), (official.tensors.len(), 2 * checkpoint.state.moments.len()));
+    let again = checkpoint.export(&place.path("out"), false).unwrap_err().to_string();
+    assert!(again.contains("--force"), "{again}");
+}
+
 #[test]
 fn settings_are_checked() {
     let read = |text: &str| RunConfig::layered(None, &[RunConfig::read(text).unwrap()]);

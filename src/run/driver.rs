@@ -74,7 +74,7 @@ impl Run {
         config.validate()?;
         let folder = RunFolder::open(folder)?;
         let step_config = config.step();
-        let (checkpoint, unreadable) = folder.newest()?;
+        let (checkpoint, unreadable) = RunFolder::newest(folder.root())?;
         let (state, position) = match checkpoint {
             Some(checkpoint) => resumed(checkpoint, &step_config)?,
             None => (

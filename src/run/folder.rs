@@ -85,14 +85,15 @@ impl RunFolder {
         Ok(path)
     }
 
-    /// The newest checkpoint that can be read, and what was wrong with those that cannot.
+    /// The newest checkpoint of the run in `root` that can be read, and what was wrong with those
+    /// that cannot.
     ///
     /// # Errors
     /// [`Error::Io`] where the folder cannot be read; the newest one's error where there are
     /// checkpoints and none can be read.
-    pub fn newest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+    pub fn newest(root: &Path) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut errors = vec![];
-        for (_, path) in list(&self.root)?.into_iter().rev() {
+        for (_, path) in list(root)?.into_iter().rev() {
             match Checkpoint::load(&path) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), errors)),
                 Err(error) => errors.push(error),

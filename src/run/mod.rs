@@ -21,6 +21,7 @@ mod config;
 mod curves;
 mod driver;
 mod events;
+mod export;
 mod folder;
 mod log;
 mod metrics;

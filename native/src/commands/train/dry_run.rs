@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
+use ugatit::device::Device;
 use ugatit::io::Dataset;
+use ugatit::plan::{AdapterClass, Target};
 use ugatit::run::RunConfig;
-use ugatit::train::{Loader, Player, Session, TrainState};
+use ugatit::train::{self, Loader, Player, Session, TrainMemory, TrainState};
 
-use crate::console::{grouped, line};
+use crate::console::{grouped, line, memory};
 use crate::device::Chosen;
 
 /// Iterations that are timed, after one that compiles.
@@ -28,6 +30,18 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
         });
         let (count, parameters) = own.fold((0, 0), |(n, sum), (_, shape)| (n + 1, sum + shape.elements()));
         line(format_args!("{network:<8} {:>13} parameters in {count} tensors", grouped(parameters)));
+    }
+
+    // Without a GPU: what one would need, at the limits that every GPU grants.
+    let target = match &chosen.device {
+        Device::Gpu(gpu) => gpu.target(),
+        Device::Cpu => {
+            Target { max_binding: 1 << 30, max_buffer: 1 << 30, ..Target::browser(AdapterClass::Gpu) }
+        }
+    };
+    match train::memory(&step, &target) {
+        Ok(need) => print_memory(&need, &target.adapter),
+        Err(error) => line(format_args!("memory   {error}")),
     }
 
     let state = TrainState::new(&step, config.seed)?;
@@ -52,4 +66,19 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
         ));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn print_memory(need: &TrainMemory, adapter: &str) {
+    line(format_args!("memory   {} on {adapter}:", memory(need.total())));
+    for (what, bytes) in [
+        ("weights", need.parameters),
+        ("gradients", need.gradients),
+        ("moments", need.moments),
+        ("average", need.average),
+        ("activations, of both players' turns the larger", need.activations),
+        ("pictures and reports on their way", need.staging),
+        ("other", need.other),
+    ] {
+        line(format_args!("         {:>10} {what}", memory(bytes)));
+    }
 }
