@@ -16,6 +16,7 @@ pub(crate) struct Options {
 /// Makes sure of an adapter, then runs every test of the workspace.
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure_adapter()?;
+    ensure_python()?;
     let mut arguments = vec!["test", "--release", "--workspace"];
     arguments.extend(options.arguments.iter().map(String::as_str));
     cargo(&arguments, &[])
@@ -49,6 +50,32 @@ fn ensure_adapter() -> Result<()> {
     process::run("apt-get", &["install", "-y", packages[0], packages[1]])?;
     // A loader that failed once in this process is not asked again, so look from a new one.
     cargo(&["run", "--release", "--package", "ugatit-native", "--", "doctor", "--device", "gpu"], &[])
+}
+
+/// The tests of ONNX run other people's programs in Python, in a virtual environment that they make.
+fn ensure_python() -> Result<()> {
+    if std::env::var_os("UGATIT_ONNX_PYTHON").is_some() {
+        return Ok(());
+    }
+    let program = if cfg!(windows) { "python" } else { "python3" };
+    let works = || {
+        let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+        std::process::Command::new(program).args(["-c", check]).output().is_ok_and(|o| o.status.success())
+    };
+    if works() {
+        return Ok(());
+    }
+    let needed = "The tests of ONNX files need Python 3.11 or later with venv, or UGATIT_ONNX_PYTHON, a Python with the packages of tests/onnx/requirements.txt.";
+    let has_apt = std::process::Command::new("apt-get").arg("--version").output().is_ok();
+    if !(has_apt && (is_root() || std::env::var_os("CI").is_some())) {
+        bail!(
+            "{needed} Debian and Ubuntu: `sudo apt-get install python3-venv`; elsewhere see https://www.python.org"
+        );
+    }
+    say(&format!("{needed} Installing it: apt-get install -y python3-venv"));
+    process::run("apt-get", &["update"])?;
+    process::run("apt-get", &["install", "-y", "python3-venv"])?;
+    if works() { Ok(()) } else { bail!("{needed} The one of this system is older.") }
 }
 
 /// Formatting, lints, documentation, and the same for the browser's target.
