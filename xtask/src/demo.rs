@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the pictures that come with the project, translated.
+//! `cargo xtask demo`: the model that comes with the project, on pictures that it has not seen.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,25 +18,23 @@ pub(crate) struct Options {
     no_open: bool,
 }
 
-/// The pictures: drawn for this project, under its licence.
-const PICTURES: &str = "docs/pictures/demo";
+/// Emoji of the test set: of each domain a folder, and which way it is translated.
+const PICTURES: [(&str, &str); 2] =
+    [("docs/pictures/emoji/noto", "A2B"), ("docs/pictures/emoji/twemoji", "B2A")];
+
+/// The size that the model was trained at.
+const SIZE: &str = "64";
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let model = if root().join("models").is_dir() {
-        "models"
-    } else {
-        say(
-            "There is no trained model in this repository yet. The demo uses a test fixture: an official-format checkpoint after five training steps, so expect noise, not art.",
-        );
-        "tests/golden/tiny_params_0000005.pt"
-    };
     let program = ["run", "--release", "--package", "ugatit-native", "--bin", "ugatit", "--"];
-    let translate = ["translate", PICTURES, "-o", &options.output, "--model", model, "--sheet", "--force"];
-    cargo(&[&program[..], &translate[..]].concat(), &[])?;
-
+    for (pictures, direction) in PICTURES {
+        let output = format!("{}/{direction}", options.output);
+        let what = ["translate", pictures, "-o", &output, "--model", "models", "--direction", direction];
+        cargo(&[&program[..], &what[..], &["--size", SIZE, "--sheet", "--force"][..]].concat(), &[])?;
+    }
     let folder = root().join(&options.output);
     say(&format!(
-        "The pictures are in {}; each NAME_sheet.png shows source, attention and result side by side.",
+        "Noto emoji as Twemoji are in {0}/A2B, Twemoji as Noto in {0}/B2A; each NAME_sheet.png shows source, attention and result side by side. models/README.md says what the model is.",
         folder.display()
     ));
     if !options.no_open && std::env::var_os("CI").is_none() {
