@@ -4,6 +4,11 @@
 //! `tests/golden`) runs on the CPU executor in `f32` and in `f64`, and on the GPU. The allowance is what torch
 //! itself in `f32` is off from `f64` in the same run, as the file says, times the factors below.
 //! `--nocapture` shows the errors.
+//!
+//! Where an activation lies within rounding of the kink of a ReLU, any `f32` may fall to either
+//! side, and a gradient jumps. torch's one run in `f32` does not show by how much. So where a run
+//! exceeds the allowance, the exact run is repeated with its beginning disturbed by rounding, and
+//! must spread as far ([`Trajectory::spread`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +19,7 @@
 
 mod support;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -53,6 +59,14 @@ const EXACT_WEIGHTS: f64 = 1.05;
 /// Of the first iteration's gradients, of the largest one of each tensor. Those of the generators
 /// lie behind an Adam step, which near zero follows the sign of a gradient. Measured: 2.8e-5.
 const FIRST_GRADIENT: f64 = 1e-4;
+
+/// Runs in `f64` from disturbed weights. Each may flip other kinks.
+const DISTURBED: u64 = 24;
+/// The relative disturbance of each weight and pixel: what sums of hundreds of products in `f32` are
+/// off by.
+const DISTURBANCE: f64 = 4.0 * f32::EPSILON as f64;
+/// A run may be this many times as far off as the farthest of them.
+const SPREAD_FACTOR: f64 = 2.0;
 
 type Log = BTreeMap<String, f64>;
 
@@ -131,6 +145,40 @@ impl Trajectory {
         })
     }
 
+    /// How far runs in `f64` are off whose weights and pictures are disturbed by rounding: at each
+    /// iteration the worst so far of losses and of gradient norms, and at the end the worst of the
+    /// weights.
+    fn spread(&self) -> Spread {
+        let mut spread = Spread { log: vec![[0.0; 2]; self.iterations], weights: [0.0; 2] };
+        for seed in 1..=DISTURBED {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut disturb = |t: &Tensor<f64>| {
+                t.map(|x| {
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    x * (1.0 + DISTURBANCE * ((state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0))
+                })
+            };
+            let mut trainer = self.trainer::<f64>();
+            trainer.state.tensors.values_mut().for_each(|t| *t = disturb(t));
+            let mut worst = [0.0_f64; 2];
+            for (iteration, expected) in self.log.iter().enumerate() {
+                let pictures = self.pictures::<f64>(iteration).map(|t| disturb(&t));
+                let report = trainer.iterate(&[pictures]).unwrap();
+                let errors = log_errors(&self.name, &log(&report), expected);
+                for (k, worst) in worst.iter_mut().enumerate() {
+                    *worst = worst.max(errors[k]);
+                    spread.log[iteration][k] = spread.log[iteration][k].max(*worst);
+                }
+            }
+            if let Some(finals) = self.finals() {
+                let errors = weight_errors(&trainer.state.tensors, &finals, self.config.schedule.lr / 2.0);
+                spread.weights = [0, 1].map(|k| errors[k].max(spread.weights[k]));
+            }
+        }
+        spread
+    }
+
     fn number(&self, key: &str) -> f64 {
         self.drift[key].as_f64().unwrap_or_else(|| panic!("{}: no drift {key}", self.name))
     }
@@ -154,6 +202,12 @@ impl Trajectory {
         }
         Some(tensors)
     }
+}
+
+/// See [`Trajectory::spread`].
+struct Spread {
+    log: Vec<[f64; 2]>,
+    weights: [f64; 2],
 }
 
 /// Tensors by our names: `net.key`, where the files say `net/key`.
@@ -264,6 +318,16 @@ fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
     let which = if exact { "f64" } else { "f32" };
     let started = Instant::now();
     let mut allowed = FLOOR;
+    // Only where it is needed, and never of the exact run itself.
+    let spread = OnceCell::new();
+    let spread = || {
+        (!exact).then(|| {
+            spread.get_or_init(|| {
+                println!("{} {which}: beyond the drift; running it disturbed", official.name);
+                official.spread()
+            })
+        })
+    };
     for (iteration, expected) in official.log.iter().enumerate() {
         let report = run.iterate(official.pictures(iteration));
         assert_eq!(report.step, iteration as u64 + 1);
@@ -274,7 +338,12 @@ fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
         {
             // What has drifted apart stays apart: the largest so far.
             allowed[k] = allowed[k].max(official.drift[key][iteration].as_f64().unwrap());
-            let tolerance = if exact { EXACT } else { FACTOR * allowed[k] };
+            let mut tolerance = if exact { EXACT } else { FACTOR * allowed[k] };
+            if errors[k] > tolerance
+                && let Some(spread) = spread()
+            {
+                tolerance = tolerance.max(SPREAD_FACTOR * spread.log[iteration][k]);
+            }
             let what = ["losses", "gradient norms"][k];
             println!("{place}: {what} off by {:.1e} of {tolerance:.1e}", errors[k]);
             assert!(
@@ -296,8 +365,14 @@ fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
         official.number("frac_elements_off_by_more_than_half_lr_f32_vs_f64"),
     ];
     let floor = [FLOOR_WEIGHTS[0] * official.config.schedule.lr, FLOOR_WEIGHTS[1]];
-    let [tolerance, share_allowed] =
+    let mut tolerances =
         [0, 1].map(|k| if exact { EXACT_WEIGHTS * drift[k] } else { FACTOR * drift[k].max(floor[k]) });
+    if (rms > tolerances[0] || share > tolerances[1])
+        && let Some(spread) = spread()
+    {
+        tolerances = [0, 1].map(|k| tolerances[k].max(SPREAD_FACTOR * spread.weights[k]));
+    }
+    let [tolerance, share_allowed] = tolerances;
     println!(
         "{} {which}: {} final tensors off by {rms:.2e} of {tolerance:.1e} rms, {share:.1e} of {share_allowed:.1e} by more than lr/2; {seconds:.2} s an iteration",
         official.name,
