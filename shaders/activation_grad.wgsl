@@ -4,6 +4,8 @@
 //   g, result, gx [total] vec4
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     total: u32,
     activation: u32,
@@ -16,13 +18,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> result: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> gx: array<vec4f>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(i: u32) {
     if (i >= params.total) {
         return;
     }

@@ -12,6 +12,8 @@
 //   step_report.wgsl
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     total: u32,
     rho_first_0: u32,
@@ -38,13 +40,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> ema: array<vec4f>;
 #endif
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(i: u32) {
     if (i >= params.total || report[0].x != 0.0) {
         return;
     }

@@ -4,6 +4,8 @@
 //   MIX 0: y[0, i] = sum over o of G[i, o] mix[first_row + i, o]        y [1, C/4] (rows padded)
 //
 // Launch: one invocation per vec4 of y.
+#import shared/spread.wgsl
+
 struct Params {
     total: u32,
     channels: u32,
@@ -22,13 +24,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> gmp: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(i: u32) {
     if (i >= params.total) {
         return;
     }

@@ -6,6 +6,8 @@
 //   from, to [total] vec4
 //
 // Launch: one invocation per vec4 of `to`, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     total: u32,
     rounds: u32,
@@ -17,13 +19,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> source: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> destination: array<vec4f>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(i: u32) {
     if (i >= params.total) {
         return;
     }

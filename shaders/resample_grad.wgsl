@@ -6,6 +6,8 @@
 // the first or last `pad` beside the border also to its mirror image.
 //
 // Launch: one invocation per vec4 of y, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     height: u32, // of y
     width: u32,
@@ -32,13 +34,7 @@ fn places(i: i32, extent: i32) -> array<i32, 3> {
     );
 }
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let at = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(at: u32) {
     if (at >= params.total) {
         return;
     }

@@ -8,6 +8,8 @@
 //   g, y [rows, columns] vec4; p [rows/4], q [columns]; sigma [1], product [1] in .x
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     total: u32,
     columns: u32,
@@ -23,13 +25,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> q: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + invocation;
+fn each(i: u32) {
     if (i >= params.total) {
         return;
     }

@@ -1,5 +1,6 @@
 //! Training runs on disk: they go on exactly where they were, whatever ended them.
 #![cfg(feature = "pictures")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 mod support;
 

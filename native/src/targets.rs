@@ -7,7 +7,7 @@ use anyhow::bail;
 use ugatit::io::Model;
 use ugatit::model::Direction;
 
-use crate::console::Usage;
+use crate::console::{Usage, grouped};
 
 /// One direction, or all that there are.
 #[derive(Clone, Copy, Debug)]
@@ -52,4 +52,16 @@ pub(crate) fn targets(
         bail!("{} exists already; use --force to replace it", there.display());
     }
     Ok(targets)
+}
+
+/// What a model that was written is, for people.
+pub(crate) fn description(path: &Path, model: &Model, f16: bool) -> String {
+    format!(
+        "{}: {}, ch {}, {} parameters, {}",
+        path.display(),
+        if model.config.light { "light" } else { "full" },
+        model.config.ch,
+        grouped(model.parameter_count()),
+        if f16 { "f16" } else { "f32" }
+    )
 }

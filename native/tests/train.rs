@@ -273,3 +273,22 @@ fn data_that_cannot_be_trained_on_is_refused() {
     let done = place.train("run", &[]);
     assert!(done.code == Some(1) && done.err.contains("a.png"), "{done:?}");
 }
+
+#[test]
+fn the_models_of_a_run_are_made_smaller() {
+    let place = Place::new();
+    assert_eq!(place.train("run", &["--iteration", "1"]).code, Some(0));
+    let run = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("ugatit").unwrap();
+        let output = command.current_dir(place.0.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["import", "run", "-o", "small", "--f16", "--domain-b", "light", "--license", "CC0-1.0"]);
+    let size = |path: &str| fs::metadata(place.path(path)).unwrap().len();
+    assert!(size("small/B2A.safetensors") < size("run/models/B2A.safetensors") * 6 / 10);
+    let text = run(&["info", "small"]);
+    for part in ["B: light", "CC0-1.0", "1 of 1 iterations", "trained at 16x16"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

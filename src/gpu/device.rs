@@ -215,8 +215,9 @@ impl Gpu {
     ) -> Result<()> {
         #[cfg(not(target_arch = "wasm32"))]
         self.wait_for(submission)?;
+        // A browser goes on by itself.
         #[cfg(target_arch = "wasm32")]
-        drop(submission);
+        let _ = submission;
         let mapped = mapping.0.await_value().await;
         self.check()?;
         mapped.map_err(|e| self.error(&e))

@@ -35,6 +35,7 @@ pub use features::decode_features;
 #[cfg(not(target_arch = "wasm32"))]
 pub use features::read_features;
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]

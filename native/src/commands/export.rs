@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use ugatit::io::{Model, Precision};
 use ugatit::run::{Checkpoint, RunFolder};
 
-use crate::console::{Usage, grouped, line};
+use crate::console::{Usage, line};
 use crate::models;
-use crate::targets::{Directions, parse_directions, targets};
+use crate::targets::{Directions, description, parse_directions, targets};
 
 /// Write a model for other programs: as ONNX, or a training state for PyTorch
 ///
@@ -53,9 +53,9 @@ struct Format {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.format.safetensors {
-        training_state(args)?
+        training_state(args)?;
     } else {
-        onnx(args)?
+        onnx(args)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -71,15 +71,8 @@ fn onnx(args: &Args) -> anyhow::Result<()> {
     for (model, path) in models.iter().zip(&targets) {
         model.save_onnx(path, precision, args.force)?;
         let c = &model.config;
-        line(format_args!(
-            "{}: {}, ch {}, {} parameters, {}, {}",
-            path.display(),
-            if c.light { "light" } else { "full" },
-            c.ch,
-            grouped(model.parameter_count()),
-            if args.f16 { "f16" } else { "f32" },
-            if c.light { "any size".into() } else { format!("{0}x{0} only", c.img_size) },
-        ));
+        let sizes = if c.light { "any size".into() } else { format!("{0}x{0} only", c.img_size) };
+        line(format_args!("{}, {sizes}", description(path, model, args.f16)));
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 
 mod memory;
 mod plan;
+mod stores;
+mod turn;
 mod update;
 
 use std::borrow::Cow;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
-use crate::exec::{Budget, Clock, Parameters, Program, Recorder, STORED, Slice, Timing, buffer, flush};
+use crate::exec::{Budget, Clock, Parameters, Recorder, STORED, Timing, buffer, flush};
 use crate::gpu::{Gpu, Mapping};
 use crate::plan::layout::Layout;
 use crate::plan::{Plan, Target};
@@ -26,140 +28,9 @@ use super::step::Player;
 use super::trainer::StepReport;
 
 pub use memory::{TrainMemory, memory};
-use plan::{Placed, REPORT, REPORT_QUADS, Store, TrainPlan, VECTORS, group};
-
-/// The buffers that live as long as the run.
-#[derive(Debug)]
-struct Stores {
-    parameters: Arc<Parameters>,
-    /// By the buffers of the parameters, as the next three.
-    gradients: Vec<wgpu::Buffer>,
-    batch_gradients: Vec<wgpu::Buffer>,
-    first_moments: Vec<wgpu::Buffer>,
-    second_moments: Vec<wgpu::Buffer>,
-    /// From the first buffer of the generators on; empty where there is no average.
-    averages: Vec<wgpu::Buffer>,
-    first_average: usize,
-    terms: wgpu::Buffer,
-    batch_terms: wgpu::Buffer,
-    /// From the first buffer of the vectors on.
-    vectors: Vec<wgpu::Buffer>,
-    first_vectors: usize,
-    partials: wgpu::Buffer,
-    report: wgpu::Buffer,
-    numbers: wgpu::Buffer,
-}
-
-impl Stores {
-    fn new(gpu: &Gpu, plan: &TrainPlan, parameters: Arc<Parameters>) -> Self {
-        let all = |label: &str, sizes: &[u64]| -> Vec<wgpu::Buffer> {
-            sizes.iter().map(|&bytes| buffer(gpu, label, bytes, STORED)).collect()
-        };
-        let one = |label: &str, bytes: u64| buffer(gpu, label, bytes, STORED);
-        let buffers = &plan.map.buffers;
-        let (trained, generators) = (&buffers[plan.trained()], plan.map.group(group(Player::Generators)));
-        let batch = |sizes: &[u64]| if plan.accumulates { sizes.to_vec() } else { vec![] };
-        Self {
-            gradients: all("gradients", trained),
-            batch_gradients: all("gradients", &batch(trained)),
-            first_moments: all("moments", trained),
-            second_moments: all("moments", trained),
-            averages: if plan.averages { all("average", &buffers[generators.clone()]) } else { vec![] },
-            first_average: generators.start,
-            terms: one("terms", plan.terms),
-            batch_terms: one("terms", batch(&[plan.terms]).iter().sum()),
-            vectors: all("vectors", &buffers[plan.map.group(VECTORS)]),
-            first_vectors: plan.map.group(VECTORS).start,
-            partials: one("partials", plan.partials),
-            report: one("report", REPORT),
-            numbers: one("numbers", 16),
-            parameters,
-        }
-    }
-
-    fn get(&self, store: Store) -> &wgpu::Buffer {
-        match store {
-            Store::Weights(i) => &self.parameters.buffers[i],
-            Store::Gradients(i) => &self.gradients[i],
-            Store::BatchGradients(i) => &self.batch_gradients[i],
-            Store::FirstMoments(i) => &self.first_moments[i],
-            Store::SecondMoments(i) => &self.second_moments[i],
-            Store::Averages(i) => &self.averages[i - self.first_average],
-            Store::Terms => &self.terms,
-            Store::BatchTerms => &self.batch_terms,
-            Store::Vectors(i) => &self.vectors[i - self.first_vectors],
-            Store::Partials => &self.partials,
-            Store::Report => &self.report,
-            Store::Numbers => &self.numbers,
-        }
-    }
-
-    fn program(&self, gpu: &Gpu, placed: Placed, buffers: Vec<wgpu::Buffer>) -> Program {
-        let slice =
-            |place: &plan::Place| Slice { buffer: self.get(place.store).clone(), offset: place.offset };
-        let given = placed.given.iter().map(slice).collect();
-        Program::new(gpu, placed.plan, buffers, &self.parameters, given)
-    }
-}
-
-/// One player's part of an iteration.
-#[derive(Debug)]
-struct Turn {
-    player: Player,
-    terms: Vec<(String, f32)>,
-    blocks: Vec<(usize, String)>,
-    step: Program,
-    sum: Option<[Program; 2]>,
-    keep: Program,
-    update: Program,
-}
-
-impl Turn {
-    fn new(gpu: &Gpu, stores: &Stores, activations: &[wgpu::Buffer], turn: plan::Turn) -> Self {
-        let own = activations[..turn.step.plan.buffers.len()].to_vec();
-        let bare = |placed| stores.program(gpu, placed, vec![]);
-        Self {
-            player: turn.player,
-            terms: turn.terms,
-            blocks: turn.blocks,
-            step: stores.program(gpu, turn.step, own),
-            sum: turn.sum.map(|both| both.map(bare)),
-            keep: bare(turn.keep),
-            update: bare(turn.update),
-        }
-    }
-
-    /// The part of the report that is this player's: the losses, the norms, what is not finite.
-    fn report(&self, quads: &[[f32; 4]]) -> Outcome {
-        let own = &quads[1 + REPORT_QUADS * group(self.player)..][..REPORT_QUADS];
-        let [term, block, ..] = own[0];
-        let fault = if term > 0.0 {
-            self.terms.get(term as usize - 1).map(|(name, _)| format!("the loss {name}"))
-        } else if block > 0.0 {
-            let after = self.blocks.partition_point(|(first, _)| *first < block as usize);
-            self.blocks[..after].last().map(|(_, name)| format!("the gradient of {name}"))
-        } else {
-            None
-        };
-        let values = own[2..].as_flattened();
-        let mut total = 0.0;
-        let mut losses: Vec<(String, f64)> = vec![];
-        for ((name, weight), value) in self.terms.iter().zip(values) {
-            total += f64::from(*weight) * f64::from(*value);
-            losses.push((name.clone(), f64::from(*value)));
-        }
-        losses.push((format!("{}/total", self.player.letter()), total));
-        let norms = self.player.networks().iter().zip(own[1]);
-        let norms = norms.map(|(network, squares)| (*network, f64::from(squares).sqrt())).collect();
-        Outcome { losses, norms, fault }
-    }
-}
-
-struct Outcome {
-    losses: Vec<(String, f64)>,
-    norms: Vec<(&'static str, f64)>,
-    fault: Option<String>,
-}
+use plan::{REPORT, TrainPlan, group};
+use stores::Stores;
+use turn::Turn;
 
 /// The way in and out of every second iteration.
 #[derive(Debug)]

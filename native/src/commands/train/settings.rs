@@ -189,7 +189,7 @@ pub(crate) fn collect(
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(ugatit::Error::io(path))?;
         let table = RunConfig::read(&text)
-            .and_then(|table| RunConfig::layered(None, &[table.clone()]).map(|_| table));
+            .and_then(|table| RunConfig::layered(None, std::slice::from_ref(&table)).map(|_| table));
         layers.push(table.map_err(|e| Usage(format!("{}: {e}", path.display())))?);
     }
     layers.push(settings.table()?);

@@ -1,0 +1,83 @@
+//! The memory of a training run on a GPU.
+
+use std::sync::Arc;
+
+use crate::exec::{Parameters, Program, STORED, Slice, buffer};
+use crate::gpu::Gpu;
+
+use super::super::step::Player;
+use super::plan::{self, Placed, REPORT, Store, TrainPlan, VECTORS, group};
+
+/// The buffers that live as long as the run.
+#[derive(Debug)]
+pub(super) struct Stores {
+    pub(super) parameters: Arc<Parameters>,
+    /// By the buffers of the parameters, as the next three.
+    pub(super) gradients: Vec<wgpu::Buffer>,
+    pub(super) batch_gradients: Vec<wgpu::Buffer>,
+    pub(super) first_moments: Vec<wgpu::Buffer>,
+    pub(super) second_moments: Vec<wgpu::Buffer>,
+    /// From the first buffer of the generators on; empty where there is no average.
+    pub(super) averages: Vec<wgpu::Buffer>,
+    pub(super) first_average: usize,
+    pub(super) terms: wgpu::Buffer,
+    pub(super) batch_terms: wgpu::Buffer,
+    /// From the first buffer of the vectors on.
+    pub(super) vectors: Vec<wgpu::Buffer>,
+    pub(super) first_vectors: usize,
+    pub(super) partials: wgpu::Buffer,
+    pub(super) report: wgpu::Buffer,
+    pub(super) numbers: wgpu::Buffer,
+}
+
+impl Stores {
+    pub(super) fn new(gpu: &Gpu, plan: &TrainPlan, parameters: Arc<Parameters>) -> Self {
+        let all = |label: &str, sizes: &[u64]| -> Vec<wgpu::Buffer> {
+            sizes.iter().map(|&bytes| buffer(gpu, label, bytes, STORED)).collect()
+        };
+        let one = |label: &str, bytes: u64| buffer(gpu, label, bytes, STORED);
+        let buffers = &plan.map.buffers;
+        let (trained, generators) = (&buffers[plan.trained()], plan.map.group(group(Player::Generators)));
+        let batch = |sizes: &[u64]| if plan.accumulates { sizes.to_vec() } else { vec![] };
+        Self {
+            gradients: all("gradients", trained),
+            batch_gradients: all("gradients", &batch(trained)),
+            first_moments: all("moments", trained),
+            second_moments: all("moments", trained),
+            averages: if plan.averages { all("average", &buffers[generators.clone()]) } else { vec![] },
+            first_average: generators.start,
+            terms: one("terms", plan.terms),
+            batch_terms: one("terms", batch(&[plan.terms]).iter().sum()),
+            vectors: all("vectors", &buffers[plan.map.group(VECTORS)]),
+            first_vectors: plan.map.group(VECTORS).start,
+            partials: one("partials", plan.partials),
+            report: one("report", REPORT),
+            numbers: one("numbers", 16),
+            parameters,
+        }
+    }
+
+    pub(super) fn get(&self, store: Store) -> &wgpu::Buffer {
+        match store {
+            Store::Weights(i) => &self.parameters.buffers[i],
+            Store::Gradients(i) => &self.gradients[i],
+            Store::BatchGradients(i) => &self.batch_gradients[i],
+            Store::FirstMoments(i) => &self.first_moments[i],
+            Store::SecondMoments(i) => &self.second_moments[i],
+            Store::Averages(i) => &self.averages[i - self.first_average],
+            Store::Terms => &self.terms,
+            Store::BatchTerms => &self.batch_terms,
+            Store::Vectors(i) => &self.vectors[i - self.first_vectors],
+            Store::Partials => &self.partials,
+            Store::Report => &self.report,
+            Store::Numbers => &self.numbers,
+        }
+    }
+
+    pub(super) fn program(&self, gpu: &Gpu, placed: Placed, buffers: Vec<wgpu::Buffer>) -> Program {
+        let slice =
+            |place: &plan::Place| Slice { buffer: self.get(place.store).clone(), offset: place.offset };
+        let given = placed.given.iter().map(slice).collect();
+        Program::new(gpu, placed.plan, buffers, &self.parameters, given)
+    }
+}

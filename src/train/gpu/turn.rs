@@ -1,0 +1,67 @@
+//! One player's part of an iteration on a GPU, and its part of the report.
+
+use crate::exec::Program;
+use crate::gpu::Gpu;
+
+use super::super::step::Player;
+use super::plan::{self, REPORT_QUADS, group};
+use super::stores::Stores;
+
+/// One player's part of an iteration.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) player: Player,
+    pub(super) terms: Vec<(String, f32)>,
+    pub(super) blocks: Vec<(usize, String)>,
+    pub(super) step: Program,
+    pub(super) sum: Option<[Program; 2]>,
+    pub(super) keep: Program,
+    pub(super) update: Program,
+}
+
+impl Turn {
+    pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[wgpu::Buffer], turn: plan::Turn) -> Self {
+        let own = activations[..turn.step.plan.buffers.len()].to_vec();
+        let bare = |placed| stores.program(gpu, placed, vec![]);
+        Self {
+            player: turn.player,
+            terms: turn.terms,
+            blocks: turn.blocks,
+            step: stores.program(gpu, turn.step, own),
+            sum: turn.sum.map(|both| both.map(bare)),
+            keep: bare(turn.keep),
+            update: bare(turn.update),
+        }
+    }
+
+    /// The part of the report that is this player's: the losses, the norms, what is not finite.
+    pub(super) fn report(&self, quads: &[[f32; 4]]) -> Outcome {
+        let own = &quads[1 + REPORT_QUADS * group(self.player)..][..REPORT_QUADS];
+        let [term, block, ..] = own[0];
+        let fault = if term > 0.0 {
+            self.terms.get(term as usize - 1).map(|(name, _)| format!("the loss {name}"))
+        } else if block > 0.0 {
+            let after = self.blocks.partition_point(|(first, _)| *first < block as usize);
+            self.blocks[..after].last().map(|(_, name)| format!("the gradient of {name}"))
+        } else {
+            None
+        };
+        let values = own[2..].as_flattened();
+        let mut total = 0.0;
+        let mut losses: Vec<(String, f64)> = vec![];
+        for ((name, weight), value) in self.terms.iter().zip(values) {
+            total += f64::from(*weight) * f64::from(*value);
+            losses.push((name.clone(), f64::from(*value)));
+        }
+        losses.push((format!("{}/total", self.player.letter()), total));
+        let norms = self.player.networks().iter().zip(own[1]);
+        let norms = norms.map(|(network, squares)| (*network, f64::from(squares).sqrt())).collect();
+        Outcome { losses, norms, fault }
+    }
+}
+
+pub(super) struct Outcome {
+    pub(super) losses: Vec<(String, f64)>,
+    pub(super) norms: Vec<(&'static str, f64)>,
+    pub(super) fault: Option<String>,
+}
