@@ -19,6 +19,8 @@ pub struct TrainMemory {
     pub average: u64,
     /// Activations and all else that one turn computes, shared by both.
     pub activations: u64,
+    /// What each turn's plan needs of them, the discriminators' first.
+    pub turns: [u64; 2],
     /// Pictures on their way in, reports on their way out.
     pub staging: u64,
     /// Uniforms, terms of the losses, sums.

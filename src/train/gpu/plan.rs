@@ -159,6 +159,7 @@ impl TrainPlan {
             moments: 2 * trained,
             average: if self.averages { sum(&self.map.buffers[self.map.group(1)]) } else { 0 },
             activations: sum(&self.activations),
+            turns: self.turns.each_ref().map(|turn| sum(&turn.step.plan.buffers)),
             other: sum(&self.map.buffers[self.map.group(VECTORS)])
                 + terms
                 + self.partials

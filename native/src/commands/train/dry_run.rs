@@ -75,7 +75,9 @@ fn print_memory(need: &TrainMemory, adapter: &str) {
         ("gradients", need.gradients),
         ("moments", need.moments),
         ("average", need.average),
-        ("activations, of both players' turns the larger", need.activations),
+        ("activations, shared by both plans", need.activations),
+        ("  of the discriminators' plan", need.turns[0]),
+        ("  of the generators' plan", need.turns[1]),
         ("pictures and reports on their way", need.staging),
         ("other", need.other),
     ] {
