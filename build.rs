@@ -115,7 +115,10 @@ impl Reflected {
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
             .validate(&module)
             .map_err(|e| {
-                let line = e.location(&expanded.text).map_or(1, |l| l.line_number as usize);
+                // Of the function, the statement and the expression the one that says most.
+                let spans = e.spans().map(|(span, _)| *span).filter(naga::Span::is_defined);
+                let narrowest = spans.min_by_key(|span| span.to_range().map_or(usize::MAX, |r| r.len()));
+                let line = narrowest.map_or(1, |s| s.location(&expanded.text).line_number as usize);
                 format!("{}: {}", place(line), one_line("", e.as_inner()))
             })?;
         reflect(&module, expanded).map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))
