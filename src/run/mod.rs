@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `events.out.tfevents.*` | [`EventWriter`] |
 //! | `metrics.jsonl` | [`MetricsLog`] |
-//! | `samples/A2B_0001000.png` | [`write_sheet`] of a [`sheet`] |
+//! | `samples/A2B_0001000.png` | [`write_sheet`] of a [`sheet()`] |
 //! | `index.html` | [`RunPage`] |
 //! | `log.txt` | [`RunLog`] |
 //!
