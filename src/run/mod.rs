@@ -8,7 +8,7 @@
 //! | `models/A2B.safetensors`, `B2A.safetensors` | [`crate::io::Model`] |
 //! | `events.out.tfevents.*` | [`EventWriter`] |
 //! | `metrics.jsonl` | [`MetricsLog`] |
-//! | `samples/A2B_0001000.png` | [`write_sheet`] of a [`sheet`] |
+//! | `samples/A2B_0001000.png` | [`write_sheet`] of a [`sheet()`] |
 //! | `index.html` | [`RunPage`] |
 //! | `log.txt` | [`RunLog`] |
 //!

@@ -18,16 +18,24 @@ const COLUMNS: usize = 180;
 /// The mean is taken over this part of the curve to each side.
 const SMOOTHING: f64 = 0.015;
 /// A line that spans more than this factor is drawn to a logarithmic scale.
-const LOG_FROM: f64 = 30.0;
+pub(super) const LOG_FROM: f64 = 30.0;
 
-/// A curve for the page. `last_step` is the right end; `class` chooses the colour.
-pub(super) fn chart(
-    name: &str,
-    class: &str,
-    points: &[Point],
-    latest: Option<f64>,
-    last_step: u64,
-) -> String {
+/// How a curve is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// The heading.
+    pub(super) name: &'a str,
+    /// Chooses the colour.
+    pub(super) class: &'a str,
+    /// From which span on the scale is logarithmic.
+    pub(super) log_from: f64,
+    /// The right end.
+    pub(super) last_step: u64,
+}
+
+/// A curve for the page, with its latest value.
+pub(super) fn chart(look: Look<'_>, points: &[Point], latest: Option<f64>) -> String {
+    let Look { name, class, log_from, last_step } = look;
     let lost: u32 = points.iter().map(|p| p.not_finite).sum();
     let points: Vec<Point> = points.iter().copied().filter(|p| p.mean.is_finite()).collect();
     let line = smooth(&points);
@@ -38,7 +46,7 @@ pub(super) fn chart(
         "<figure class=\"chart {class}\"><figcaption><span>{}</span><b>{value}</b></figcaption>",
         escape(name)
     );
-    if let Some(scale) = Scale::of(&points, &line) {
+    if let Some(scale) = Scale::of(&points, &line, log_from) {
         draw(&mut out, name, &points, &line, &scale, last_step.max(1));
     } else {
         out.push_str("<p class=\"none\">no values yet</p>");
@@ -118,7 +126,7 @@ struct Column {
 
 /// The points that fall on one place, as one.
 fn columns(points: &[Point], line: &[f64], last_step: u64) -> Vec<Column> {
-    let place = |p: &Point| (p.step as f64 / last_step as f64 * COLUMNS as f64) as usize;
+    let place = |p: &Point| (p.step.saturating_sub(1) as f64 / last_step as f64 * COLUMNS as f64) as usize;
     let mut columns: Vec<Column> = vec![];
     let mut last = None;
     for (point, &line) in points.iter().zip(line) {
@@ -145,9 +153,8 @@ fn smooth(points: &[Point]) -> Vec<f64> {
         sums.push(sums.last().copied().unwrap_or(0.0) + point.mean);
     }
     let around = |i: usize| {
-        // As many on both sides, so that the ends do not bend.
-        let reach = reach.min(i).min(points.len() - 1 - i);
-        let (from, to) = (i - reach, i + reach + 1);
+        let (from, to) = (i.saturating_sub(reach), (i + reach + 1).min(points.len()));
+        // One point's own mean, free of the sums' rounding.
         if reach == 0 { points[i].mean } else { (sums[to] - sums[from]) / (to - from) as f64 }
     };
     (0..points.len()).map(around).collect()
@@ -162,7 +169,7 @@ struct Scale {
 
 impl Scale {
     /// Shows the whole line, and all of the band but its rarest values.
-    fn of(points: &[Point], line: &[f64]) -> Option<Self> {
+    fn of(points: &[Point], line: &[f64], log_from: f64) -> Option<Self> {
         let least = line.iter().copied().reduce(f64::min)?;
         let greatest = line.iter().copied().reduce(f64::max)?;
         let mut lows: Vec<f64> = points.iter().map(|p| p.low).collect();
@@ -171,14 +178,16 @@ impl Scale {
         highs.sort_by(f64::total_cmp);
         let rare = points.len() / 100;
         let (low, high) = (lows.get(rare)?.min(least), highs.get(highs.len() - 1 - rare)?.max(greatest));
-        if least > 0.0 && greatest / least > LOG_FROM {
+        if least > 0.0 && greatest / least > log_from {
             let low = low.max(least / 10.0);
             return Some(Self { low: low / 1.1, high: high * 1.1, log: true });
         }
         let span = high - low;
         if span <= high.abs().max(low.abs()) * 1e-9 {
-            let room = if high == 0.0 { 1.0 } else { high.abs() * 0.5 };
-            return Some(Self { low: low - room, high: high + room, log: false });
+            // The one value, and zero.
+            let room = if high == 0.0 { 1.0 } else { high.abs() * 0.25 };
+            let (low, high) = (if low < 0.0 { low - room } else { 0.0 }, high.max(0.0) + room);
+            return Some(Self { low, high, log: false });
         }
         let low = if (0.0..0.5 * high).contains(&low) { 0.0 } else { low - span * 0.05 };
         Some(Self { low, high: high + span * 0.05, log: false })
@@ -242,8 +251,9 @@ mod tests {
             (0..3000).map(|i| f64::from(i) - 1500.0).collect(),
             (1..3000).map(|i| 1000.0 / f64::from(i)).collect(),
         ];
+        let look = |steps| Look { name: "a<b", class: "d", log_from: LOG_FROM, last_step: steps as u64 };
         for values in curves {
-            let svg = chart("a<b", "d", &points(values.clone()), values.last().copied(), values.len() as u64);
+            let svg = chart(look(values.len()), &points(values.clone()), values.last().copied());
             let clean = !svg.contains("inf") && !svg.replace("NaN or", "").contains("NaN\"");
             assert!(clean && !svg.contains("a<b") && svg.len() < 20_000, "{values:?}: {svg}");
         }

@@ -19,7 +19,7 @@ use super::clock::{duration, unix_seconds, utc};
 use super::curves::{Curves, Point};
 use super::sheet::{row_names, sheet_path};
 
-use chart::chart;
+use chart::{LOG_FROM, Look, chart};
 use text::{escape, number, whole};
 
 /// How often an open page of a running run loads itself again, seconds.
@@ -211,7 +211,7 @@ fn sheets(out: &mut String, run: &Path, status: &RunStatus) -> Result<()> {
         let rows: String = names.iter().map(|name| format!("<li>{}</li>", escape(name))).collect();
         let _ = write!(
             out,
-            "<figure class=\"sheet\"><figcaption>{direction}, step {}</figcaption>\
+            "<figure class=\"sheet\"><figcaption>{direction}, <span>step {}</span></figcaption>\
              <div class=\"rows\"><ol>{rows}</ol>\
              <a href=\"{path}\" data-direction=\"{direction}\"><img src=\"{path}\"{size} alt=\"{direction} sheet\"></a>\
              </div></figure>",
@@ -239,7 +239,10 @@ fn sheets(out: &mut String, run: &Path, status: &RunStatus) -> Result<()> {
 fn losses(out: &mut String, curves: &Curves) {
     let draw = |name: &str, shown: &str, class: &str| {
         let points: Vec<Point> = curves.points(name).collect();
-        chart(shown, class, &points, curves.latest(name), curves.last_step())
+        // Norms of gradients are compared by their magnitude.
+        let log_from = if name.starts_with("grad_norm/") { 3.0 } else { LOG_FROM };
+        let look = Look { name: shown, class, log_from, last_step: curves.last_step() };
+        chart(look, &points, curves.latest(name))
     };
     let grid = |out: &mut String, charts: &[String], large: bool| {
         let class = if large { "charts large" } else { "charts" };

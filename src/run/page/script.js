@@ -9,7 +9,9 @@
   const steps = slider ? slider.dataset.steps.split(" ").map(Number) : [];
   const show = () => {
     const step = steps[slider.value];
-    document.querySelector(".pick output").textContent = "step " + step.toLocaleString("en");
+    const text = "step " + step.toLocaleString("en");
+    document.querySelector(".pick output").textContent = text;
+    for (const span of document.querySelectorAll(".sheet figcaption span")) span.textContent = text;
     for (const link of document.querySelectorAll(".sheet a")) {
       const path = "samples/" + link.dataset.direction + "_" + String(step).padStart(7, "0") + ".png";
       const image = link.firstElementChild;
