@@ -28,6 +28,7 @@ pub use dataset::{Dataset, Folder};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use examine::{PictureFacts, examine_picture};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]
