@@ -96,7 +96,10 @@ fn broken_files_are_errors() {
     assert_eq!(report["findings"][0]["kind"], "broken");
     assert_eq!(report["folders"][1]["broken"], 1);
     let (code, out, _) = place.run(&["."]);
-    assert!(code == 1 && out.contains("error: 2 files cannot be read") && out.contains("cut off"), "{out}");
+    assert!(
+        code == 1 && out.contains("error: 2 files that cannot be read") && out.contains("cut off"),
+        "{out}"
+    );
 }
 
 #[test]
