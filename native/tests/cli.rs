@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin;
 use image::{ImageFormat, Rgb, RgbImage, RgbaImage};
 use tempfile::TempDir;
 
@@ -347,8 +348,21 @@ fn models_are_imported_described_and_used() {
 fn a_wrong_model_is_named() {
     let place = Place::new();
     place.picture("a.png", 8, 8);
-    let none = place.run(&["translate", "a.png", "-o", "out", "--device", "cpu"]);
-    assert!(none.code == 2 && none.err.contains("--model"), "{none:?}");
+    // Where it was built, the program finds the model that comes with the project.
+    let arguments = ["translate", "a.png", "-o", "out", "--device", "cpu"];
+    let built = place.run(&arguments);
+    assert_eq!(built.code, 0, "{built:?}");
+    // Elsewhere there is none.
+    let elsewhere = place.path(if cfg!(windows) { "elsewhere.exe" } else { "elsewhere" });
+    fs::copy(cargo_bin("ugatit"), &elsewhere).unwrap();
+    let output = Command::new(elsewhere)
+        .current_dir(place.folder.path())
+        .args(arguments)
+        .env_remove("UGATIT_MODEL")
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && message.contains("--model"), "{message}");
     fs::write(place.path("bad.safetensors"), "junk junk junk").unwrap();
     let bad = place.run(&["translate", "a.png", "-o", "out", "--model", "bad.safetensors"]);
     assert!(bad.code == 1 && bad.err.contains("bad.safetensors is not a usable model"), "{bad:?}");

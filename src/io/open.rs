@@ -87,8 +87,14 @@ fn start_of(path: &Path) -> Result<Vec<u8>> {
 /// Where the models of a folder lie: of a training run in its `models`.
 fn of_run(folder: &Path) -> PathBuf {
     let models = folder.join("models");
-    let is_run = folder.join("checkpoints").is_dir() && models.is_dir();
-    if is_run { models } else { folder.into() }
+    let own = || fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| is_model(&entry.path()));
+    if models.is_dir() && !own() { models } else { folder.into() }
+}
+
+/// Whether a file's name is that of a model.
+fn is_model(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    path.is_file() && matches!(extension.as_deref(), Some("safetensors" | "pt" | "pth"))
 }
 
 /// The model file to use in a folder.
@@ -104,8 +110,7 @@ fn in_folder(folder: &Path, direction: Option<Direction>) -> Result<PathBuf> {
     let mut models = vec![];
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        if path.is_file() && matches!(extension.as_deref(), Some("safetensors" | "pt" | "pth")) {
+        if is_model(&path) {
             models.push(path);
         }
     }
