@@ -132,6 +132,22 @@ impl Gpu {
         pipelines.entry(shader.name).or_insert_with(|| self.compile(shader)).clone()
     }
 
+    /// Compiles `shader` if it is not yet, and in a browser waits until that is done there: its
+    /// GPU process compiles on its own, and would otherwise do it all before the first run.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(crate) async fn prepare(&self, shader: &'static Shader) -> Result<()> {
+        #[cfg(target_arch = "wasm32")]
+        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        self.pipeline(shader);
+        #[cfg(target_arch = "wasm32")]
+        if let Some(error) = scope.pop().await {
+            return Err(self.error(&error));
+        }
+        self.check()
+    }
+
     fn compile(&self, shader: &'static Shader) -> Pipeline {
         let device = &self.0.device;
         let descriptor = wgpu::ShaderModuleDescriptor {
