@@ -11,6 +11,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The caller stopped it.
+    #[error("stopped, as asked")]
+    Aborted,
+
     /// Tensor shapes that do not fit an operation. The text names both sides.
     #[error("shapes do not fit: {0}")]
     Shape(String),

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::{Model, ModelMetadata, Picture};
 use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{
-    Device, Fit, PictureOptions, PictureSize, Translated, Translator, memory_need, prepare,
+    Device, Fit, Phase, PictureOptions, PictureSize, Translated, Translator, Watcher, memory_need, prepare,
 };
 use ugatit::{Error, Tensor};
 
@@ -114,6 +115,50 @@ fn a_grey_model_takes_colours() {
     assert_eq!(done.sheet().unwrap().channels, 3);
     let refused = translate(model(true, 5), &picture(16, 12), &PictureOptions::default());
     assert!(refused.unwrap_err().to_string().contains("5 channels"));
+}
+
+/// Keeps what it is told and stops at a report.
+#[derive(Default)]
+struct Notes {
+    reports: Vec<(Phase, usize, usize)>,
+    stop_at: Option<usize>,
+}
+
+impl Watcher for Notes {
+    async fn report(&mut self, phase: Phase, done: usize, total: usize) -> ugatit::Result<()> {
+        self.reports.push((phase, done, total));
+        if self.stop_at == Some(self.reports.len()) { Err(Error::Aborted) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_watcher_sees_every_phase_and_can_stop_it() {
+    let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let x = picture(12, 8).to_tensor().unwrap();
+    for (device, phases) in
+        [(Device::Cpu, vec![Phase::Run]), (Device::Gpu(gpu), vec![Phase::Compile, Phase::Run])]
+    {
+        pollster::block_on(async {
+            let mut notes = Notes::default();
+            let mut translator = Translator::new(device.clone(), model(true, 3)).await.unwrap();
+            let expected = translator.run_watched(&x, &mut notes).await.unwrap();
+            let mut seen: Vec<Phase> = notes.reports.iter().map(|r| r.0).collect();
+            seen.dedup();
+            assert_eq!(seen, phases);
+            for phase in phases {
+                let of: Vec<_> = notes.reports.iter().filter(|r| r.0 == phase).collect();
+                assert!(of.is_sorted_by_key(|r| r.1) && of.iter().all(|r| r.2 == of[0].2));
+                assert!(of.last().is_some_and(|r| r.1 == r.2), "{of:?} does not end");
+            }
+            for stop_at in [1, 2, notes.reports.len()] {
+                let mut stopping = Notes { stop_at: Some(stop_at), ..Notes::default() };
+                let mut translator = Translator::new(device.clone(), model(true, 3)).await.unwrap();
+                let stopped = translator.run_watched(&x, &mut stopping).await;
+                assert!(matches!(stopped, Err(Error::Aborted)));
+                assert!(translator.run(&x).await.unwrap() == expected, "stopped at {stop_at}");
+            }
+        });
+    }
 }
 
 #[test]

@@ -23,4 +23,4 @@ mod spectral;
 
 pub(crate) use matmul::row_products;
 pub use real::Real;
-pub use run::run;
+pub use run::{Walk, run};

@@ -18,34 +18,73 @@ pub fn run<'a, T: Real>(
     outputs: &[NodeId],
     feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
 ) -> Result<Vec<Tensor<T>>> {
-    let last_reader = last_readers(graph, outputs);
-    let mut values = Values { values: graph.nodes().iter().map(|_| Value::Absent).collect(), free: vec![] };
-    for (id, node) in graph.iter() {
-        if last_reader[id.index()] == 0 {
-            continue;
+    let mut walk = Walk::new(graph, outputs);
+    while walk.step(feed)? {}
+    walk.finish()
+}
+
+/// [`run`], one operation at a time, for callers that have other things to do in between.
+pub struct Walk<'g, 'a, T> {
+    graph: &'g Graph,
+    outputs: &'g [NodeId],
+    last_reader: Vec<usize>,
+    values: Values<'a, T>,
+    next: usize,
+}
+
+impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
+    /// A walk at its beginning.
+    pub fn new(graph: &'g Graph, outputs: &'g [NodeId]) -> Self {
+        let values = graph.nodes().iter().map(|_| Value::Absent).collect();
+        let last_reader = last_readers(graph, outputs);
+        Self { graph, outputs, last_reader, values: Values { values, free: vec![] }, next: 0 }
+    }
+
+    /// Computes the next node, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    pub fn step(&mut self, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -> Result<bool> {
+        let Some((id, node)) = self.graph.iter().nth(self.next) else {
+            return Ok(false);
+        };
+        self.next += 1;
+        if self.last_reader[id.index()] == 0 {
+            return Ok(true);
         }
-        let dying = |&input: &NodeId| last_reader[input.index()] == id.index();
+        let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(graph, node, &mut values, &dying)),
+            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)),
         };
-        values.values[id.index()] = value;
+        self.values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {
-            values.release(input);
+            self.values.release(input);
         }
+        Ok(true)
     }
-    // From the back, so that of an output asked for twice the last reader takes the value.
-    let mut results: Vec<Tensor<T>> = outputs
-        .iter()
-        .enumerate()
-        .rev()
-        .map(|(i, &id)| {
-            let data = if outputs[..i].contains(&id) { values.get(id).to_vec() } else { values.take(id) };
-            Tensor::new(graph.shape(id), data)
-        })
-        .collect::<Result<_>>()?;
-    results.reverse();
-    Ok(results)
+
+    /// How many nodes are behind, and how many there are.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.next, self.graph.nodes().len())
+    }
+
+    /// The outputs, after the last step.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where steps are left.
+    pub fn finish(mut self) -> Result<Vec<Tensor<T>>> {
+        // From the back, so that of an output asked for twice the last reader takes the value.
+        let mut results: Vec<Tensor<T>> = (self.outputs.iter().enumerate().rev())
+            .map(|(i, &id)| {
+                let again = self.outputs[..i].contains(&id);
+                let data = if again { self.values.get(id).to_vec() } else { self.values.take(id) };
+                Tensor::new(self.graph.shape(id), data)
+            })
+            .collect::<Result<_>>()?;
+        results.reverse();
+        Ok(results)
+    }
 }
 
 /// For each node the index of its last reader; 0 where nobody needs it, `usize::MAX` for an

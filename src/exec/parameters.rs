@@ -106,6 +106,15 @@ impl Parameters {
     }
 }
 
+/// A browser frees a buffer when its garbage collector gets to it; this is now.
+impl Drop for Parameters {
+    fn drop(&mut self) {
+        for buffer in &self.buffers {
+            buffer.destroy();
+        }
+    }
+}
+
 /// Reads so many bytes of a buffer, in pieces of the size of `staging`.
 async fn download(
     gpu: &Gpu,

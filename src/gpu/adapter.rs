@@ -77,10 +77,15 @@ impl AdapterReport {
 /// Drivers that run shaders on the CPU, by their names: browsers report no adapter type.
 const SOFTWARE: [&str; 5] = ["llvmpipe", "lavapipe", "swiftshader", "basic render", "software"];
 
+/// Whether an adapter of that name runs shaders on the CPU.
+pub fn is_software_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SOFTWARE.iter().any(|s| name.contains(s))
+}
+
 /// The class of an adapter.
 pub(super) fn class(info: &AdapterInfo) -> AdapterClass {
-    let name = info.name.to_lowercase();
-    if info.device_type == DeviceType::Cpu || SOFTWARE.iter().any(|s| name.contains(s)) {
+    if info.device_type == DeviceType::Cpu || is_software_name(&info.name) {
         AdapterClass::Software
     } else {
         AdapterClass::Gpu

@@ -37,6 +37,14 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
+/// Nobody can use the device any more; a browser would keep it until its garbage collector comes.
+#[cfg(target_arch = "wasm32")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 impl Gpu {
     /// Opens the adapter that `options` ask for, with all of its limits and those of its
     /// features that this crate can use.
@@ -130,6 +138,22 @@ impl Gpu {
     pub fn pipeline(&self, shader: &'static Shader) -> Pipeline {
         let mut pipelines = self.0.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         pipelines.entry(shader.name).or_insert_with(|| self.compile(shader)).clone()
+    }
+
+    /// Compiles `shader` if it is not yet, and in a browser waits until that is done there: its
+    /// GPU process compiles on its own, and would otherwise do it all before the first run.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(crate) async fn prepare(&self, shader: &'static Shader) -> Result<()> {
+        #[cfg(target_arch = "wasm32")]
+        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        self.pipeline(shader);
+        #[cfg(target_arch = "wasm32")]
+        if let Some(error) = scope.pop().await {
+            return Err(self.error(&error));
+        }
+        self.check()
     }
 
     fn compile(&self, shader: &'static Shader) -> Pipeline {

@@ -177,6 +177,17 @@ impl Plan {
         lower::Lowering::new(graph, parameters, target).run(outputs)
     }
 
+    /// The kernels, each once, in the order of their first launch.
+    pub fn shaders(&self) -> Vec<&'static Shader> {
+        let mut shaders: Vec<&'static Shader> = vec![];
+        for step in &self.steps {
+            if !shaders.iter().any(|known| known.name == step.shader.name) {
+                shaders.push(step.shader);
+            }
+        }
+        shaders
+    }
+
     /// Plans `graph` so that its outputs are written to memory of the owner, `destinations` being
     /// [`Memory::Given`] in their order: by the kernels themselves wherever no launch would then
     /// read and write one buffer, else copied at the end. The plan's first buffers are those of

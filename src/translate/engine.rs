@@ -12,7 +12,7 @@ use crate::model::GeneratorConfig;
 use crate::plan::{ParameterMap, Plan};
 use crate::{Tensor, cpu};
 
-use super::{INPUT, network};
+use super::{INPUT, Phase, Watcher, network};
 
 /// The weights on a device.
 #[derive(Debug)]
@@ -47,26 +47,52 @@ impl Engine {
         }
     }
 
-    pub(super) fn compile(&self, graph: &Graph, outputs: [NodeId; 3]) -> Result<Program> {
+    pub(super) async fn compile(
+        &self,
+        graph: &Graph,
+        outputs: [NodeId; 3],
+        watcher: &mut impl Watcher,
+    ) -> Result<Program> {
         Ok(match self {
             Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs },
             Self::Gpu { gpu, parameters } => {
                 let plan = Plan::compile(graph, &outputs, parameters.map(), &gpu.target())?;
+                let shaders = plan.shaders();
+                for (done, shader) in shaders.iter().enumerate() {
+                    watcher.report(Phase::Compile, done, shaders.len()).await?;
+                    gpu.prepare(shader).await?;
+                }
+                watcher.report(Phase::Compile, shaders.len(), shaders.len()).await?;
                 Program::Gpu(Box::new(Executor::new(gpu, plan, parameters.clone())?))
             }
         })
     }
 
-    pub(super) async fn run(&self, program: &mut Program, x: &Tensor) -> Result<[Tensor; 3]> {
+    pub(super) async fn run(
+        &self,
+        program: &mut Program,
+        x: &Tensor,
+        watcher: &mut impl Watcher,
+    ) -> Result<[Tensor; 3]> {
         let results = match program {
             Program::Cpu { graph, outputs } => {
                 let Self::Cpu { weights } = self else {
                     return Err(Error::Shape("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
-                cpu::run::<f32>(graph, &outputs[..], &feed)?
+                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..]);
+                while walk.step(&feed)? {
+                    let (done, total) = walk.progress();
+                    watcher.report(Phase::Run, done, total).await?;
+                }
+                walk.finish()?
             }
-            Program::Gpu(executor) => executor.run(&[x]).await?,
+            Program::Gpu(executor) => {
+                watcher.report(Phase::Run, 0, 1).await?;
+                let results = executor.run(&[x]).await?;
+                watcher.report(Phase::Run, 1, 1).await?;
+                results
+            }
         };
         <[Tensor; 3]>::try_from(results).map_err(|_| Error::Shape("a program lost an output".into()))
     }

@@ -5,6 +5,7 @@
 
 mod engine;
 mod pictures;
+mod watcher;
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,7 @@ use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 pub use crate::device::Device;
 use engine::{Engine, Program};
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
+pub use watcher::{Phase, Watcher};
 
 /// The name of the graph's input.
 const INPUT: &str = "x";
@@ -75,21 +77,29 @@ impl Translator {
     /// [`Error::Config`] or [`Error::Shape`] where the model cannot take the batch; what the
     /// device reports.
     pub async fn run(&mut self, x: &Tensor) -> Result<Translation> {
+        self.run_watched(x, &mut ()).await
+    }
+
+    /// [`Self::run`], followed by `watcher`.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`], and what `watcher` returns.
+    pub async fn run_watched(&mut self, x: &Tensor, watcher: &mut impl Watcher) -> Result<Translation> {
         let known = self.programs.iter().position(|(shape, _)| shape == x.shape());
         let mut entry = match known.and_then(|i| self.programs.remove(i)) {
             Some(entry) => entry,
             None => {
                 let (graph, outputs) = network(&self.config, x.shape())?;
-                let mut compiled = self.engine.compile(&graph, outputs);
+                let mut compiled = self.engine.compile(&graph, outputs, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {
                     // The other sizes can be made again.
                     self.programs.clear();
-                    compiled = self.engine.compile(&graph, outputs);
+                    compiled = self.engine.compile(&graph, outputs, watcher).await;
                 }
                 (x.shape().clone(), compiled?)
             }
         };
-        let result = self.engine.run(&mut entry.1, x).await;
+        let result = self.engine.run(&mut entry.1, x, watcher).await;
         self.programs.push_front(entry);
         let mut bytes = 0;
         let fitting = self.programs.iter().take_while(|(_, program)| {

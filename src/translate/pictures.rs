@@ -165,21 +165,40 @@ impl Prepared {
     /// # Errors
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn finish(self, translation: &Translation) -> Result<Translated> {
-        let (width, height) = (self.source.width, self.source.height);
-        let (left, top) = (self.left as isize, self.top as isize);
-        let whole = Picture::from_tensor(&translation.image, 0)?;
+        let picture = self.picture(translation)?;
+        let attention = self.source.blend(&self.heatmap(translation)?)?;
+        Ok(Translated { attention, picture, source: self.source })
+    }
+
+    /// The result alone, as opaque as the source.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `translation` is not of this picture.
+    pub fn picture(&self, translation: &Translation) -> Result<Picture> {
+        let picture = self.crop(&Picture::from_tensor(&translation.image, 0)?);
+        Ok(Picture { alpha: self.source.alpha.clone(), ..picture })
+    }
+
+    /// The heat-map alone, in the official colours, cropped back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `translation` is not of this picture.
+    pub fn heatmap(&self, translation: &Translation) -> Result<Picture> {
         let Some([_, 1, rows, columns]) = translation.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
             return Err(Error::Shape(format!(
                 "a heat-map is [N, 1, h, w], not {}",
                 translation.heatmap.shape()
             )));
         };
+        let (width, height) = (4 * columns, 4 * rows);
         let map = &translation.heatmap.data()[..rows * columns];
-        let jet = heatmap::colored(map, columns, rows, whole.width, whole.height);
-        let jet = Picture::new(whole.width, whole.height, 3, jet)?.window(left, top, width, height);
-        let mut picture = whole.window(left, top, width, height);
-        picture.alpha = self.source.alpha.clone();
-        Ok(Translated { attention: self.source.blend(&jet)?, picture, source: self.source })
+        let jet = heatmap::colored(map, columns, rows, width, height);
+        Ok(self.crop(&Picture::new(width, height, 3, jet)?))
+    }
+
+    /// The part of the tensor's picture that the result is.
+    fn crop(&self, whole: &Picture) -> Picture {
+        whole.window(self.left as isize, self.top as isize, self.source.width, self.source.height)
     }
 }
 
