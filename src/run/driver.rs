@@ -45,7 +45,6 @@ pub struct Run {
     step_config: StepConfig,
     dataset: Dataset,
     device: Device,
-    device_name: String,
     session: Session,
     loader: Loader,
     samples: Samples,
@@ -91,18 +90,15 @@ impl Run {
         let root = folder.root().to_path_buf();
         let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
-        let device_name = match &device {
-            Device::Cpu => "CPU".to_owned(),
-            Device::Gpu(gpu) => gpu.name().to_owned(),
-        };
-        let mut records = Records::open(&root, step, position.seconds, &device_name, &samples.columns)?;
+        let mut records = Records::open(&root, step, position.seconds, device.name(), &samples.columns)?;
         for error in &unreadable {
             records.note(format!("a checkpoint cannot be read and is passed over: {error}"))?;
         }
         let [a, b] = [0, 1].map(|i| dataset.train[i].pictures.len());
         records.note(format!(
-            "ugatit {}, {device_name}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
+            "ugatit {}, {}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
             env!("CARGO_PKG_VERSION"),
+            device.name(),
             if step == 0 { "begins" } else { "goes on" },
             config.iteration,
             dataset.root.display()
@@ -114,7 +110,6 @@ impl Run {
             step_config,
             dataset,
             device,
-            device_name,
             session,
             loader,
             samples,
@@ -153,7 +148,7 @@ impl Run {
 
     /// The name of what computes.
     pub fn device_name(&self) -> &str {
-        &self.device_name
+        self.device.name()
     }
 
     /// Trains one iteration, and writes what is due after it.
