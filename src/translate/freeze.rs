@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, Graph, Node, NodeId, Norm, Op, fuse};
+use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, Op, fuse};
 
 /// What every normalisation did to each channel, `[1, 3, C]` ([`Op::NormCoefficients`]), by the
 /// weight of the convolution before it.
@@ -85,7 +85,7 @@ fn convolution_before<'a>(graph: &'a Graph, norm: &Node) -> Result<(&'a str, Con
     let before = graph.node(norm.inputs[0]);
     let readers = graph.nodes().iter().flat_map(|node| &node.inputs).filter(|&&id| id == norm.inputs[0]);
     match before.op {
-        Op::Conv2d(conv @ Conv2d { bias: false, activation: crate::graph::Activation::Identity, .. })
+        Op::Conv2d(conv @ Conv2d { bias: false, activation: Activation::Identity, .. })
             if readers.count() == 1 =>
         {
             Ok((&graph.node(before.inputs[1]).name, conv))
@@ -111,4 +111,62 @@ fn rebuilt(
         });
     }
     Ok((new, ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{INPUT, network};
+    use super::*;
+    use crate::cpu;
+    use crate::graph::{NormKind, Shape};
+    use crate::io::Model;
+    use crate::model::GeneratorConfig;
+
+    /// The same numbers, where the statistics are those of the picture itself.
+    #[test]
+    fn a_frozen_network_is_the_network() {
+        let config =
+            GeneratorConfig { ch: 5, n_res: 2, n_res_decoder: 1, img_size: 16, img_ch: 3, light: true };
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let mut noise =
+            |shape: &Shape| Tensor::new(shape, (0..shape.elements()).map(|_| next()).collect()).unwrap();
+        let mut weights: BTreeMap<String, Tensor> =
+            Model::expected(&config).unwrap().into_iter().map(|(key, shape)| (key, noise(&shape))).collect();
+        let x = noise(&[1, 3, 24, 36].into());
+        let (graph, outputs) = network(&config, x.shape()).unwrap();
+
+        let (with_coefficients, wanted, keys) = surveyed(&graph, &outputs).unwrap();
+        assert_eq!((wanted.len(), keys.len()), (3 + 11, 11));
+        let feed = |name: &str| if name == INPUT { Some(&x) } else { weights.get(name) };
+        let mut results = cpu::run(&with_coefficients, &wanted, &feed).unwrap();
+        let coefficients = results.split_off(3);
+        assert_eq!(results, cpu::run(&graph, &outputs, &feed).unwrap());
+
+        let (plain, image) = frozen(&graph, &outputs[..2]).unwrap();
+        assert!(!plain.nodes().iter().any(|node| matches!(node.op, Op::Norm(_) | Op::Linear { .. })));
+        fold(&mut weights, &keys.into_iter().zip(coefficients).collect()).unwrap();
+        let feed = |name: &str| if name == INPUT { Some(&x) } else { weights.get(name) };
+        let again = cpu::run(&plain, &image, &feed).unwrap();
+        for (a, b) in again.iter().zip(&results) {
+            let largest = b.data().iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            for (a, b) in a.data().iter().zip(b.data()) {
+                assert!((a - b).abs() < 1e-5 * largest, "{a} is not {b} of {largest}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_normalisation_after_a_plain_convolution_is_frozen() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 2, 4, 4]);
+        let norm =
+            Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Identity, residual: false };
+        let y = graph.add(Op::Activation(Activation::Relu), &[x]).unwrap();
+        let y = graph.add(Op::Norm(norm), &[y]).unwrap();
+        assert!(surveyed(&graph, &[y]).is_err() && frozen(&graph, &[y]).is_err());
+    }
 }

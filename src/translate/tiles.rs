@@ -30,13 +30,21 @@ pub struct TileOptions {
     /// The most pixels that a tile has a side, what it shares with its neighbours included;
     /// rounded down to a multiple of 4.
     pub side: usize,
-    /// The pixels that neighbours share at least; rounded up to a multiple of 4.
+    /// The pixels that neighbours share at least; rounded up to a multiple of 4. What a pixel of
+    /// the result depends on lies within about 80 pixels on every side with 4 and 4 residual
+    /// blocks, but what matters of it is nearer: see [`TileOptions::default`].
     pub overlap: usize,
 }
 
 impl Default for TileOptions {
+    /// Tiles of 512 pixels that share 96: no tile gives anything within 40 pixels of its edge.
+    ///
+    /// Measured with 4 and 4 residual blocks, tiles against the same network on the whole picture,
+    /// the largest difference of any byte with the model that comes with the project, and with
+    /// random weights: sharing 16 pixels 145 and 136 of 255, 32 28 and 62, 48 4 and 23, 64 2 and 6,
+    /// 80 1 and 4, 96 1 and 2.
     fn default() -> Self {
-        Self { side: 512, overlap: 64 }
+        Self { side: 512, overlap: 96 }
     }
 }
 
@@ -112,13 +120,15 @@ impl TileGrid {
     /// their overlap, or the overlap is too small to fade in.
     pub fn new(width: usize, height: usize, options: &TileOptions) -> Result<Self> {
         let (side, overlap) = (options.side / 4 * 4, options.overlap.next_multiple_of(4));
-        if overlap < RAMP || side < 2 * overlap || side < overlap + 4 * RAMP {
+        if overlap < RAMP {
             return Err(Error::Config(format!(
-                "tiles of {} pixels a side with an overlap of {} cannot be blended; tiles must be at least twice their overlap, and an overlap at least {RAMP}. With an overlap of {}, use {} or more",
-                options.side,
-                options.overlap,
-                overlap.max(RAMP),
-                (2 * overlap).max(overlap + 4 * RAMP).max(5 * RAMP)
+                "tiles that share {overlap} pixels cannot fade into each other; let them share {RAMP} or more"
+            )));
+        }
+        let least = (2 * overlap).max(overlap + 4 * RAMP);
+        if side < least {
+            return Err(Error::Config(format!(
+                "tiles of {side} pixels a side are too small when neighbours share {overlap}; use {least} or more"
             )));
         }
         if width == 0 || height == 0 {
@@ -169,5 +179,86 @@ impl TileGrid {
         let (down, across) = (self.rows.ramp(row), self.columns.ramp(column));
         let of_row = |v: f32| across.iter().map(move |u| (255.0 * u * v).round() as u8);
         (i > 0).then(|| down.iter().flat_map(|&v| of_row(v)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pictures::SMALLEST;
+    use super::*;
+    use crate::io::Picture;
+
+    /// Sizes of a picture and options that go together.
+    fn cases() -> impl Strategy<Value = (usize, usize, TileOptions)> {
+        (1..1500_usize, 1..1500_usize, 16..100_usize, 0..400_usize).prop_map(
+            |(width, height, overlap, more)| {
+                let shared = overlap.next_multiple_of(4);
+                let side = (2 * shared).max(shared + 4 * RAMP) + more;
+                (width, height, TileOptions { side, overlap })
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn tiles_are_aligned_and_within_the_picture((width, height, options) in cases()) {
+            let grid = TileGrid::new(width, height, &options).unwrap();
+            let [tall, wide] = grid.tile();
+            prop_assert!(wide <= options.side.max(SMALLEST) && tall <= options.side.max(SMALLEST));
+            prop_assert!(wide % 4 == 0 && tall % 4 == 0);
+            for i in 0..grid.count() {
+                let (read, write) = (grid.read(i), grid.write(i));
+                prop_assert!(read.x + read.width <= width && read.y + read.height <= height);
+                prop_assert!(write.x >= read.x && write.x + write.width <= read.x + read.width);
+                prop_assert!(write.y >= read.y && write.y + write.height <= read.y + read.height);
+                // Where the network sees them, they begin at multiples of 4 of the padded picture.
+                let [above, left] = grid.padding(i);
+                prop_assert!(read.width + left <= wide && read.height + above <= tall);
+                let before = (allowed(width) - width) / 2;
+                prop_assert_eq!((read.x + before - left) % 4, 0);
+                // What a tile cannot see on from is given by another.
+                let margin = (options.overlap - RAMP) / 2;
+                prop_assert!(write.x == 0 || write.x - read.x >= margin);
+                let right = read.x + read.width - (write.x + write.width);
+                prop_assert!(write.x + write.width == width || right >= margin);
+            }
+        }
+
+        /// A white tile over a black picture leaves it white only where it is opaque, or where
+        /// another lay before.
+        #[test]
+        fn tiles_cover_the_picture((width, height, options) in cases()) {
+            let grid = TileGrid::new(width, height, &options).unwrap();
+            let mut picture = Picture::new(width, height, 1, vec![0; width * height]).unwrap();
+            for i in 0..grid.count() {
+                let at = grid.write(i);
+                let white = vec![255; at.width * at.height];
+                let mut tile = Picture::new(at.width, at.height, 1, white).unwrap();
+                tile.alpha = grid.opacity(i);
+                picture.lay(&tile, at.x, at.y).unwrap();
+            }
+            prop_assert!(picture.pixels.iter().all(|&v| v == 255));
+        }
+    }
+
+    #[test]
+    fn a_row_of_tiles_is_spread_evenly() {
+        let grid = TileGrid::new(1000, 100, &TileOptions::default()).unwrap();
+        let reads: Vec<Rect> = (0..grid.count()).map(|i| grid.read(i)).collect();
+        let [y, width, height] = [0, 512, 100];
+        assert_eq!(reads, [0, 244, 488].map(|x| Rect { x, y, width, height }));
+        let starts: Vec<usize> = (0..3).map(|i| grid.write(i).x).collect();
+        assert_eq!(starts, [0, 370, 614]);
+        assert_eq!((grid.write(0).width, grid.write(2).width), (386, 386));
+    }
+
+    #[test]
+    fn what_cannot_be_blended_is_refused() {
+        for (side, overlap) in [(0, 0), (512, 8), (100, 80), (48, 16)] {
+            assert!(TileGrid::new(99, 99, &TileOptions { side, overlap }).is_err());
+        }
+        assert!(TileGrid::new(0, 9, &TileOptions::default()).is_err());
     }
 }
