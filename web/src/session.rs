@@ -94,7 +94,11 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
-            let mut result = request.translate(&mut translator, Hook::new(hook)).await;
+            // A device that was lost before is told before the hook is called.
+            let mut result = match translator.check() {
+                Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
             if matches!(result, Err(Error::Gpu { .. })) {
                 // On a device that is lost calls fail a moment before it says that it is lost.
                 page::pause().await;
