@@ -98,7 +98,11 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
-            let result = request.translate(&mut translator, Hook::new(hook)).await;
+            // A device that was lost before is told before the hook is called.
+            let result = match translator.check() {
+                Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
             let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
@@ -132,7 +136,10 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let translator = held.take().ok_or_else(busy)?;
-            let result = survey(&translator, &rgba, size, full, &options, Hook::new(hook)).await;
+            let result = match translator.check() {
+                Ok(()) => survey(&translator, &rgba, size, full, &options, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
             let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
