@@ -111,6 +111,7 @@ impl Session {
     /// Surveys a picture of `full_width` x `full_height` for a translation in tiles: `rgba` shows
     /// all of it, at `width` x `height`; about a megapixel is plenty. Tiles have at most `side`
     /// pixels a side.
+    #[expect(clippy::too_many_arguments, reason = "two sizes, plainly, cost JavaScript no object")]
     #[wasm_bindgen(unchecked_return_type = "Promise<Tiles>")]
     pub fn survey(
         &self,
