@@ -47,7 +47,8 @@ pub(crate) async fn adapter() -> Option<(String, bool)> {
     let promise = request.call1(&gpu, &options).ok()?.dyn_into::<Promise>().ok()?;
     let adapter = JsFuture::from(promise).await.ok().filter(JsValue::is_object)?;
     let info = Reflect::get(&adapter, &"info".into()).ok()?;
-    let text = |key: &str| Reflect::get(&info, &key.into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
+    let text =
+        |key: &str| Reflect::get(&info, &key.into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
     let flag = |of: &JsValue| {
         Reflect::get(of, &"isFallbackAdapter".into()).ok().and_then(|v| v.as_bool()).unwrap_or(false)
     };

@@ -9,10 +9,7 @@ pub(crate) fn picture(rgba: &[u8], width: u32, height: u32) -> Result<Picture> {
     let (width, height) = (width as usize, height as usize);
     let (pixels, rest) = rgba.as_chunks::<4>();
     if !rest.is_empty() || width.checked_mul(height) != Some(pixels.len()) {
-        return Err(Error::Shape(format!(
-            "{} bytes are no {width}x{height} picture in RGBA",
-            rgba.len()
-        )));
+        return Err(Error::Shape(format!("{} bytes are no {width}x{height} picture in RGBA", rgba.len())));
     }
     let colors = pixels.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
     let mut picture = Picture::new(width, height, 3, colors)?;

@@ -7,12 +7,16 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::page;
 
 /// `{ webgpu, adapter, software, problem }`; see the package's `probe()`.
-#[wasm_bindgen(unchecked_return_type = "Promise<{ webgpu: boolean; adapter: string | null; software: boolean; problem: string | null }>")]
+#[wasm_bindgen(
+    unchecked_return_type = "Promise<{ webgpu: boolean; adapter: string | null; software: boolean; problem: string | null }>"
+)]
 pub async fn probe() -> Object {
     let adapter = page::adapter().await;
     let problem = match (&adapter, page::has_webgpu()) {
         (Some(_), _) => JsValue::NULL,
-        (None, true) => "This browser has WebGPU but offers no adapter; hardware acceleration may be switched off.".into(),
+        (None, true) => {
+            "This browser has WebGPU but offers no adapter; hardware acceleration may be switched off.".into()
+        }
         (None, false) => "This browser has no WebGPU, or the page is not served over https.".into(),
     };
     let (name, software) = adapter.map_or((None, false), |(name, software)| (Some(name), software));

@@ -1,6 +1,6 @@
 //! A model on a device.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Function, Object, Promise, Reflect};
@@ -55,7 +55,8 @@ extern "C" {
 /// A model on a device, ready to translate. One call at a time.
 #[wasm_bindgen]
 pub struct Session {
-    translator: Rc<RefCell<Translator>>,
+    /// Empty while it translates.
+    translator: Rc<Cell<Option<Translator>>>,
     info: Object,
 }
 
@@ -88,17 +89,14 @@ impl Session {
         options: &Options,
         #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
     ) -> Promise {
-        let translator = self.translator.clone();
         let (size, fit, attention) = (options.size(), options.fit(), options.attention());
+        let request = Request { rgba, width, height, size, fit, attention };
+        let held = self.translator.clone();
         future_to_promise(async move {
-            let Ok(mut translator) = translator.try_borrow_mut() else {
-                return Err(busy());
-            };
-            let request = Request { rgba, width, height, size, fit, attention };
-            match request.translate(&mut translator, Hook::new(hook)).await {
-                Ok(result) => Ok(result.into()),
-                Err(error) => Err(thrown(&settled(error).await)),
-            }
+            let mut translator = held.take().ok_or_else(busy)?;
+            let result = request.translate(&mut translator, Hook::new(hook)).await;
+            held.set(Some(translator));
+            result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
 }
@@ -106,11 +104,6 @@ impl Session {
 /// What a second call at a time is answered.
 pub(crate) fn busy() -> JsValue {
     coded("internal", "This session is translating already; wait for it first.")
-}
-
-/// The error that explains `error`: a lost device makes calls fail before it says that it is lost.
-async fn settled(error: Error) -> Error {
-    error
 }
 
 struct Request {
@@ -173,7 +166,7 @@ impl Session {
         let (device, place) = open_device(backend).await?;
         let info = info(&read, &place);
         let translator = Translator::new(device, read).await?;
-        Ok(Self { translator: Rc::new(RefCell::new(translator)), info })
+        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), info })
     }
 }
 
@@ -194,12 +187,15 @@ async fn open_device(backend: &str) -> Result<(Device, Place)> {
         "wasm" => return Ok(processor(None)),
         "auto" | "webgpu" => {}
         other => {
-            return Err(Error::Config(format!("{other:?} is no backend; use \"auto\", \"webgpu\" or \"wasm\"")));
+            return Err(Error::Config(format!(
+                "{other:?} is no backend; use \"auto\", \"webgpu\" or \"wasm\""
+            )));
         }
     }
     match Gpu::open(&AdapterOptions { name: None, allow_software: true }).await {
         Ok(gpu) => {
-            let (adapter, software) = page::adapter().await.unwrap_or_else(|| (gpu.name().into(), gpu.is_software()));
+            let (adapter, software) =
+                page::adapter().await.unwrap_or_else(|| (gpu.name().into(), gpu.is_software()));
             let notice = software.then_some(
                 "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
             );

@@ -11,6 +11,11 @@ pub(crate) fn root() -> PathBuf {
     here.parent().map(PathBuf::from).unwrap_or(here)
 }
 
+/// Where Cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
 /// Runs a program in the repository's root and fails where it fails.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])

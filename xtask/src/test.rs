@@ -80,11 +80,13 @@ fn ensure_python() -> Result<()> {
 
 /// Formatting, lints, documentation, and the same for the browser's target.
 pub(crate) fn lint() -> Result<()> {
-    const WASM: [&str; 5] =
-        ["--package", "ugatit", "--no-default-features", "--target", "wasm32-unknown-unknown"];
+    const WASM: [&str; 2] = ["--target", "wasm32-unknown-unknown"];
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     process::run("rustup", &["target", "add", "wasm32-unknown-unknown"])?;
-    cargo(&[&["clippy", "--release"], &WASM[..], &["--", "-D", "warnings"]].concat(), &[])
+    for package in [&["--package", "ugatit", "--no-default-features"][..], &["--package", "ugatit-web"]] {
+        cargo(&[&["clippy", "--release"], package, &WASM, &["--", "-D", "warnings"]].concat(), &[])?;
+    }
+    Ok(())
 }
