@@ -56,12 +56,11 @@ export function readPixels(
 
 /** Pixels as a bitmap. */
 export function toBitmap(
-  rgba: Uint8Array<ArrayBuffer>,
+  rgba: Uint8ClampedArray<ArrayBuffer>,
   width: number,
   height: number,
 ): Promise<ImageBitmap> {
-  const pixels = new Uint8ClampedArray(rgba.buffer, rgba.byteOffset, rgba.byteLength);
-  return createImageBitmap(new ImageData(pixels, width, height));
+  return createImageBitmap(new ImageData(rgba, width, height));
 }
 
 /** Why a browser did not let us read a picture. */

@@ -26,8 +26,8 @@ export interface SessionInfo {
 export interface WasmTranslation {
   width: number;
   height: number;
-  rgba: Uint8Array<ArrayBuffer>;
-  attention?: Uint8Array<ArrayBuffer>;
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+  attention?: Uint8ClampedArray<ArrayBuffer>;
 }
 
 export interface WasmTile {
@@ -35,7 +35,7 @@ export interface WasmTile {
   y: number;
   width: number;
   height: number;
-  rgba: Uint8Array<ArrayBuffer>;
+  rgba: Uint8ClampedArray<ArrayBuffer>;
 }
 
 export interface Tiles {
