@@ -1,5 +1,5 @@
 /** What a person can do, and what the page then knows. One job runs at a time; a new one ends the one before. */
-import { probe, type Translation, type Translator } from "ugatit-web";
+import { type BackendChoice, type Probe, probe, type Progress, type Translator } from "ugatit-web";
 import { announce } from "./announce.ts";
 import { isWhole, type Rect } from "./crop-geometry.ts";
 import type { Engine } from "./engine.ts";
@@ -16,6 +16,7 @@ const SPOILT = new Set(["internal", "worker-failed", "disposed", "model-corrupt"
 export class Actions {
   #job: AbortController | null = null;
   #again: (() => void) | null = null;
+  #looked: Promise<Probe> | null = null;
 
   constructor(
     readonly store: Store,
@@ -23,9 +24,29 @@ export class Actions {
   ) {}
 
   /** Finds out what this browser can do. */
-  async look(): Promise<void> {
-    const found = await probe();
-    this.store.set({ probe: found });
+  look(): Promise<Probe> {
+    this.#looked ??= probe().then((found) => {
+      this.store.set({ probe: found });
+      return found;
+    });
+    return this.#looked;
+  }
+
+  /** The translator for a direction, on what was chosen: of itself never on a GPU that is imitated, which is slower still. */
+  async translator(
+    models: ModelSet,
+    direction: Direction,
+    signal: AbortSignal,
+    onProgress: (progress: Progress) => void,
+  ): Promise<Translator> {
+    const { software } = await this.look();
+    const { backend } = this.store.state;
+    this.engine.backend = backend === "auto" && software ? "wasm" : backend;
+    const translator = await this.engine.translator(models, direction, signal, onProgress);
+    if (!signal.aborted && this.store.state.models.info !== translator.info) {
+      this.store.set({ models: { ...models, info: translator.info } });
+    }
+    return translator;
   }
 
   async openSample(sample: Sample): Promise<void> {
@@ -67,6 +88,7 @@ export class Actions {
   async openModels(files: readonly File[]): Promise<void> {
     await this.#work(
       async (signal) => {
+        await this.look();
         const opened: { file: File; translator: Translator }[] = [];
         try {
           for (const file of files.slice(0, 2)) {
@@ -100,32 +122,39 @@ export class Actions {
   }
 
   #useModels(models: ModelSet, direction: Direction): void {
-    const { picture } = this.store.state;
-    this.#clearResult();
     this.store.set({ models, direction, ...(models.info?.light === false ? { size: "model" as const } : {}) });
     const { from, to } = domains(models, direction);
     announce(`Model ${models.name}: ${from} to ${to}.`);
-    if (picture) void this.translate();
+    this.#refresh();
   }
 
   swap(): void {
-    const { direction, models, picture } = this.store.state;
+    const { direction, models, picture, view } = this.store.state;
     const other: Direction = direction === "A2B" ? "B2A" : "A2B";
     if (models.sources[other] === undefined) return;
-    this.#clearResult();
     this.store.set({ direction: other });
     const { from, to } = domains(models, other);
     announce(`From ${from} to ${to}.`);
     // A sample stands for its design: the other way begins with the other designer's drawing of the same thing.
-    const twin = picture?.sample && !models.own && samples(other).find((sample) => sample.name === picture.sample);
+    const twin = view === "picture" && picture?.sample && !models.own && samples(other).find((sample) => sample.name === picture.sample);
     if (twin) void this.openSample(twin);
-    else if (picture) void this.translate();
+    else this.#refresh();
   }
 
   setSize(size: SizeChoice): void {
     if (size === this.store.state.size) return;
     this.store.set({ size });
-    if (this.store.state.picture) void this.translate();
+    this.#refresh();
+  }
+
+  /** Chooses what computes, and computes again with it. */
+  setBackend(backend: BackendChoice): void {
+    this.cancel();
+    this.engine.dropAll();
+    const { models } = this.store.state;
+    // What was known of the model includes what it ran on. An own model's domains are known from nowhere else.
+    this.store.set({ backend, models: models.own ? models : { ...models, info: null } });
+    this.#refresh();
   }
 
   startCrop(): void {
@@ -150,11 +179,8 @@ export class Actions {
     this.store.set({ view: "picture" });
     await this.#work(
       async (signal) => {
-        const onProgress = (p: Parameters<typeof advance>[1]) => this.#progress(signal, p);
-        const translator = await this.engine.translator(models, direction, signal, onProgress);
-        if (!signal.aborted && models.info === null) {
-          this.store.set({ models: { ...models, info: translator.info } });
-        }
+        const onProgress = (p: Progress) => this.#progress(signal, p);
+        const translator = await this.translator(models, direction, signal, onProgress);
         return translator.translate(picture.blob, {
           size: translator.info.light ? size : "model",
           attention: true,
@@ -199,9 +225,15 @@ export class Actions {
     void this.translate();
   }
 
+  /** Something changed that the result depends on. Beside the camera and the crop box it can wait. */
+  #refresh(): void {
+    if (this.store.state.view === "picture") void this.translate();
+    else this.#clearResult();
+  }
+
   #place(picture: Picture): void {
     this.#clearResult();
-    this.store.set({ picture, crop: null, view: "picture", problem: null });
+    this.store.set({ picture, crop: null, view: "picture", problem: null, live: false });
   }
 
   #clearResult(): void {
@@ -211,7 +243,7 @@ export class Actions {
     result.close();
   }
 
-  #progress(signal: AbortSignal, progress: Parameters<typeof advance>[1]): void {
+  #progress(signal: AbortSignal, progress: Progress): void {
     if (!signal.aborted) this.store.set({ work: advance(this.store.state.work, progress) });
   }
 
@@ -240,5 +272,3 @@ export class Actions {
     }
   }
 }
-
-export type { Translation };

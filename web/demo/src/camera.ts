@@ -30,7 +30,7 @@ export function mountCamera(store: Store, actions: Actions): void {
     }
     video.srcObject = stream;
     await video.play().catch(() => undefined);
-    element("paper").style.setProperty("--ratio", "1");
+    element("main").style.setProperty("--ratio", "1");
     store.set({ view: "camera", problem: null });
     announce("The camera is on.");
     const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
@@ -86,8 +86,7 @@ export function mountCamera(store: Store, actions: Actions): void {
       let last = performance.now();
       while (!signal.aborted) {
         const { models, direction } = store.state;
-        const translator = await actions.engine.translator(models, direction, signal, () => undefined);
-        if (models.info === null) store.set({ models: { ...store.state.models, info: translator.info } });
+        const translator = await actions.translator(models, direction, signal, () => undefined);
         const frame = grab(FRAME);
         const result = await translator.translate(frame, { size: "model", signal });
         if (signal.aborted) return result.close();
@@ -124,7 +123,8 @@ export function mountCamera(store: Store, actions: Actions): void {
 
   store.watch((state) => {
     const filming = state.view === "camera";
-    video.hidden = !filming || state.live;
+    // Live pictures lie over the video, which goes on below: one that is not shown would rest.
+    video.hidden = !filming;
     // Another picture came while the camera was on.
     if (!filming && stream) stopStream();
     live.setAttribute("aria-pressed", String(state.live));

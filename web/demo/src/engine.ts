@@ -1,9 +1,11 @@
 /** Opens models once and keeps them: one translator a direction, each with a worker of its own. */
-import { type Progress, Translator } from "ugatit-web";
+import { type BackendChoice, type Progress, Translator } from "ugatit-web";
 import type { Direction, ModelSet } from "./state.ts";
 import { workerUrl } from "./worker-url.ts";
 
 export class Engine {
+  /** What computes. Set before a model is opened. */
+  backend: BackendChoice = "auto";
   #open = new Map<Direction, { source: string | Blob; translator: Translator }>();
 
   /** The translator for `direction`, opened where it is not open yet. */
@@ -26,7 +28,8 @@ export class Engine {
   /** Opens a model without knowing its direction. Whoever calls this keeps or disposes of it. */
   load(source: string | Blob, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<Translator> {
     // The models of the page are in the service worker's cache already; a second copy would be waste.
-    return Translator.load(source, { cache: false, signal, onProgress, ...workerUrl() });
+    const options = { backend: this.backend, cache: false, workerUrl: workerUrl() };
+    return Translator.load(source, { ...options, signal, onProgress });
   }
 
   keep(direction: Direction, source: string | Blob, translator: Translator): void {

@@ -26,6 +26,7 @@ const store = new Store({
   attention: false,
   opacity: 0.6,
   models: emojiModels,
+  backend: "auto",
   probe: null,
   live: false,
 });

@@ -45,7 +45,7 @@ export function phaseName(work: Work): string {
     case "verify":
       return "Checking the model";
     case "compile":
-      return "Preparing the GPU";
+      return "Preparing the network";
     case "run":
       return "Redrawing";
     case "tile":

@@ -1,5 +1,5 @@
 /** What the page knows, in one place. Views draw it whenever it changes; only `actions.ts` decides what it becomes. */
-import type { Probe, Translation, TranslatorInfo } from "ugatit-web";
+import type { BackendChoice, Probe, Translation, TranslatorInfo } from "ugatit-web";
 import type { Rect } from "./crop-geometry.ts";
 import type { Picture } from "./picture.ts";
 import type { Problem } from "./messages.ts";
@@ -34,6 +34,7 @@ export interface State {
   /** Of the attention map, 0 to 1. */
   opacity: number;
   models: ModelSet;
+  backend: BackendChoice;
   probe: Probe | null;
   /** The camera translates frame after frame. */
   live: boolean;

@@ -12,13 +12,12 @@ export function mountCapability(store: Store, actions: Actions): void {
     if (!state.probe || state.probe === before.probe) return;
     const { webgpu, software, adapter } = state.probe;
     if (webgpu && !software) return;
-    element("notice-text").textContent = webgpu
-      ? `The GPU here is imitated in software${adapter ? ` (${adapter})` : ""}. The pictures come out the same, only slowly.`
-      : "No WebGPU here, so the processor does the work. The pictures come out the same, only slower.";
+    const missing = webgpu ? `No real GPU here${adapter ? ` (${adapter})` : ""}` : "No WebGPU here";
+    element("notice-text").textContent = `${missing}: the processor does the work. The same pictures, only slower.`;
     notice.hidden = false;
   });
 
-  if (typeof WebAssembly !== "object" || typeof Worker !== "function") {
+  if (typeof WebAssembly !== "object") {
     document.documentElement.dataset["unable"] = "true";
     actions.fail("unable");
     for (const control of element("main").querySelectorAll<HTMLButtonElement>("button, input")) control.disabled = true;

@@ -56,7 +56,8 @@ export function mountDock(store: Store, actions: Actions): void {
       const { width, height, milliseconds } = state.result;
       const { to } = domains(state.models, state.direction);
       const where = state.models.info?.backend === "wasm" ? "processor" : "GPU";
-      element("caption").textContent = `${width} × ${height} px, ${time(milliseconds)}, ${where}`;
+      element("caption-size").textContent = `${width} × ${height} px`;
+      element("caption-time").textContent = `${time(milliseconds)} on the ${where}`;
       announce(`Done: ${to}, ${width} by ${height} pixels. The slider compares before and after.`);
     }
   });

@@ -1,4 +1,5 @@
 /** Direction, attention, size and model. */
+import type { BackendChoice } from "ugatit-web";
 import type { Actions } from "./actions.ts";
 import { button, element, input } from "./dom.ts";
 import { domains } from "./models.ts";
@@ -10,6 +11,7 @@ export function mountSettings(store: Store, actions: Actions): void {
   mountAttention(store);
   mountSize(store, actions);
   mountModel(store, actions);
+  mountBackend(store, actions);
   mountAbout();
 }
 
@@ -37,8 +39,12 @@ function mountAttention(store: Store): void {
   attention.addEventListener("change", () => store.set({ attention: attention.checked }));
   opacity.addEventListener("input", () => store.set({ opacity: Number(opacity.value) / 100 }));
   store.watch((state) => {
-    attention.checked = state.attention;
-    opacity.disabled = !state.attention;
+    // A picture in tiles has no map of its own.
+    const none = state.result !== null && !state.result.attention;
+    attention.disabled = none;
+    element("attention-none").hidden = !none;
+    attention.checked = state.attention && !none;
+    opacity.disabled = !state.attention || none;
     opacity.setAttribute("aria-valuetext", `${Math.round(state.opacity * 100)} %`);
     opacity.style.setProperty("--share", `${Math.round(state.opacity * 100)}%`);
   });
@@ -79,6 +85,19 @@ function mountModel(store: Store, actions: Actions): void {
   });
 }
 
+function mountBackend(store: Store, actions: Actions): void {
+  const radios = [...element("backend-row").querySelectorAll<HTMLInputElement>("input[name=backend]")];
+  for (const radio of radios) {
+    radio.addEventListener("change", () => actions.setBackend(radio.value as BackendChoice));
+  }
+  store.watch(({ backend, probe }) => {
+    for (const radio of radios) {
+      radio.checked = radio.value === backend;
+      if (radio.value === "webgpu") radio.disabled = probe?.webgpu === false;
+    }
+  });
+}
+
 /** What is known about the model, for people. */
 function facts({ models }: Readonly<State>): [name: string, text: string][] {
   const { info } = models;
@@ -91,7 +110,7 @@ function facts({ models }: Readonly<State>): [name: string, text: string][] {
     ["Size", `${info.parameters.toLocaleString("en")} parameters, ${megabytes(info.bytes)} MB`],
     ["Licence", info.license ?? "not known"],
     ["Made", info.provenance],
-    ["Runs on", info.backend === "wasm" ? "the processor" : `GPU${info.adapter ? `, ${info.adapter}` : ""}`],
+    ["Adapter", info.backend === "wasm" ? "none, the processor" : info.adapter],
   ];
   return found.filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== "");
 }

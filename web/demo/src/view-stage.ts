@@ -54,7 +54,7 @@ export function mountStage(store: Store): void {
     if (picture && view !== "camera" && (picture !== old.picture || crop !== old.crop || view !== old.view)) {
       const part = shownRect(picture, cropping ? null : crop);
       drawEnlarged(before, picture.shown, part);
-      paper.style.setProperty("--ratio", String(part.width / part.height));
+      main.style.setProperty("--ratio", String(part.width / part.height));
       before.setAttribute("aria-label", `Before: ${picture.name}`);
     }
     if (result && result !== old.result) {
