@@ -53,8 +53,7 @@ impl Gpu {
     /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::Gpu`] where the driver
     /// refuses.
     pub async fn open(options: &AdapterOptions) -> Result<Self> {
-        let adapter = choose(options).await?;
-        let info = adapter.get_info();
+        let (adapter, info) = choose(options).await?;
         let wanted = Features::TIMESTAMP_QUERY | Features::PIPELINE_CACHE;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {

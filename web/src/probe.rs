@@ -1,6 +1,7 @@
 //! What this browser can do.
 
 use js_sys::{Object, Reflect};
+use ugatit::gpu::adapters;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -11,7 +12,7 @@ use crate::page;
     unchecked_return_type = "Promise<{ webgpu: boolean; adapter: string | null; software: boolean; problem: string | null }>"
 )]
 pub async fn probe() -> Object {
-    let adapter = page::adapter().await;
+    let adapter = adapters().await.into_iter().next();
     let problem = match (&adapter, page::has_webgpu()) {
         (Some(_), _) => JsValue::NULL,
         (None, true) => {
@@ -19,7 +20,7 @@ pub async fn probe() -> Object {
         }
         (None, false) => "This browser has no WebGPU, or the page is not served over https.".into(),
     };
-    let (name, software) = adapter.map_or((None, false), |(name, software)| (Some(name), software));
+    let (name, software) = adapter.map_or((None, false), |a| (Some(a.name), a.kind == "software"));
     let result = Object::new();
     for (key, value) in [
         ("webgpu", JsValue::from(name.is_some())),

@@ -94,7 +94,12 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
-            let result = request.translate(&mut translator, Hook::new(hook)).await;
+            let mut result = request.translate(&mut translator, Hook::new(hook)).await;
+            if matches!(result, Err(Error::Gpu { .. })) {
+                // On a device that is lost calls fail a moment before it says that it is lost.
+                page::pause().await;
+                result = translator.check().and(result);
+            }
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
@@ -192,16 +197,20 @@ async fn open_device(backend: &str) -> Result<(Device, Place)> {
             )));
         }
     }
-    match Gpu::open(&AdapterOptions { name: None, allow_software: true }).await {
+    // A software adapter computes on the processor too, about ten times slower than we do.
+    let allow_software = backend == "webgpu";
+    match Gpu::open(&AdapterOptions { name: None, allow_software }).await {
         Ok(gpu) => {
-            let (adapter, software) =
-                page::adapter().await.unwrap_or_else(|| (gpu.name().into(), gpu.is_software()));
+            let (adapter, software) = (gpu.name().into(), gpu.is_software());
             let notice = software.then_some(
                 "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
             );
             Ok((Device::Gpu(gpu), Place { backend: "webgpu", adapter, software, notice }))
         }
         Err(error) if backend == "webgpu" => Err(error),
+        Err(Error::OnlySoftware { .. }) => Ok(processor(Some(
+            "This browser's WebGPU has no GPU behind it, so the processor does the work. It is slower; hardware acceleration may be switched off in the browser's settings.",
+        ))),
         Err(_) => Ok(processor(Some(
             "This browser offers no WebGPU, so the processor does the work. It is slower; a current Chrome, Edge or Safari with hardware acceleration would use the GPU.",
         ))),

@@ -53,7 +53,7 @@ export class Engine implements Host {
     const reopened = await this.#reopen(signal);
     let begun = false;
     const hook: Hook = (phase, done, total) => {
-      begun = true;
+      begun ||= phase !== "compile" && done > 0;
       if (phase === "compile" || phase === "run" || phase === "tile") {
         onProgress({ phase, done, total });
       }
@@ -83,15 +83,15 @@ export class Engine implements Host {
   }
 
   /** The wasm module has died. What is in flight fails, and the next call gets a fresh module. */
-  die(message: string): void {
+  die(message: string): UgatitError {
     this.#glue = undefined;
     this.#session = undefined;
-    this.#fail?.(
-      new UgatitError(
-        "internal",
-        `The translator has crashed (${message}). The next call starts it anew; please report this.`,
-      ),
+    const error = new UgatitError(
+      "internal",
+      `The translator has crashed (${message}). The next call starts it anew; please report this.`,
     );
+    this.#fail?.(error);
+    return error;
   }
 
   #free(): void {
@@ -167,7 +167,7 @@ export class Engine implements Host {
         call().then(resolve, reject);
       });
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) this.die(error.message);
+      if (error instanceof WebAssembly.RuntimeError) throw this.die(error.message);
       throw asUgatitError(error);
     } finally {
       this.#fail = undefined;

@@ -39,7 +39,7 @@ WebAssembly.instantiate = async (...args) => {
       throw new WebAssembly.RuntimeError("unreachable");
     };
   }
-  return { exports };
+  return { instance: { exports }, module: args[0] };
 };
 
 const orders = {

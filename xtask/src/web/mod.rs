@@ -1,6 +1,6 @@
 //! The browser's side: `cargo xtask web` and `cargo xtask serve`.
 
-mod npm;
+pub(crate) mod npm;
 
 use anyhow::{Context, Result};
 use clap::Args;

@@ -14,33 +14,38 @@ const SUFFIX: &str = if cfg!(windows) { ".cmd" } else { "" };
 
 /// Installs what `web/package-lock.json` names, unless it is there.
 pub(crate) fn install() -> Result<()> {
+    install_in("web")
+}
+
+/// Installs what a folder's `package-lock.json` names, unless it is there.
+pub(crate) fn install_in(folder: &str) -> Result<()> {
     ensure_node()?;
-    let web = root().join("web");
-    let modified = |name: &str| std::fs::metadata(web.join(name)).and_then(|m| m.modified()).ok();
+    let path = root().join(folder);
+    let modified = |name: &str| std::fs::metadata(path.join(name)).and_then(|m| m.modified()).ok();
     // npm writes this file last.
     let installed = modified("node_modules/.package-lock.json");
     if installed.is_some() && installed >= modified("package-lock.json") {
         return Ok(());
     }
-    run(&["ci"])
+    start("npm", &["ci"], folder)
 }
 
 /// Runs npm.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    start("npm", arguments)
+    start("npm", arguments, "web")
 }
 
 /// Runs a program of an installed npm package.
 pub(crate) fn exec(program: &str, arguments: &[&str]) -> Result<()> {
     let path = root().join("web/node_modules/.bin").join(program);
-    start(&path.to_string_lossy(), arguments)
+    start(&path.to_string_lossy(), arguments, "web")
 }
 
-fn start(program: &str, arguments: &[&str]) -> Result<()> {
+fn start(program: &str, arguments: &[&str], folder: &str) -> Result<()> {
     say(&format!("$ {program} {}", arguments.join(" ")));
     let status = Command::new(format!("{program}{SUFFIX}"))
         .args(arguments)
-        .current_dir(root().join("web"))
+        .current_dir(root().join(folder))
         .status()
         .with_context(|| format!("`{program}` could not be started"))?;
     if !status.success() {
