@@ -44,7 +44,8 @@ export async function launch(webgpu = true): Promise<BrowserContext> {
     acceptDownloads: true,
     viewport: { width: 1280, height: 800 },
   });
-  context.on("close", () => rmSync(profile, { recursive: true, force: true }));
+  // The browser still writes for a moment.
+  context.on("close", () => rmSync(profile, { recursive: true, force: true, maxRetries: 10 }));
   return context;
 }
 
@@ -92,11 +93,13 @@ export class Demo {
   }
 
   /** The pixels of a canvas of the page. */
-  pixels(id: string): Promise<number[]> {
-    return this.at(id).evaluate((canvas: HTMLCanvasElement) => {
+  async pixels(id: string): Promise<Buffer> {
+    const base64 = await this.at(id).evaluate((canvas: HTMLCanvasElement) => {
       const { width, height } = canvas;
-      return [...(canvas.getContext("2d")?.getImageData(0, 0, width, height).data ?? [])];
+      const pixels = canvas.getContext("2d")!.getImageData(0, 0, width, height).data;
+      return (new Uint8Array(pixels.buffer) as unknown as { toBase64(): string }).toBase64();
     });
+    return Buffer.from(base64, "base64");
   }
 
   /** Gives a file to the page as the clipboard (`paste`) or the pointer (`drop`) does. */
@@ -118,6 +121,18 @@ export class Demo {
       { event, bytes, name, type },
     );
   }
+}
+
+/** The largest and the mean difference of two pictures of one size, of 255. */
+export function difference(one: Buffer, other: Buffer): { most: number; mean: number } {
+  expect(one.length).toBe(other.length);
+  let [most, sum] = [0, 0];
+  for (const [i, value] of one.entries()) {
+    const off = Math.abs(value - other[i]!);
+    most = Math.max(most, off);
+    sum += off;
+  }
+  return { most, mean: sum / one.length };
 }
 
 export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext }>({

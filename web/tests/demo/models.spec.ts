@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brokenModels, goldenModel, safetensors } from "../support/models.ts";
 import { ROOT } from "../support/paths.ts";
-import { type Demo, expect, test } from "./demo.ts";
+import { Demo, expect, host, test } from "./demo.ts";
 
 const file = (name: string, buffer: Buffer) => ({ name, mimeType: "application/octet-stream", buffer });
 const emoji = (direction: string) => readFileSync(join(ROOT, `models/${direction}.safetensors`));
@@ -52,7 +52,13 @@ test("a model of faces begins with the crop box", async ({ demo }) => {
       ],
     ),
   );
-  const faces = safetensors(tensors, { domain_a: "selfie", domain_b: "anime", direction: "A2B" });
+  const faces = safetensors(tensors, {
+    format: "ugatit",
+    format_version: "1",
+    domain_a: "selfie",
+    domain_b: "anime",
+    direction: "A2B",
+  });
   await demo.at("model-file").setInputFiles(file("faces.safetensors", faces));
   await expect(demo.at("domain-from")).toHaveText("selfie");
   await demo.openFile("docs/pictures/demo/portrait.png");
@@ -74,15 +80,18 @@ test("a file that is no model is refused with a reason, and the page goes on", a
   await expect(demo.at("domain-to")).toHaveText("Twemoji");
 });
 
-test("a model that does not arrive can be asked for again", async ({ demo }) => {
+test("a model that does not arrive can be asked for again", async ({ page }) => {
+  const server = await host();
+  const demo = new Demo(page, server);
   // Without the service worker, which would have it.
-  await demo.page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
+  await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
   const models = "**/*.safetensors";
-  await demo.page.route(models, (route) => route.abort());
+  await page.route(models, (route) => route.abort());
   await demo.open();
   await demo.sample();
   await expect(demo.at("problem")).toContainText("The model did not arrive. Look at your connection", { timeout: 30_000 });
-  await demo.page.unroute(models);
+  await page.unroute(models);
   await demo.at("problem-retry").click();
   await demo.result();
+  await server.close();
 });

@@ -1,4 +1,4 @@
-import { expect, test } from "./demo.ts";
+import { difference, expect, test } from "./demo.ts";
 
 test("there is a WebGPU adapter", async ({ demo }) => {
   const name = await demo.page.evaluate(async () => {
@@ -17,8 +17,7 @@ test("one click gives a first result", async ({ demo }) => {
   await expect(demo.at("caption-size")).toHaveText("64 × 64 px");
   await expect(demo.at("live")).toContainText("Done: Twemoji, 64 by 64 pixels");
   await expect(demo.page.locator('.frame[aria-pressed="true"]')).toHaveCount(1);
-  const [before, after] = [await demo.pixels("before"), await demo.pixels("after")];
-  const mean = before.reduce((sum, value, i) => sum + Math.abs(value - after[i]!), 0) / before.length;
+  const { mean } = difference(await demo.pixels("before"), await demo.pixels("after"));
   expect(mean, "the result is another picture, and of the same thing").toBeGreaterThan(1);
   expect(mean).toBeLessThan(60);
 });
@@ -59,8 +58,7 @@ test("the GPU and the processor draw the same, and progress is told in order", a
   await demo.result();
   await expect(demo.at("caption-time")).toContainText("processor");
   const processor = await demo.pixels("after");
-  const worst = gpu.reduce((most, value, i) => Math.max(most, Math.abs(value - processor[i]!)), 0);
-  expect(worst).toBeLessThanOrEqual(2);
+  expect(difference(gpu, processor).most).toBeLessThanOrEqual(2);
 });
 
 test("both directions", async ({ demo }) => {
@@ -71,15 +69,14 @@ test("both directions", async ({ demo }) => {
   await demo.at("swap").click();
   await expect(demo.at("domain-from")).toHaveText("Twemoji");
   await expect(demo.at("domain-to")).toHaveText("Noto Emoji");
-  await expect(demo.at("actions")).toBeHidden();
   await demo.result();
   await expect(demo.at("live")).toContainText("Done: Noto Emoji");
   // The other way begins with the other designer's drawing of the same thing.
-  expect(await demo.pixels("before")).not.toEqual(noto);
+  expect(difference(await demo.pixels("before"), noto).mean).toBeGreaterThan(2);
   await expect(demo.page.locator('.frame[data-sample="cherries"]')).toHaveAttribute("aria-pressed", "true");
   await demo.at("swap").click();
   await demo.result();
-  expect(await demo.pixels("before")).toEqual(noto);
+  expect(difference(await demo.pixels("before"), noto).most).toBe(0);
 });
 
 test("cancel, by button and by key, and on again", async ({ demo }) => {
