@@ -6,15 +6,18 @@ use std::rc::Rc;
 use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
-use ugatit::model::Direction;
-use ugatit::translate::{Device, Fit, PictureOptions, PictureSize, Translator, prepare};
+use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::translate::{
+    Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size,
+};
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{coded, thrown};
+use crate::error::{busy, thrown};
 use crate::hook::Hook;
+use crate::tiles::Tiles;
 use crate::{page, pixels};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -57,6 +60,7 @@ extern "C" {
 pub struct Session {
     /// Empty while it translates.
     translator: Rc<Cell<Option<Translator>>>,
+    config: GeneratorConfig,
     info: Object,
 }
 
@@ -94,21 +98,68 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
-            let mut result = request.translate(&mut translator, Hook::new(hook)).await;
-            if matches!(result, Err(Error::Gpu { .. })) {
-                // On a device that is lost calls fail a moment before it says that it is lost.
-                page::pause().await;
-                result = translator.check().and(result);
-            }
+            let result = request.translate(&mut translator, Hook::new(hook)).await;
+            let result = explained(result, &translator).await;
+            held.set(Some(translator));
+            result.map(JsValue::from).map_err(|error| thrown(&error))
+        })
+    }
+
+    /// The size at which a picture that large is surveyed.
+    #[wasm_bindgen(js_name = surveySize, unchecked_return_type = "[width: number, height: number]")]
+    pub fn survey_size(&self, width: u32, height: u32) -> Vec<u32> {
+        let (width, height) = survey_size(&self.config, width as usize, height as usize);
+        vec![width as u32, height as u32]
+    }
+
+    /// Surveys a picture of `full_width` x `full_height` for a translation in tiles: `rgba` shows
+    /// all of it at `surveySize`. Tiles have at most `side` pixels a side.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Tiles>")]
+    pub fn survey(
+        &self,
+        rgba: Vec<u8>,
+        full_width: u32,
+        full_height: u32,
+        side: Option<u32>,
+        #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
+    ) -> Promise {
+        let full = [full_width, full_height].map(|n| n as usize);
+        let mut options = TileOptions::default();
+        if let Some(side) = side {
+            options.side = side as usize;
+        }
+        let size = survey_size(&self.config, full[0], full[1]);
+        let held = self.translator.clone();
+        future_to_promise(async move {
+            let translator = held.take().ok_or_else(busy)?;
+            let result = survey(&translator, &rgba, size, full, &options, Hook::new(hook)).await;
+            let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
 }
 
-/// What a second call at a time is answered.
-pub(crate) fn busy() -> JsValue {
-    coded("internal", "This session is translating already; wait for it first.")
+/// On a device that is lost calls fail a moment before it says that it is lost.
+async fn explained<T>(result: Result<T>, translator: &Translator) -> Result<T> {
+    if matches!(result, Err(Error::Gpu { .. })) {
+        page::pause().await;
+        translator.check()?;
+    }
+    result
+}
+
+async fn survey(
+    translator: &Translator,
+    rgba: &[u8],
+    (width, height): (usize, usize),
+    [full_width, full_height]: [usize; 2],
+    options: &TileOptions,
+    mut hook: Hook,
+) -> Result<Tiles> {
+    let picture = pixels::picture(rgba, width as u32, height as u32)?;
+    let tiles = translator.survey(&picture, full_width, full_height, options, &mut hook).await?;
+    Tiles::new(tiles, width, height)
 }
 
 struct Request {
@@ -157,7 +208,8 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
     }
 }
 
-fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
+/// Sets a property.
+pub(crate) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
     // A plain object takes any property.
     let _ = Reflect::set(object, &key.into(), &value.into());
 }
@@ -169,9 +221,9 @@ impl Session {
         drop(model);
         page::pause().await;
         let (device, place) = open_device(backend).await?;
-        let info = info(&read, &place);
+        let (config, info) = (read.config, info(&read, &place));
         let translator = Translator::new(device, read).await?;
-        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), info })
+        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), config, info })
     }
 }
 
