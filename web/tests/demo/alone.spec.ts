@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { serve } from "../support/server.ts";
-import { DEMO, Demo, expect, host, launch, test } from "./demo.ts";
+import { DEMO, Demo, end, expect, host, launch, test } from "./demo.ts";
 
 const kept = (demo: Demo) => expect(demo.page.locator("html")).toHaveAttribute("data-offline", "ready", { timeout: 60_000 });
 
@@ -114,7 +114,7 @@ test("without WebGPU the processor does it, and that is said", async () => {
   await demo.sample();
   await demo.result();
   await expect(demo.at("caption-time")).toContainText("processor");
-  await context.close();
+  await end(context);
   await server.close();
 });
 

@@ -33,6 +33,8 @@ const ARGUMENTS = [
 /** Real WebGPU on a machine without a GPU: Chromium's own software adapter. */
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
+const profiles = new WeakMap<BrowserContext, string>();
+
 /** A browser; without WebGPU it has no adapter to give. */
 export async function launch(webgpu = true): Promise<BrowserContext> {
   const profile = mkdtempSync(join(tmpdir(), "ugatit-demo-"));
@@ -44,9 +46,16 @@ export async function launch(webgpu = true): Promise<BrowserContext> {
     acceptDownloads: true,
     viewport: { width: 1280, height: 800 },
   });
-  // The browser still writes for a moment.
-  context.on("close", () => rmSync(profile, { recursive: true, force: true, maxRetries: 10 }));
+  profiles.set(context, profile);
   return context;
+}
+
+/** Ends a browser and removes what it has written. */
+export async function end(context: BrowserContext): Promise<void> {
+  await context.close();
+  const profile = profiles.get(context);
+  // Its processes still write for a moment.
+  if (profile) rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
 }
 
 /** A server of the built page as any static host is: it sends no policy of its own. Its port is new, so nothing is cached. */
@@ -143,7 +152,7 @@ export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext
       }
       const context = await launch();
       await use(context);
-      await context.close();
+      await end(context);
     },
     { scope: "worker" },
   ],

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../support/paths.ts";
-import { Demo, host, launch, test } from "./demo.ts";
+import { Demo, end, host, launch, test } from "./demo.ts";
 import { STATES } from "./states.ts";
 
 /** Where the pictures go, for people to look at. */
@@ -47,6 +47,6 @@ test("no WebGPU", async () => {
     await demo.open();
     await shoot(demo, "neither", viewport.width);
   }
-  await context.close();
+  await end(context);
   await server.close();
 });
