@@ -6,7 +6,7 @@ use std::rc::Rc;
 use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
-use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::model::Direction;
 use ugatit::translate::{
     Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size,
 };
@@ -60,7 +60,6 @@ extern "C" {
 pub struct Session {
     /// Empty while it translates.
     translator: Rc<Cell<Option<Translator>>>,
-    config: GeneratorConfig,
     info: Object,
 }
 
@@ -98,26 +97,27 @@ impl Session {
         let held = self.translator.clone();
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
-            let result = request.translate(&mut translator, Hook::new(hook)).await;
+            // A device that was lost before is told before the hook is called.
+            let result = match translator.check() {
+                Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
             let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
 
-    /// The size at which a picture that large is surveyed.
-    #[wasm_bindgen(js_name = surveySize, unchecked_return_type = "[width: number, height: number]")]
-    pub fn survey_size(&self, width: u32, height: u32) -> Vec<u32> {
-        let (width, height) = survey_size(&self.config, width as usize, height as usize);
-        vec![width as u32, height as u32]
-    }
-
     /// Surveys a picture of `full_width` x `full_height` for a translation in tiles: `rgba` shows
-    /// all of it at `surveySize`. Tiles have at most `side` pixels a side.
+    /// all of it, at `width` x `height`; about a megapixel is plenty. Tiles have at most `side`
+    /// pixels a side.
+    #[expect(clippy::too_many_arguments, reason = "two sizes, plainly, cost JavaScript no object")]
     #[wasm_bindgen(unchecked_return_type = "Promise<Tiles>")]
     pub fn survey(
         &self,
         rgba: Vec<u8>,
+        width: u32,
+        height: u32,
         full_width: u32,
         full_height: u32,
         side: Option<u32>,
@@ -128,11 +128,13 @@ impl Session {
         if let Some(side) = side {
             options.side = side as usize;
         }
-        let size = survey_size(&self.config, full[0], full[1]);
         let held = self.translator.clone();
         future_to_promise(async move {
             let translator = held.take().ok_or_else(busy)?;
-            let result = survey(&translator, &rgba, size, full, &options, Hook::new(hook)).await;
+            let result = match translator.check() {
+                Ok(()) => survey(&translator, &rgba, [width, height], full, &options, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
             let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
@@ -152,14 +154,15 @@ async fn explained<T>(result: Result<T>, translator: &Translator) -> Result<T> {
 async fn survey(
     translator: &Translator,
     rgba: &[u8],
-    (width, height): (usize, usize),
-    [full_width, full_height]: [usize; 2],
+    [width, height]: [u32; 2],
+    full: [usize; 2],
     options: &TileOptions,
     mut hook: Hook,
 ) -> Result<Tiles> {
-    let picture = pixels::picture(rgba, width as u32, height as u32)?;
-    let tiles = translator.survey(&picture, full_width, full_height, options, &mut hook).await?;
-    Tiles::new(tiles, width, height)
+    let picture = pixels::picture(rgba, width, height)?;
+    let tiles = translator.survey(&picture, full[0], full[1], options, &mut hook).await?;
+    let (across, down) = survey_size(translator.config(), full[0], full[1]);
+    Tiles::new(tiles, across, down)
 }
 
 struct Request {
@@ -221,9 +224,9 @@ impl Session {
         drop(model);
         page::pause().await;
         let (device, place) = open_device(backend).await?;
-        let (config, info) = (read.config, info(&read, &place));
+        let info = info(&read, &place);
         let translator = Translator::new(device, read).await?;
-        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), config, info })
+        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), info })
     }
 }
 
