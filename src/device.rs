@@ -11,3 +11,13 @@ pub enum Device {
     /// A GPU.
     Gpu(Gpu),
 }
+
+impl Device {
+    /// The name for people: "CPU", or the adapter's.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Gpu(gpu) => gpu.name(),
+        }
+    }
+}

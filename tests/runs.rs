@@ -44,7 +44,7 @@ impl Place {
         Ok((run, beginning.step))
     }
 
-    fn checkpoint(&self, name: &str, step: u64) -> Checkpoint {
+    fn checkpoint(&self, name: &str, step: u64) -> Checkpoint<'static> {
         Checkpoint::load(&self.path(name).join(format!("checkpoints/step-{step:07}.safetensors"))).unwrap()
     }
 }

@@ -59,7 +59,7 @@ fn run(session: &mut Session, config: &StepConfig, from: usize, to: usize) -> Ve
 }
 
 fn state(session: &Session) -> TrainState<f32> {
-    pollster::block_on(session.state()).unwrap()
+    pollster::block_on(session.state()).unwrap().into_owned()
 }
 
 /// The largest difference of two sets of tensors.
@@ -168,7 +168,7 @@ fn halts(
         // It stays so.
         assert!(session.iterate(&batches(config, 2)).await.is_err());
         assert!(session.finish().await.is_err());
-        (error.to_string(), session.state().await.unwrap())
+        (error.to_string(), session.state().await.unwrap().into_owned())
     })
 }
 

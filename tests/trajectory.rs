@@ -17,31 +17,30 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
+#[path = "trajectory/disturbed.rs"]
+mod disturbed;
+#[path = "trajectory/official.rs"]
+mod official;
 mod support;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde_json::Value;
+use official::{Log, Trajectory, log, log_errors, named, trajectories, weight_errors};
 use support::engine::gpu;
 use support::golden::{File, folder, relative_error};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
-use ugatit::io::Model;
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
-    Adam, CpuEngine, Engine, GpuTrainer, LossWeights, Outcome, Player, Schedule, Session, StepConfig,
-    StepReport, TrainState, Trainer,
+    CpuEngine, Engine, GpuTrainer, Outcome, Player, Schedule, Session, StepConfig, StepReport, TrainState,
+    Trainer,
 };
 
 /// Our `f32` may be this many times as far from torch's `f64` as torch's `f32` is.
 const FACTOR: f64 = 4.0;
-/// Terms smaller than this are compared as if they were this large: they are squares of nearly
-/// cancelled numbers.
-const SMALL: f64 = 1e-2;
 /// A lucky iteration of torch's is no measure: it counts as at least this far off, relatively,
 /// in the losses and in the gradient norms.
 const FLOOR: [f64; 2] = [1e-5, 2e-6];
@@ -60,225 +59,8 @@ const EXACT_WEIGHTS: f64 = 1.05;
 /// lie behind an Adam step, which near zero follows the sign of a gradient. Measured: 2.8e-5.
 const FIRST_GRADIENT: f64 = 1e-4;
 
-/// Runs in `f64` from disturbed weights. Each may flip other kinks.
-const DISTURBED: u64 = 24;
-/// The relative disturbance of each weight and pixel: what sums of hundreds of products in `f32` are
-/// off by.
-const DISTURBANCE: f64 = 4.0 * f32::EPSILON as f64;
 /// A run may be this many times as far off as the farthest of them.
 const SPREAD_FACTOR: f64 = 2.0;
-
-type Log = BTreeMap<String, f64>;
-
-/// One official run.
-struct Trajectory {
-    name: String,
-    config: StepConfig,
-    iterations: usize,
-    init: File,
-    data: File,
-    /// All losses and gradient norms of each iteration, in `f64`.
-    log: Vec<Log>,
-    drift: Value,
-}
-
-impl Trajectory {
-    fn read(path: &Path) -> Self {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let c = &json["config"];
-        let count = |key: &str| c[key].as_u64().unwrap_or_else(|| panic!("{name}: {key}")) as usize;
-        let real = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{name}: {value}"));
-        let file = |part: &str| File::read(&path.with_file_name(format!("{name}_{part}.safetensors")));
-        let generator = GeneratorConfig {
-            ch: count("ch"),
-            n_res: count("n_res"),
-            n_res_decoder: count("n_res"),
-            img_size: count("img"),
-            img_ch: 3,
-            light: c["light"].as_bool().unwrap(),
-        };
-        let weight = |key: &str| real(&c[key]) as f32;
-        let config = StepConfig {
-            generator,
-            global_layers: count("n_layers_global"),
-            local_layers: count("n_layers_local"),
-            batch: count("batch"),
-            weights: LossWeights {
-                adversarial: weight("adv"),
-                cycle: weight("cycle"),
-                identity: weight("identity"),
-                cam: weight("cam"),
-            },
-            adam: Adam {
-                betas: [real(&c["betas"][0]), real(&c["betas"][1])],
-                eps: real(&c["eps"]),
-                weight_decay: real(&c["weight_decay"]),
-            },
-            schedule: Schedule::constant(real(&c["lr"])),
-            ..StepConfig::default()
-        };
-        let log: Vec<Log> = serde_json::from_value(json["log_f64"].clone()).unwrap();
-        let (init, data) = (file("init"), file("data"));
-        let iterations = count("iters");
-        assert_eq!(log.len(), iterations, "{name}");
-        Self { config, iterations, init, data, log, drift: json["drift"].clone(), name }
-    }
-
-    fn state<T: Real>(&self) -> TrainState<T> {
-        let tensors = named(&self.init.tensors).into_iter().map(|(key, t)| (key, convert(t))).collect();
-        TrainState::from_tensors(&self.config, tensors).unwrap()
-    }
-
-    fn trainer<T: Real>(&self) -> Trainer<T> {
-        Trainer::new(self.config, self.state(), CpuEngine).unwrap()
-    }
-
-    /// The pictures of one iteration.
-    fn pictures<T: Real>(&self, iteration: usize) -> [Tensor<T>; 2] {
-        ["real_A", "real_B"].map(|name| {
-            let all = self.data.tensor(name);
-            let shape = self.config.pictures();
-            let one = shape.elements();
-            assert_eq!(all.data().len(), self.iterations * one, "{}", self.name);
-            convert(&Tensor::new(shape, all.data()[iteration * one..][..one].to_vec()).unwrap())
-        })
-    }
-
-    /// How far runs in `f64` are off whose weights and pictures are disturbed by rounding: at each
-    /// iteration the worst so far of losses and of gradient norms, and at the end the worst of the
-    /// weights.
-    fn spread(&self) -> Spread {
-        let mut spread = Spread { log: vec![[0.0; 2]; self.iterations], weights: [0.0; 2] };
-        for seed in 1..=DISTURBED {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut disturb = |t: &Tensor<f64>| {
-                t.map(|x| {
-                    state =
-                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    x * (1.0 + DISTURBANCE * ((state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0))
-                })
-            };
-            let mut trainer = self.trainer::<f64>();
-            trainer.state.tensors.values_mut().for_each(|t| *t = disturb(t));
-            let mut worst = [0.0_f64; 2];
-            for (iteration, expected) in self.log.iter().enumerate() {
-                let pictures = self.pictures::<f64>(iteration).map(|t| disturb(&t));
-                let report = trainer.iterate(&[pictures]).unwrap();
-                let errors = log_errors(&self.name, &log(&report), expected);
-                for (k, worst) in worst.iter_mut().enumerate() {
-                    *worst = worst.max(errors[k]);
-                    spread.log[iteration][k] = spread.log[iteration][k].max(*worst);
-                }
-            }
-            if let Some(finals) = self.finals() {
-                let errors = weight_errors(&trainer.state.tensors, &finals, self.config.schedule.lr / 2.0);
-                spread.weights = [0, 1].map(|k| errors[k].max(spread.weights[k]));
-            }
-        }
-        spread
-    }
-
-    fn number(&self, key: &str) -> f64 {
-        self.drift[key].as_f64().unwrap_or_else(|| panic!("{}: no drift {key}", self.name))
-    }
-
-    /// The official final weights: of all networks where the file is there, else of the
-    /// generators where the checkpoint of the same run is.
-    fn finals(&self) -> Option<BTreeMap<String, Tensor>> {
-        let path = folder().join(format!("{}_final.safetensors", self.name));
-        if path.exists() {
-            let file = File::read(&path);
-            return Some(named(&file.tensors).into_iter().map(|(k, t)| (k, t.clone())).collect());
-        }
-        let path = folder().join(format!("tiny_params_{:07}.pt", self.iterations));
-        if self.name != "traj_light_ch4_96" || !path.exists() || cfg!(not(feature = "pytorch")) {
-            return None;
-        }
-        let mut tensors = BTreeMap::new();
-        for model in Model::open_all(&path).unwrap() {
-            let network = model.direction.network();
-            tensors.extend(model.tensors.into_iter().map(|(key, t)| (format!("{network}.{key}"), t)));
-        }
-        Some(tensors)
-    }
-}
-
-/// See [`Trajectory::spread`].
-struct Spread {
-    log: Vec<[f64; 2]>,
-    weights: [f64; 2],
-}
-
-/// Tensors by our names: `net.key`, where the files say `net/key`.
-fn named(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, &Tensor> {
-    tensors.iter().map(|(key, t)| (key.replacen('/', ".", 1), t)).collect()
-}
-
-fn convert<T: Real>(t: &Tensor) -> Tensor<T> {
-    t.map(|&x| T::from_f64(f64::from(x)))
-}
-
-/// The official runs in the folder.
-fn trajectories() -> Vec<Trajectory> {
-    let folder = folder();
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let found: Vec<Trajectory> = paths
-        .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("traj_"))
-        .map(|path| Trajectory::read(path))
-        .collect();
-    if found.is_empty() {
-        println!("NO OFFICIAL TRAINING RUN in {}: only our own f32 and f64 are compared", folder.display());
-    }
-    found
-}
-
-fn log(report: &StepReport) -> Log {
-    let norms = report.gradient_norms.iter().map(|(network, norm)| (format!("gradnorm/{network}"), *norm));
-    report.losses.iter().cloned().chain(norms).collect()
-}
-
-/// The worst relative difference of the losses and of the gradient norms.
-fn log_errors(place: &str, found: &Log, official: &Log) -> [f64; 2] {
-    assert!(found.keys().eq(official.keys()), "{place}: {:?} {:?}", found.keys(), official.keys());
-    let mut worst = [0.0_f64; 2];
-    for (key, value) in official {
-        let error = (found[key] - value).abs() / value.abs().max(SMALL);
-        let worst = &mut worst[usize::from(key.starts_with("gradnorm/"))];
-        if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
-            println!("{place}: {key} {} for {value}, off by {error:.1e}", found[key]);
-        }
-        // NaN must stay.
-        if error > *worst || error.is_nan() {
-            *worst = error;
-        }
-    }
-    worst
-}
-
-/// Root mean square of the differences and the share of those above `limit`, of all elements of
-/// `found`, as the files count: tensors that are not in `official` are taken to be equal.
-fn weight_errors<T: Real, U: Real>(
-    found: &BTreeMap<String, Tensor<T>>,
-    official: &BTreeMap<String, Tensor<U>>,
-    limit: f64,
-) -> [f64; 2] {
-    let count: usize = found.values().map(|t| t.data().len()).sum();
-    let (mut squares, mut above) = (0.0, 0_usize);
-    for (name, value) in official {
-        assert_eq!(found[name].shape(), value.shape(), "{name}");
-        for (a, b) in found[name].data().iter().zip(value.data()) {
-            let d = (a.to_f64() - b.to_f64()).abs();
-            squares += d * d;
-            above += usize::from(d.is_nan() || d > limit);
-        }
-    }
-    [(squares / count as f64).sqrt(), above as f64 / count as f64]
-}
 
 /// A training run, iteration by iteration.
 trait Run<T> {
@@ -309,7 +91,7 @@ impl Run<f32> for Session {
     }
 
     fn tensors(self) -> BTreeMap<String, Tensor> {
-        pollster::block_on(self.state()).unwrap().tensors
+        pollster::block_on(self.state()).unwrap().into_owned().tensors
     }
 }
 

@@ -30,8 +30,6 @@ pub(crate) struct DeviceArgs {
 /// A device with what there is to say about its choice.
 pub(crate) struct Chosen {
     pub(crate) device: Device,
-    /// For people and summaries: "CPU", or the adapter's name.
-    pub(crate) name: String,
     /// A line to print where the choice may surprise.
     pub(crate) notice: Option<String>,
 }
@@ -41,7 +39,7 @@ pub(crate) struct Chosen {
 /// # Errors
 /// Where a GPU is asked for and there is none (of that name).
 pub(crate) fn open(args: &DeviceArgs) -> anyhow::Result<Chosen> {
-    let cpu = |notice: Option<String>| Chosen { device: Device::Cpu, name: "CPU".into(), notice };
+    let cpu = |notice: Option<String>| Chosen { device: Device::Cpu, notice };
     // Asked for a GPU, a driver that runs on the processor is better than nothing; left to us,
     // our own code for the processor is faster.
     let options = AdapterOptions { name: args.adapter.clone(), allow_software: args.device == Choice::Gpu };
@@ -50,11 +48,11 @@ pub(crate) fn open(args: &DeviceArgs) -> anyhow::Result<Chosen> {
     }
     match pollster::block_on(Gpu::open(&options)) {
         Ok(gpu) => {
-            let name = gpu.name().to_owned();
             let notice = gpu.is_software().then(|| {
+                let name = gpu.name();
                 format!("note: {name} is a software adapter, which computes on the processor; --device cpu is faster")
             });
-            Ok(Chosen { device: Device::Gpu(gpu), name, notice })
+            Ok(Chosen { device: Device::Gpu(gpu), notice })
         }
         Err(Error::NoAdapter { .. }) if args.device == Choice::Auto => {
             Ok(cpu(Some("note: no GPU found (see `ugatit doctor`); computing on the processor".into())))

@@ -1,89 +1,20 @@
 //! The program as a person or a script meets it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
-use image::{ImageFormat, Rgb, RgbImage, RgbaImage};
-use tempfile::TempDir;
+use common::{Done, Place, checkpoint};
+use image::{ImageFormat, RgbaImage};
 
-fn checkpoint() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny_params_0000005.pt")
-}
-
-/// A folder to work in, and the program running there.
-struct Place {
-    folder: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
-        command.current_dir(self.folder.path()).args(arguments);
-        for variable in ["UGATIT_MODEL", "UGATIT_DEVICE", "UGATIT_ADAPTER"] {
-            command.env_remove(variable);
-        }
-        let output = command.output().unwrap();
-        Done {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// `translate` with the official checkpoint on the processor.
-    fn translate(&self, arguments: &[&str]) -> Done {
-        let model = checkpoint();
-        let mut all = vec!["translate", "--device", "cpu", "--model", model.to_str().unwrap()];
-        all.extend(arguments);
-        self.run(&all)
-    }
-
-    fn picture(&self, name: &str, width: u32, height: u32) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let image = RgbImage::from_fn(width, height, |x, y| Rgb([(x * 7) as u8, (y * 5) as u8, 99]));
-        image.save_with_format(&path, ImageFormat::from_path(&path).unwrap()).unwrap();
-    }
-
-    fn size(&self, name: &str) -> (u32, u32) {
-        image::image_dimensions(self.path(name)).unwrap()
-    }
-
-    /// All files below a folder, sorted.
-    fn files(&self, name: &str) -> Vec<String> {
-        fn walk(folder: &Path, base: &Path, all: &mut Vec<String>) {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    walk(&path, base, all);
-                } else {
-                    all.push(path.strip_prefix(base).unwrap().to_string_lossy().replace('\\', "/"));
-                }
-            }
-        }
-        let mut all = vec![];
-        walk(&self.path(name), &self.path(name), &mut all);
-        all.sort();
-        all
-    }
-}
-
-#[derive(Debug)]
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
+/// `translate` with the official checkpoint on the processor.
+fn translate(place: &Place, arguments: &[&str]) -> Done {
+    let model = checkpoint();
+    let fixed = ["translate", "--device", "cpu", "--model", model.to_str().unwrap()];
+    place.run(&[&fixed, arguments].concat())
 }
 
 #[test]
@@ -95,13 +26,13 @@ fn folders_keep_names_and_places() {
     place.picture("in/d.bmp", 16, 16);
     place.picture("in/e.gif", 16, 16);
     fs::write(place.path("in/notes.txt"), "not a picture").unwrap();
-    let done = place.translate(&["in", "-o", "out"]);
+    let done = translate(&place, &["in", "-o", "out"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(place.files("out"), ["a.png", "c.png", "d.png", "e.png", "sub/deep/b.png"]);
     assert_eq!((place.size("out/a.png"), place.size("out/sub/deep/b.png")), ((20, 12), (9, 33)));
     assert!(done.out.contains("5 translated"), "{done:?}");
 
-    let done = place.translate(&["in", "-o", "flat", "--recursive=false"]);
+    let done = translate(&place, &["in", "-o", "flat", "--recursive=false"]);
     assert_eq!((done.code, place.files("flat").len()), (0, 4));
 }
 
@@ -110,7 +41,7 @@ fn results_within_the_input_folder_are_not_translated_again() {
     let place = Place::new();
     place.picture("a.png", 8, 8);
     for force in [&[][..], &["--force"][..]] {
-        let done = place.translate(&[&[".", "-o", "out"][..], force].concat());
+        let done = translate(&place, &[&[".", "-o", "out"][..], force].concat());
         assert_eq!(done.code, 0, "{done:?}");
         assert_eq!(place.files("out"), ["a.png"]);
     }
@@ -123,10 +54,10 @@ fn patterns_work_without_a_shell() {
     place.picture("in/a2.jpg", 8, 8);
     place.picture("in/sub/a3.jpg", 8, 8);
     place.picture("in/b.jpg", 8, 8);
-    let done = place.translate(&["in/a*.jpg", "in/**/a3.jpg", "-o", "out"]);
+    let done = translate(&place, &["in/a*.jpg", "in/**/a3.jpg", "-o", "out"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(place.files("out"), ["a1.png", "a2.png", "sub/a3.png"]);
-    let done = place.translate(&["in/z*.jpg", "-o", "out2"]);
+    let done = translate(&place, &["in/z*.jpg", "-o", "out2"]);
     assert!(done.code == 1 && done.err.contains("no picture matches"), "{done:?}");
 }
 
@@ -137,7 +68,7 @@ fn a_single_picture_may_name_its_result() {
     for (name, format) in
         [("r.jpg", ImageFormat::Jpeg), ("new/r.webp", ImageFormat::WebP), ("r.png", ImageFormat::Png)]
     {
-        let done = place.translate(&["a.png", "-o", name]);
+        let done = translate(&place, &["a.png", "-o", name]);
         assert_eq!(done.code, 0, "{done:?}");
         let bytes = fs::read(place.path(name)).unwrap();
         assert_eq!(image::guess_format(&bytes).unwrap(), format);
@@ -151,7 +82,7 @@ fn a_single_picture_may_name_its_result() {
         &["a.png", "-o", "r2.png", "--colour"],
     ];
     for arguments in wrong {
-        let done = place.translate(arguments);
+        let done = translate(&place, arguments);
         assert_eq!(done.code, 2, "{done:?}");
         assert!(!place.path("r2.png").exists() && !place.path("r2.gif").exists());
     }
@@ -164,7 +95,7 @@ fn formats_and_quality_are_obeyed() {
     let mut lengths = vec![];
     for quality in ["5", "95"] {
         let done =
-            place.translate(&["a.png", "-o", "out", "--format", "jpg", "--quality", quality, "--force"]);
+            translate(&place, &["a.png", "-o", "out", "--format", "jpg", "--quality", quality, "--force"]);
         assert_eq!(done.code, 0, "{done:?}");
         lengths.push(fs::metadata(place.path("out/a.jpg")).unwrap().len());
     }
@@ -178,12 +109,12 @@ fn nothing_is_replaced_unasked() {
     place.picture("in/b.jpg", 8, 8);
     fs::create_dir(place.path("out")).unwrap();
     fs::write(place.path("out/a.png"), "mine").unwrap();
-    let done = place.translate(&["in", "-o", "out"]);
+    let done = translate(&place, &["in", "-o", "out"]);
     assert_eq!(done.code, 1);
     assert!(done.err.contains("a.jpg") && done.err.contains("--force"), "{done:?}");
     assert_eq!(fs::read(place.path("out/a.png")).unwrap(), b"mine");
     assert_eq!(place.size("out/b.png"), (8, 8));
-    let done = place.translate(&["in", "-o", "out", "--force"]);
+    let done = translate(&place, &["in", "-o", "out", "--force"]);
     assert_eq!((done.code, place.size("out/a.png")), (0, (8, 8)));
 }
 
@@ -193,7 +124,7 @@ fn an_input_is_never_written_over() {
     place.picture("a.png", 8, 8);
     let before = fs::read(place.path("a.png")).unwrap();
     for arguments in [["a.png", "-o", ".", "--force"], ["a.png", "-o", "a.png", "--force"]] {
-        let done = place.translate(&arguments);
+        let done = translate(&place, &arguments);
         assert!(done.code == 1 && done.err.contains("replace an input"), "{done:?}");
         assert_eq!(fs::read(place.path("a.png")).unwrap(), before);
     }
@@ -204,12 +135,12 @@ fn results_of_one_name_are_told_apart() {
     let place = Place::new();
     place.picture("in/a.jpg", 8, 8);
     place.picture("in/a.png", 12, 8);
-    let done = place.translate(&["in", "-o", "out"]);
+    let done = translate(&place, &["in", "-o", "out"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(place.files("out"), ["a_jpg.png", "a_png.png"]);
 
     place.picture("other/a.jpg", 8, 8);
-    let done = place.translate(&["in/a.jpg", "other/a.jpg", "-o", "out2"]);
+    let done = translate(&place, &["in/a.jpg", "other/a.jpg", "-o", "out2"]);
     assert!(done.code == 2 && done.err.contains("both become"), "{done:?}");
     assert!(!place.path("out2").exists());
 }
@@ -225,7 +156,7 @@ fn a_broken_picture_does_not_stop_the_others() {
     fs::write(place.path("in/cut.jpg"), &whole[..whole.len() / 2]).unwrap();
     // A PNG under the name of a JPEG is a picture all the same.
     fs::copy(place.path("in/a.png"), place.path("in/misnamed.jpg")).unwrap();
-    let done = place.translate(&["in", "missing.png", "-o", "out"]);
+    let done = translate(&place, &["in", "missing.png", "-o", "out"]);
     assert_eq!(done.code, 1);
     assert_eq!(place.files("out"), ["a.png", "misnamed.png", "z.png"]);
     for said in ["empty.jpg: the file is empty", "text.png: it is no picture", "cut.jpg: ", "missing.png: "] {
@@ -239,7 +170,7 @@ fn programs_get_json() {
     let place = Place::new();
     place.picture("in/a.png", 8, 8);
     fs::write(place.path("in/b.png"), "").unwrap();
-    let done = place.translate(&["in", "-o", "out", "--json", "--sheet"]);
+    let done = translate(&place, &["in", "-o", "out", "--json", "--sheet"]);
     assert_eq!((done.code, done.err.as_str()), (1, ""));
     let lines: Vec<serde_json::Value> =
         done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -255,7 +186,7 @@ fn programs_get_json() {
 fn attention_and_sheet_lie_beside_the_result() {
     let place = Place::new();
     place.picture("a.jpg", 24, 16);
-    let done = place.translate(&["a.jpg", "-o", "out", "--attention", "--sheet", "--format", "webp"]);
+    let done = translate(&place, &["a.jpg", "-o", "out", "--attention", "--sheet", "--format", "webp"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(place.files("out"), ["a.webp", "a_attention.png", "a_sheet.png"]);
     assert_eq!((place.size("out/a_attention.png"), place.size("out/a_sheet.png")), ((24, 16), (72, 16)));
@@ -266,11 +197,11 @@ fn opacity_is_kept() {
     let place = Place::new();
     let image = RgbaImage::from_fn(16, 8, |x, _| image::Rgba([200, 0, 0, (x * 16) as u8]));
     image.save(place.path("a.png")).unwrap();
-    let done = place.translate(&["a.png", "-o", "out"]);
+    let done = translate(&place, &["a.png", "-o", "out"]);
     assert_eq!(done.code, 0, "{done:?}");
     let result = image::open(place.path("out/a.png")).unwrap().into_rgba8();
     assert!(result.pixels().zip(image.pixels()).all(|(a, b)| a.0[3] == b.0[3]));
-    let done = place.translate(&["a.png", "-o", "out", "--format", "jpg"]);
+    let done = translate(&place, &["a.png", "-o", "out", "--format", "jpg"]);
     assert_eq!(done.code, 0, "{done:?}");
 }
 
@@ -279,7 +210,7 @@ fn sizes_and_fits_are_obeyed() {
     let place = Place::new();
     place.picture("a.png", 40, 20);
     for (fit, size) in [("stretch", (32, 32)), ("crop", (32, 32)), ("pad", (32, 16))] {
-        let done = place.translate(&["a.png", "-o", "out", "--size", "32", "--fit", fit, "--force"]);
+        let done = translate(&place, &["a.png", "-o", "out", "--size", "32", "--fit", fit, "--force"]);
         assert_eq!((done.code, place.size("out/a.png")), (0, size), "{done:?}");
     }
 }
@@ -289,9 +220,9 @@ fn an_output_that_cannot_be_is_refused_at_once() {
     let place = Place::new();
     place.picture("a.png", 8, 8);
     fs::write(place.path("file"), "").unwrap();
-    let done = place.translate(&["a.png", "-o", "file/out"]);
+    let done = translate(&place, &["a.png", "-o", "file/out"]);
     assert!(done.code == 1 && done.err.contains("cannot be made"), "{done:?}");
-    let done = place.translate(&["a.png", "-o", "file"]);
+    let done = translate(&place, &["a.png", "-o", "file"]);
     assert!(done.code == 2 && done.err.contains("is a file"), "{done:?}");
 }
 
@@ -325,7 +256,7 @@ fn models_are_imported_described_and_used() {
     let named =
         place.run(&["translate", "a.png", "-o", "1.png", "--model", "one.safetensors", "--device", "cpu"]);
     assert_eq!(named.code, 0, "{named:?}");
-    let direct = place.translate(&["a.png", "-o", "2.png", "--direction", "B2A"]);
+    let direct = translate(&place, &["a.png", "-o", "2.png", "--direction", "B2A"]);
     assert_eq!(direct.code, 0, "{direct:?}");
     assert_eq!(fs::read(place.path("1.png")).unwrap(), fs::read(place.path("2.png")).unwrap());
 
@@ -356,7 +287,7 @@ fn a_wrong_model_is_named() {
     let elsewhere = place.path(if cfg!(windows) { "elsewhere.exe" } else { "elsewhere" });
     fs::copy(cargo_bin("ugatit"), &elsewhere).unwrap();
     let output = Command::new(elsewhere)
-        .current_dir(place.folder.path())
+        .current_dir(place.folder())
         .args(arguments)
         .env_remove("UGATIT_MODEL")
         .output()

@@ -1,50 +1,34 @@
 //! `ugatit data check`, as a person or a script meets it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
-use std::fs;
-use std::path::PathBuf;
+mod common;
 
-use assert_cmd::Command;
+use std::fs;
+
+use common::{Done, Place};
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder with a dataset.
-struct Place(TempDir);
-
-impl Place {
-    /// Nothing wrong with it but that it is small: 4 pictures in each folder, all different.
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        for (seed, folder) in ["trainA", "trainB", "testA", "testB"].into_iter().enumerate() {
-            for i in 0..4 {
-                painting(32, 32, (seed * 4 + i) as u32)
-                    .save(place.file(&format!("{folder}/{i}.png")))
-                    .unwrap();
-            }
+/// A folder with a dataset. Nothing is wrong with it but that it is small: 4 pictures in each
+/// folder, all different.
+fn place() -> Place {
+    let place = Place::new();
+    for (seed, folder) in ["trainA", "trainB", "testA", "testB"].into_iter().enumerate() {
+        for i in 0..4 {
+            painting(32, 32, (seed * 4 + i) as u32).save(place.file(&format!("{folder}/{i}.png"))).unwrap();
         }
-        place
     }
+    place
+}
 
-    fn file(&self, name: &str) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        path
-    }
+fn run(place: &Place, arguments: &[&str]) -> Done {
+    place.run(&[&["data", "check"], arguments].concat())
+}
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
-        command.current_dir(self.0.path()).args(["data", "check"]).args(arguments);
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-
-    /// The exit status and the report, for a training size of 32.
-    fn check(&self) -> (i32, Value) {
-        let (code, out, err) = self.run(&[".", "--json", "--img-size", "32"]);
-        (code, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out} {err}")))
-    }
+/// The exit status and the report, for a training size of 32.
+fn check(place: &Place) -> (i32, Value) {
+    let done = run(place, &[".", "--json", "--img-size", "32"]);
+    (done.code, serde_json::from_str(&done.out).unwrap_or_else(|e| panic!("{e}: {done:?}")))
 }
 
 /// Blocks of brightness that differ from seed to seed.
@@ -68,8 +52,8 @@ fn files(report: &Value, kind: &str) -> Option<Vec<Vec<String>>> {
 
 #[test]
 fn a_good_dataset_is_usable() {
-    let place = Place::new();
-    let (code, report) = place.check();
+    let place = place();
+    let (code, report) = check(&place);
     assert_eq!((code, &report["usable"]), (0, &Value::Bool(true)), "{report}");
     let folder = &report["folders"][0];
     assert_eq!((&folder["name"], &folder["pictures"]), (&"trainA".into(), &4.into()));
@@ -77,25 +61,25 @@ fn a_good_dataset_is_usable() {
     let kinds: Vec<&Value> = report["findings"].as_array().unwrap().iter().map(|f| &f["kind"]).collect();
     assert_eq!(kinds, ["few", "few"]);
     // At the default size they are too small, which is no error.
-    let (code, out, _) = place.run(&["."]);
+    let Done { code, out, .. } = run(&place, &["."]);
     assert!(code == 0 && out.contains("less than 256 pixels") && out.contains("can be trained on"), "{out}");
     assert!(out.contains("and 11 more"), "{out}");
-    assert_eq!(place.run(&[".", "--img_size", "16"]).0, 0);
-    assert_eq!(place.run(&[".", "--img-size", "0"]).0, 2);
+    assert_eq!(run(&place, &[".", "--img_size", "16"]).code, 0);
+    assert_eq!(run(&place, &[".", "--img-size", "0"]).code, 2);
 }
 
 #[test]
 fn broken_files_are_errors() {
-    let place = Place::new();
+    let place = place();
     let whole = fs::read(place.file("trainB/1.png")).unwrap();
     fs::write(place.file("trainB/1.png"), &whole[..whole.len() / 2]).unwrap();
     fs::write(place.file("testA/2.png"), "").unwrap();
-    let (code, report) = place.check();
+    let (code, report) = check(&place);
     assert_eq!((code, &report["usable"]), (1, &Value::Bool(false)));
     assert_eq!(files(&report, "broken").unwrap(), [["trainB/1.png"], ["testA/2.png"]]);
     assert_eq!(report["findings"][0]["kind"], "broken");
     assert_eq!(report["folders"][1]["broken"], 1);
-    let (code, out, _) = place.run(&["."]);
+    let Done { code, out, .. } = run(&place, &["."]);
     assert!(
         code == 1 && out.contains("error: 2 files that cannot be read") && out.contains("cut off"),
         "{out}"
@@ -104,12 +88,12 @@ fn broken_files_are_errors() {
 
 #[test]
 fn copies_are_found_by_their_pixels() {
-    let place = Place::new();
+    let place = place();
     // The same pixels in another format.
     image::open(place.file("trainA/0.png")).unwrap().save(place.file("testA/copy.bmp")).unwrap();
     fs::copy(place.file("trainA/1.png"), place.file("trainB/sub/other.png")).unwrap();
     fs::copy(place.file("trainA/2.png"), place.file("trainA/again.png")).unwrap();
-    let (code, report) = place.check();
+    let (code, report) = check(&place);
     assert_eq!(code, 1);
     assert_eq!(files(&report, "leak").unwrap(), [["trainA/0.png", "testA/copy.bmp"]]);
     assert_eq!(files(&report, "both domains").unwrap(), [["trainA/1.png", "trainB/sub/other.png"]]);
@@ -120,25 +104,25 @@ fn copies_are_found_by_their_pixels() {
     for file in ["testA/copy.bmp", "trainB/sub/other.png"] {
         fs::remove_file(place.file(file)).unwrap();
     }
-    assert_eq!(place.check().0, 0);
+    assert_eq!(check(&place).0, 0);
 }
 
 #[test]
 fn copies_that_were_saved_again_are_warned_of() {
-    let place = Place::new();
+    let place = place();
     let picture = image::open(place.file("trainA/0.png")).unwrap();
     picture
         .resize_exact(64, 64, image::imageops::FilterType::Triangle)
         .save(place.file("testA/large.jpg"))
         .unwrap();
-    let (code, report) = place.check();
+    let (code, report) = check(&place);
     assert_eq!(files(&report, "near leak").unwrap(), [["trainA/0.png", "testA/large.jpg"]]);
     assert_eq!(code, 0);
 }
 
 #[test]
 fn odd_pictures_are_named() {
-    let place = Place::new();
+    let place = place();
     GrayImage::from_fn(40, 40, |x, y| Luma([(x * y) as u8])).save(place.file("trainA/grey.png")).unwrap();
     let clear = RgbaImage::from_fn(40, 40, |x, y| Rgba([(x * 5) as u8, 0, (y * 6) as u8, (x * 6) as u8]));
     clear.save(place.file("trainA/clear.png")).unwrap();
@@ -148,7 +132,7 @@ fn odd_pictures_are_named() {
     painting(100, 40, 90).save(place.file("trainA/wide.png")).unwrap();
     painting(31, 33, 91).save(place.file("trainA/small.png")).unwrap();
     fs::write(place.file("trainA/scan.tif"), "x").unwrap();
-    let (code, report) = place.check();
+    let (code, report) = check(&place);
     assert_eq!(code, 0);
     for (kind, file) in [
         ("grey", "trainA/grey.png"),
@@ -164,25 +148,25 @@ fn odd_pictures_are_named() {
 
 #[test]
 fn numbers_are_judged() {
-    let place = Place::new();
+    let place = place();
     for i in 1..4 {
         fs::remove_file(place.file(&format!("trainB/{i}.png"))).unwrap();
     }
-    fs::remove_dir_all(place.0.path().join("testB")).unwrap();
-    let (code, report) = place.check();
+    fs::remove_dir_all(place.path("testB")).unwrap();
+    let (code, report) = check(&place);
     assert_eq!(code, 0);
     for kind in ["imbalance", "no test", "few"] {
         assert!(files(&report, kind).is_some(), "{kind}");
     }
     fs::write(place.file("trainB/0.png"), "no picture").unwrap();
-    let (code, report) = place.check();
+    let (code, report) = check(&place);
     assert!(code == 1 && files(&report, "empty").is_some(), "{report}");
 }
 
 #[test]
 fn a_wrong_folder_is_refused() {
-    let place = Place::new();
-    let (code, out, err) = place.run(&["trainA"]);
+    let place = place();
+    let Done { code, out, err } = run(&place, &["trainA"]);
     assert!(code == 1 && out.is_empty() && err.contains("not a usable dataset"), "{out} {err}");
-    assert!(place.run(&["nowhere"]).2.contains("no such folder"));
+    assert!(run(&place, &["nowhere"]).err.contains("no such folder"));
 }

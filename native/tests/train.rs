@@ -1,18 +1,16 @@
 //! `ugatit train` as a person meets it: runs that are killed, interrupted and gone on with.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use assert_cmd::cargo::CommandCargoExt;
+use common::{Done, Place};
 use image::{Rgb, RgbImage};
-use tempfile::TempDir;
-
-/// A folder with a small dataset in `data`.
-struct Place(TempDir);
 
 /// A run of some seconds: small enough for a test, long enough to be interrupted.
 const SMALL: [&str; 20] = [
@@ -38,50 +36,26 @@ const SMALL: [&str; 20] = [
     "cpu",
 ];
 
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 1), ("testB", 1)] {
-            for i in 0..count {
-                let b = if folder.ends_with('B') { 200 } else { 20 };
-                let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * (9 + i)) as u8, (y * 11) as u8, b]));
-                let path = place.path(&format!("data/{folder}/{i}.png"));
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                image.save(path).unwrap();
-            }
-        }
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
-        command.current_dir(self.0.path()).args(["train", "data"]).args(arguments);
-        for variable in ["UGATIT_MODEL", "UGATIT_DEVICE", "UGATIT_ADAPTER"] {
-            command.env_remove(variable);
-        }
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn train(&self, run: &str, more: &[&str]) -> Done {
-        let output = self.command(&[&["-o", run], &SMALL[..], more].concat()).output().unwrap();
-        Done {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
+/// A folder with a small dataset in `data`.
+fn place() -> Place {
+    let place = Place::new();
+    for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 1), ("testB", 1)] {
+        for i in 0..count {
+            let b = if folder.ends_with('B') { 200 } else { 20 };
+            let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * (9 + i)) as u8, (y * 11) as u8, b]));
+            image.save(place.file(&format!("data/{folder}/{i}.png"))).unwrap();
         }
     }
+    place
 }
 
-#[derive(Debug)]
-struct Done {
-    code: Option<i32>,
-    out: String,
-    err: String,
+/// `train` with the settings of [`SMALL`].
+fn command(place: &Place, more: &[&str]) -> Command {
+    place.command(&[&["train", "data"], &SMALL[..], more].concat())
+}
+
+fn train(place: &Place, run: &str, more: &[&str]) -> Done {
+    Done::of(&mut command(place, &[&["-o", run], more].concat()))
 }
 
 /// The iterations of the checkpoints of a run, sorted.
@@ -101,9 +75,9 @@ fn models(run: &Path) -> [Vec<u8>; 2] {
 
 #[test]
 fn a_run_writes_everything_and_its_models_translate() {
-    let place = Place::new();
-    let done = place.train("run", &["--iteration", "12", "--domain-a", "dark"]);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    let place = place();
+    let done = train(&place, "run", &["--iteration", "12", "--domain-a", "dark"]);
+    assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("all 12 iterations are done") && done.out.contains("--model run"), "{done:?}");
     let run = place.path("run");
     for file in [
@@ -125,34 +99,29 @@ fn a_run_writes_everything_and_its_models_translate() {
     // Seven official rows and two of the moving average; three and one pictures.
     assert_eq!(image::image_dimensions(run.join("samples/A2B_0000010.png")).unwrap(), (4 * 16, 9 * 16));
 
-    let translate = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
-        command.current_dir(place.0.path()).args(arguments).output().unwrap()
-    };
-    let output =
-        translate(&["translate", "data/testA/0.png", "-o", "out.png", "--model", "run", "--device", "cpu"]);
-    assert!(output.status.success(), "{output:?}");
-    let output = translate(&["info", "run"]);
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("12 of 12 iterations") && text.contains("A: dark"), "{text}");
+    let done =
+        place.run(&["translate", "data/testA/0.png", "-o", "out.png", "--model", "run", "--device", "cpu"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let info = place.run(&["info", "run"]);
+    assert!(info.out.contains("12 of 12 iterations") && info.out.contains("A: dark"), "{info:?}");
 
     // Again: nothing left to do. Further: goes on.
-    let again = place.train("run", &["--iteration", "12"]);
-    assert!(again.code == Some(0) && again.out.contains("all 12"), "{again:?}");
-    let further = place.train("run", &["--steps", "14"]);
+    let again = train(&place, "run", &["--iteration", "12"]);
+    assert!(again.code == 0 && again.out.contains("all 12"), "{again:?}");
+    let further = train(&place, "run", &["--steps", "14"]);
     assert!(further.out.contains("going on from iteration 12 of 14"), "{further:?}");
 }
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_models() {
-    let place = Place::new();
+    let place = place();
     let total = ["--iteration", "120"];
-    assert_eq!(place.train("whole", &total).code, Some(0));
-    let arguments = [&["-o", "killed"], &SMALL[..], &total[..]].concat();
+    assert_eq!(train(&place, "whole", &total).code, 0);
+    let arguments = [&["-o", "killed"], &total[..]].concat();
     let mut kills = 0;
     for round in 0..40_u64 {
         let mut child =
-            place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            command(&place, &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Any moment: opening, training, in the middle of writing.
         let patience = Duration::from_millis(60 + round * 137 % 400);
         let deadline = Instant::now() + patience;
@@ -173,8 +142,8 @@ fn a_killed_run_goes_on_to_the_same_models() {
         kills += 1;
     }
     assert!(kills >= 3, "only {kills} kills: the run is too short for this test");
-    let done = place.train("killed", &total);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    let done = train(&place, "killed", &total);
+    assert_eq!(done.code, 0, "{done:?}");
     let [whole, killed] = ["whole", "killed"].map(|name| place.path(name));
     assert!(models(&whole) == models(&killed), "other models after {kills} kills");
     let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
@@ -185,10 +154,10 @@ fn a_killed_run_goes_on_to_the_same_models() {
 #[test]
 fn a_signal_finishes_the_iteration_and_saves() {
     for signal in ["-INT", "-TERM"] {
-        let place = Place::new();
-        let arguments =
-            [&["-o", "run"], &SMALL[..], &["--iteration", "100000", "--save-freq", "100000"]].concat();
-        let child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let place = place();
+        let arguments = ["-o", "run", "--iteration", "100000", "--save-freq", "100000"];
+        let child =
+            command(&place, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let metrics = place.path("run/metrics.jsonl");
         let deadline = Instant::now() + Duration::from_secs(120);
         while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) == 0 {
@@ -205,36 +174,37 @@ fn a_signal_finishes_the_iteration_and_saves() {
         assert!(place.path("run/models/A2B.safetensors").is_file());
         let page = fs::read_to_string(place.path("run/index.html")).unwrap();
         assert!(page.contains("interrupted"));
-        let further = place.train("run", &["--iteration", &(saved + 1).to_string()]);
+        let further = train(&place, "run", &["--iteration", &(saved + 1).to_string()]);
         assert!(further.out.contains(&format!("going on from iteration {saved}")), "{further:?}");
     }
 }
 
 #[test]
 fn time_is_a_limit_too() {
-    let place = Place::new();
-    let done = place.train("run", &["--iteration", "1000000", "--time", "1s"]);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    let place = place();
+    let done = train(&place, "run", &["--iteration", "1000000", "--time", "1s"]);
+    assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("the time is up after iteration"), "{done:?}");
     assert_eq!(checkpoints(&place.path("run")).len(), 2);
 }
 
 #[test]
 fn settings_come_from_preset_file_and_options() {
-    let place = Place::new();
+    let place = place();
     fs::write(place.path("my.toml"), "lr = 0.5\ncycle-weight = 7\niteration = 1\n").unwrap();
-    let done = place.train(
+    let done = train(
+        &place,
         "run",
         &["--preset", "cat2dog", "--light", "--config", "my.toml", "--lr", "1e-4", "--no-flip"],
     );
-    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.code, 0, "{done:?}");
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     for line in ["domain_a = \"cat\"", "cycle_weight = 7.0", "lr = 0.0001", "flip = false", "light = true"] {
         assert!(config.lines().any(|l| l == line), "{line}: {config}");
     }
     let wrong = |arguments: &[&str]| {
-        let done = place.train("other", arguments);
-        assert_eq!(done.code, Some(2), "{done:?}");
+        let done = train(&place, "other", arguments);
+        assert_eq!(done.code, 2, "{done:?}");
         done.err
     };
     fs::write(place.path("bad.toml"), "cycle_wieght = 7\n").unwrap();
@@ -245,44 +215,42 @@ fn settings_come_from_preset_file_and_options() {
     assert!(wrong(&["--batch-size", "0"]).contains("batch is 0"));
     assert!(wrong(&["--img-size", "18"]).contains("18"));
     // A run cannot change its networks.
-    let done = place.train("run", &["--ch", "8"]);
-    assert!(done.code == Some(2) && done.err.contains("ch = 4"), "{done:?}");
+    let done = train(&place, "run", &["--ch", "8"]);
+    assert!(done.code == 2 && done.err.contains("ch = 4"), "{done:?}");
 }
 
 #[test]
 fn a_dry_run_trains_nothing() {
-    let place = Place::new();
-    let output = place.command(&[&SMALL[..], &["--dry-run"]].concat()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
+    let place = place();
+    let Done { code, out: text, err } = Done::of(&mut command(&place, &["--dry-run"]));
+    assert_eq!(code, 0, "{text} {err}");
     for part in ["trainB", "genA2B", "parameters", "s an iteration"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1, "only the data");
+    assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 1, "only the data");
 }
 
 #[test]
 fn data_that_cannot_be_trained_on_is_refused() {
-    let place = Place::new();
+    let place = place();
     fs::remove_dir_all(place.path("data/trainB")).unwrap();
-    let done = place.train("run", &[]);
-    assert!(done.code == Some(1) && done.err.contains("trainB"), "{done:?}");
+    let done = train(&place, "run", &[]);
+    assert!(done.code == 1 && done.err.contains("trainB"), "{done:?}");
     assert!(!place.path("run").exists());
     fs::create_dir_all(place.path("data/trainB")).unwrap();
     fs::write(place.path("data/trainB/a.png"), b"no picture").unwrap();
-    let done = place.train("run", &[]);
-    assert!(done.code == Some(1) && done.err.contains("a.png"), "{done:?}");
+    let done = train(&place, "run", &[]);
+    assert!(done.code == 1 && done.err.contains("a.png"), "{done:?}");
 }
 
 #[test]
 fn the_models_of_a_run_are_made_smaller() {
-    let place = Place::new();
-    assert_eq!(place.train("run", &["--iteration", "1"]).code, Some(0));
+    let place = place();
+    assert_eq!(train(&place, "run", &["--iteration", "1"]).code, 0);
     let run = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
-        let output = command.current_dir(place.0.path()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        let done = place.run(arguments);
+        assert_eq!(done.code, 0, "{done:?}");
+        done.out
     };
     run(&["import", "run", "-o", "small", "--f16", "--domain-b", "light", "--license", "CC0-1.0"]);
     let size = |path: &str| fs::metadata(place.path(path)).unwrap().len();

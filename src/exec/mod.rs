@@ -192,6 +192,16 @@ impl Executor {
     }
 }
 
+/// A browser frees a buffer when its garbage collector gets to it; this is now.
+impl Drop for Executor {
+    fn drop(&mut self) {
+        let own = [&self.upload, &self.download, &self.program.uniforms];
+        for buffer in self.program.buffers.iter().chain(own) {
+            buffer.destroy();
+        }
+    }
+}
+
 /// Consecutive spans of the given sizes, and their total.
 pub(crate) fn spans(sizes: impl Iterator<Item = u64>) -> (Vec<Span>, u64) {
     let mut end = 0;

@@ -97,12 +97,23 @@ impl Parameters {
             }
             keep(&pieces[0].name, Tensor::new(shape, data)?);
         }
+        // Now, and not when a browser's garbage collector gets to it.
+        staging.destroy();
         Ok(())
     }
 
     /// Where the parameters lie.
     pub fn map(&self) -> &ParameterMap {
         &self.map
+    }
+}
+
+/// A browser frees a buffer when its garbage collector gets to it; this is now.
+impl Drop for Parameters {
+    fn drop(&mut self) {
+        for buffer in &self.buffers {
+            buffer.destroy();
+        }
     }
 }
 

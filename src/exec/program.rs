@@ -33,6 +33,7 @@ pub(crate) struct Program {
     launches: Vec<Launch>,
     /// The plan's buffers.
     pub(crate) buffers: Vec<wgpu::Buffer>,
+    pub(super) uniforms: wgpu::Buffer,
     given: Vec<Slice>,
 }
 
@@ -84,7 +85,7 @@ impl Program {
                 Launch { pipeline, bind_group }
             })
             .collect();
-        Self { plan, launches, buffers, given }
+        Self { plan, launches, buffers, uniforms, given }
     }
 
     fn launch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize) {

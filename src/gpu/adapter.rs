@@ -47,8 +47,8 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
-    fn new(adapter: &Adapter) -> Self {
-        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    fn new(adapter: &Adapter, info: AdapterInfo) -> Self {
+        let (limits, features) = (adapter.limits(), adapter.features());
         let known = [
             (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
             (wgpu::Features::SHADER_F16, "f16"),
@@ -77,10 +77,15 @@ impl AdapterReport {
 /// Drivers that run shaders on the CPU, by their names: browsers report no adapter type.
 const SOFTWARE: [&str; 5] = ["llvmpipe", "lavapipe", "swiftshader", "basic render", "software"];
 
+/// Whether an adapter of that name runs shaders on the CPU.
+pub(super) fn is_software_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SOFTWARE.iter().any(|s| name.contains(s))
+}
+
 /// The class of an adapter.
 pub(super) fn class(info: &AdapterInfo) -> AdapterClass {
-    let name = info.name.to_lowercase();
-    if info.device_type == DeviceType::Cpu || SOFTWARE.iter().any(|s| name.contains(s)) {
+    if info.device_type == DeviceType::Cpu || is_software_name(&info.name) {
         AdapterClass::Software
     } else {
         AdapterClass::Gpu
@@ -109,33 +114,44 @@ fn instance() -> Instance {
     Instance::new(descriptor.with_env())
 }
 
+/// An adapter with what is known of it.
+type Described = (Adapter, AdapterInfo);
+
 /// All adapters, the one that would be used first.
 #[cfg(not(target_arch = "wasm32"))]
-async fn enumerate() -> Vec<Adapter> {
-    let mut adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
-    adapters.sort_by_key(|a| rank(&a.get_info()));
+async fn enumerate() -> Vec<Described> {
+    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    let described = adapters.into_iter().map(|adapter| {
+        let info = adapter.get_info();
+        (adapter, info)
+    });
+    let mut adapters: Vec<Described> = described.collect();
+    adapters.sort_by_key(|(_, info)| rank(info));
     adapters
 }
 
 /// The adapter that the browser offers.
 #[cfg(target_arch = "wasm32")]
-async fn enumerate() -> Vec<Adapter> {
+async fn enumerate() -> Vec<Described> {
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    instance().request_adapter(&options).await.into_iter().collect()
+    let Ok(adapter) = instance().request_adapter(&options).await else { return vec![] };
+    let mut info = adapter.get_info();
+    super::browser::complete(&mut info).await;
+    vec![(adapter, info)]
 }
 
 /// All adapters of this machine, the one that would be used first.
 pub async fn adapters() -> Vec<AdapterReport> {
-    enumerate().await.iter().map(AdapterReport::new).collect()
+    enumerate().await.into_iter().map(|(adapter, info)| AdapterReport::new(&adapter, info)).collect()
 }
 
 /// The adapter that `options` ask for.
-pub(super) async fn choose(options: &AdapterOptions) -> Result<Adapter> {
+pub(super) async fn choose(options: &AdapterOptions) -> Result<Described> {
     let mut adapters = enumerate().await;
-    let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+    let names: Vec<String> = adapters.iter().map(|(_, info)| info.name.clone()).collect();
     let position = match &options.name {
         Some(asked) => {
             let found = names.iter().position(|n| n.to_lowercase().contains(&asked.to_lowercase()));
@@ -145,7 +161,7 @@ pub(super) async fn choose(options: &AdapterOptions) -> Result<Adapter> {
             })?)
         }
         None => {
-            adapters.iter().position(|a| options.allow_software || class(&a.get_info()) == AdapterClass::Gpu)
+            adapters.iter().position(|(_, info)| options.allow_software || class(info) == AdapterClass::Gpu)
         }
     };
     match position {

@@ -37,6 +37,14 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
+/// Nobody can use the device any more; a browser would keep it until its garbage collector comes.
+#[cfg(target_arch = "wasm32")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 impl Gpu {
     /// Opens the adapter that `options` ask for, with all of its limits and those of its
     /// features that this crate can use.
@@ -45,8 +53,7 @@ impl Gpu {
     /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::Gpu`] where the driver
     /// refuses.
     pub async fn open(options: &AdapterOptions) -> Result<Self> {
-        let adapter = choose(options).await?;
-        let info = adapter.get_info();
+        let (adapter, info) = choose(options).await?;
         let wanted = Features::TIMESTAMP_QUERY | Features::PIPELINE_CACHE;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {

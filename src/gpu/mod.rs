@@ -1,6 +1,8 @@
 //! Adapters, devices, errors, pipelines.
 
 mod adapter;
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod device;
 mod fault;
 #[cfg(not(target_arch = "wasm32"))]

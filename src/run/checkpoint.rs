@@ -4,6 +4,7 @@
 //! moments of Adam stand under `adam.m/` and `adam.v/`, the moving average under `ema/`, each
 //! followed by the parameter's name. The metadata say the rest.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,25 +39,25 @@ pub struct Position {
     pub seconds: f64,
 }
 
-/// A training state as it lies on disk.
+/// A training state as it lies on disk. One that is only written may borrow the state of the run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
+pub struct Checkpoint<'a> {
     /// What the run computes.
     pub config: StepConfig,
     /// The networks, the moments, the average, the iterations done.
-    pub state: TrainState<f32>,
+    pub state: Cow<'a, TrainState<f32>>,
     /// Where the data are.
     pub position: Position,
 }
 
-impl Checkpoint {
+impl Checkpoint<'_> {
     /// Writes the file; it is there whole or not at all.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a tensor holds NaN or infinite values, which are not worth
     /// keeping; [`Error::Output`] where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let TrainState { tensors, moments, ema, step } = &self.state;
+        let TrainState { tensors, moments, ema, step } = &*self.state;
         let mut list: Vec<(String, &Shape, &[f32])> = vec![];
         for (name, tensor) in tensors {
             list.push((name.clone(), tensor.shape(), tensor.data()));
@@ -96,7 +97,7 @@ impl Checkpoint {
     /// [`Error::Io`] where it cannot be read, [`Error::ModelFile`] where it is damaged or of
     /// another kind, [`Error::MissingTensor`] and [`Error::TensorShape`] where the tensors are
     /// not those of its configuration.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: &Path) -> Result<Checkpoint<'static>> {
         let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
         let map = mapped(path)?;
         let contents = safetensors::parse(path, &map)?;
@@ -138,7 +139,7 @@ impl Checkpoint {
             return Err(refuse(format!("it has a tensor `{name}` that belongs to nothing")));
         }
         state.step = step;
-        Ok(Self { config, state, position })
+        Ok(Checkpoint { config, state: Cow::Owned(state), position })
     }
 }
 

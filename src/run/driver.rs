@@ -45,7 +45,6 @@ pub struct Run {
     step_config: StepConfig,
     dataset: Dataset,
     device: Device,
-    device_name: String,
     session: Session,
     loader: Loader,
     samples: Samples,
@@ -91,18 +90,15 @@ impl Run {
         let root = folder.root().to_path_buf();
         let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
-        let device_name = match &device {
-            Device::Cpu => "CPU".to_owned(),
-            Device::Gpu(gpu) => gpu.name().to_owned(),
-        };
-        let mut records = Records::open(&root, step, position.seconds, &device_name, &samples.columns)?;
+        let mut records = Records::open(&root, step, position.seconds, device.name(), &samples.columns)?;
         for error in &unreadable {
             records.note(format!("a checkpoint cannot be read and is passed over: {error}"))?;
         }
         let [a, b] = [0, 1].map(|i| dataset.train[i].pictures.len());
         records.note(format!(
-            "ugatit {}, {device_name}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
+            "ugatit {}, {}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
             env!("CARGO_PKG_VERSION"),
+            device.name(),
             if step == 0 { "begins" } else { "goes on" },
             config.iteration,
             dataset.root.display()
@@ -114,7 +110,6 @@ impl Run {
             step_config,
             dataset,
             device,
-            device_name,
             session,
             loader,
             samples,
@@ -153,7 +148,7 @@ impl Run {
 
     /// The name of what computes.
     pub fn device_name(&self) -> &str {
-        &self.device_name
+        self.device.name()
     }
 
     /// Trains one iteration, and writes what is due after it.
@@ -176,13 +171,7 @@ impl Run {
         let sheet_due = EARLY_SHEETS.contains(&step) || step.is_multiple_of(self.config.print_freq);
         let save_due = step.is_multiple_of(self.config.save_freq) || self.is_done();
         if sheet_due || save_due {
-            let state = self.settle().await?;
-            if sheet_due {
-                progress.sheets = self.write_sheets(&state).await?;
-            }
-            if save_due {
-                progress.checkpoint = Some(self.write_checkpoint(state)?);
-            }
+            self.write(sheet_due, save_due, &mut progress).await?;
         }
         if self.records.page_due() || sheet_due || save_due {
             let phase = if self.is_done() { RunPhase::Finished } else { RunPhase::Running };
@@ -197,14 +186,13 @@ impl Run {
     /// # Errors
     /// As [`Self::advance`].
     pub async fn stop(mut self, reason: &str) -> Result<Option<PathBuf>> {
-        let mut checkpoint = None;
+        let mut progress = Progress::default();
         if self.saved != self.begun {
-            let state = self.settle().await?;
-            checkpoint = Some(self.write_checkpoint(state)?);
+            self.write(false, true, &mut progress).await?;
         }
         self.records.note(format!("stopped after iteration {}: {reason}", self.begun))?;
         self.records.publish(RunPhase::Stopped(reason.into()), &self.config)?;
-        Ok(checkpoint)
+        Ok(progress.checkpoint)
     }
 
     /// Notes on the page and in the log that an error has ended the run. The last checkpoint is
@@ -231,30 +219,28 @@ impl Run {
         Ok(run)
     }
 
-    /// Everything done and reported, and where the run is then.
-    async fn settle(&mut self) -> Result<TrainState<f32>> {
+    /// Waits for everything begun, and writes of its state sheets, a checkpoint, or both.
+    async fn write(&mut self, sheets: bool, checkpoint: bool, progress: &mut Progress) -> Result<()> {
         if let Some(report) = self.session.finish().await? {
             self.records.iteration(&report, self.config.log_freq)?;
         }
-        self.session.state().await
-    }
-
-    async fn write_sheets(&mut self, state: &TrainState<f32>) -> Result<Vec<PathBuf>> {
-        let sheets = self.samples.write(self.folder.root(), &self.device, state).await?;
-        self.records.sheets(state.step, sheets)
-    }
-
-    /// First the curves up to here, since a run that goes on from the checkpoint does not write
-    /// them again; then the state; then what is made of it.
-    fn write_checkpoint(&mut self, state: TrainState<f32>) -> Result<PathBuf> {
-        self.records.flush()?;
-        self.position.seconds = self.records.seconds();
-        let checkpoint = Checkpoint { config: self.step_config, state, position: self.position };
-        let path = self.folder.save(&checkpoint)?;
-        self.saved = checkpoint.state.step;
-        write_models(&self.folder, &self.config, &checkpoint.state)?;
-        self.folder.prune(self.config.keep, self.config.keep_every)?;
-        Ok(path)
+        let state = self.session.state().await?;
+        if sheets {
+            let sheets = self.samples.write(self.folder.root(), &self.device, &state).await?;
+            progress.sheets = self.records.sheets(state.step, sheets)?;
+        }
+        if checkpoint {
+            // First the curves up to here, since a run that goes on from the checkpoint does not
+            // write them again; then the state; then what is made of it.
+            self.records.flush()?;
+            self.position.seconds = self.records.seconds();
+            let checkpoint = Checkpoint { config: self.step_config, state, position: self.position };
+            progress.checkpoint = Some(self.folder.save(&checkpoint)?);
+            self.saved = checkpoint.state.step;
+            write_models(&self.folder, &self.config, &checkpoint.state)?;
+            self.folder.prune(self.config.keep, self.config.keep_every)?;
+        }
+        Ok(())
     }
 }
 
@@ -288,8 +274,9 @@ fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>)
 }
 
 /// The state and place of a checkpoint, where a run of `config` can go on from it.
-fn resumed(checkpoint: Checkpoint, config: &StepConfig) -> Result<(TrainState<f32>, Position)> {
-    let Checkpoint { config: old, mut state, position } = checkpoint;
+fn resumed(checkpoint: Checkpoint<'_>, config: &StepConfig) -> Result<(TrainState<f32>, Position)> {
+    let Checkpoint { config: old, state, position } = checkpoint;
+    let mut state = state.into_owned();
     let shape = |c: &StepConfig| (c.generator, c.global_layers, c.local_layers);
     if shape(&old) != shape(config) {
         return Err(Error::Config(format!(

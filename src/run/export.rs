@@ -14,7 +14,7 @@ use super::checkpoint::Checkpoint;
 /// A tensor to write: its key, shape and elements.
 type Entry<'a> = (String, &'a Shape, &'a [f32]);
 
-impl Checkpoint {
+impl Checkpoint<'_> {
     /// Writes the state into `folder`, for `safetensors.torch.load_file`:
     ///
     /// - `genA2B.safetensors`, …, `disLB.safetensors`: the `state_dict` of each network of the

@@ -79,7 +79,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`Checkpoint::save`].
-    pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
+    pub fn save(&self, checkpoint: &Checkpoint<'_>) -> Result<PathBuf> {
         let path = checkpoints(&self.root).join(format!("step-{:07}.safetensors", checkpoint.state.step));
         checkpoint.save(&path)?;
         Ok(path)
@@ -91,7 +91,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] where the folder cannot be read; the newest one's error where there are
     /// checkpoints and none can be read.
-    pub fn newest(root: &Path) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+    pub fn newest(root: &Path) -> Result<(Option<Checkpoint<'static>>, Vec<Error>)> {
         let mut errors = vec![];
         for (_, path) in list(root)?.into_iter().rev() {
             match Checkpoint::load(&path) {

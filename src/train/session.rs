@@ -1,5 +1,7 @@
 //! A training run on a device.
 
+use std::borrow::Cow;
+
 use crate::device::Device;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -56,14 +58,15 @@ impl Session {
         }
     }
 
-    /// Where the run is, after all iterations begun. Call [`Self::finish`] before.
+    /// Where the run is, after all iterations begun: lent by the processor, read back from a GPU.
+    /// Call [`Self::finish`] before.
     ///
     /// # Errors
     /// What the device reports.
-    pub async fn state(&self) -> Result<TrainState<f32>> {
+    pub async fn state(&self) -> Result<Cow<'_, TrainState<f32>>> {
         match self {
-            Self::Cpu(trainer) => Ok(trainer.state.clone()),
-            Self::Gpu(trainer) => trainer.state().await,
+            Self::Cpu(trainer) => Ok(Cow::Borrowed(&trainer.state)),
+            Self::Gpu(trainer) => trainer.state().await.map(Cow::Owned),
         }
     }
 

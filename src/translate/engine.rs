@@ -69,6 +69,13 @@ impl Engine {
         }
     }
 
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Cpu { .. } => Ok(()),
+            Self::Gpu { gpu, .. } => gpu.check(),
+        }
+    }
+
     pub(super) async fn compile(
         &self,
         graph: &Graph,

@@ -7,7 +7,7 @@ use crate::model::GeneratorConfig;
 
 use super::engine::{Engine, Program};
 use super::freeze::{fold, frozen, surveyed};
-use super::pictures::{SMALLEST, Translated, attention};
+use super::pictures::{SMALLEST, Translated};
 use super::tiles::{Rect, TileGrid, TileOptions};
 use super::{Phase, Translation, Translator, Watcher, exactly, network};
 
@@ -189,7 +189,7 @@ impl Translator {
         }
         watcher.report(Phase::Tile, tiles.count(), tiles.count()).await?;
         result.alpha = picture.alpha.clone();
-        let jet = attention(&tiles.survey.heatmap, width, height)?;
+        let jet = tiles.survey.colored_heatmap(width, height)?;
         Ok(Translated { attention: picture.blend(&jet)?, picture: result, source: picture })
     }
 }

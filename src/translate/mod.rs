@@ -85,6 +85,14 @@ impl Translator {
         self.direction
     }
 
+    /// Errs where the GPU has been lost or has reported an error since the last call.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
+    pub fn check(&self) -> Result<()> {
+        self.engine.check()
+    }
+
     /// Translates a batch `[N, img_ch, H, W]` in -1..1. H and W are multiples of 4, at least
     /// 8; the full model takes its own size only. The first run at a size compiles for it.
     ///

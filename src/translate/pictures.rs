@@ -180,24 +180,52 @@ impl Prepared {
     /// # Errors
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn finish(self, translation: &Translation) -> Result<Translated> {
-        let (width, height) = (self.source.width, self.source.height);
-        let (left, top) = (self.left as isize, self.top as isize);
-        let whole = Picture::from_tensor(&translation.image, 0)?;
-        let jet =
-            attention(&translation.heatmap, whole.width, whole.height)?.window(left, top, width, height);
-        let mut picture = whole.window(left, top, width, height);
-        picture.alpha = self.source.alpha.clone();
-        Ok(Translated { attention: self.source.blend(&jet)?, picture, source: self.source })
+        let picture = self.picture(translation)?;
+        let attention = self.source.blend(&self.heatmap(translation)?)?;
+        Ok(Translated { attention, picture, source: self.source })
+    }
+
+    /// The result alone, as opaque as the source.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `translation` is not of this picture.
+    pub fn picture(&self, translation: &Translation) -> Result<Picture> {
+        let picture = self.crop(&Picture::from_tensor(&translation.image, 0)?);
+        Ok(Picture { alpha: self.source.alpha.clone(), ..picture })
+    }
+
+    /// The heat-map alone, in the official colours, cropped back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `translation` is not of this picture.
+    pub fn heatmap(&self, translation: &Translation) -> Result<Picture> {
+        let Some([_, _, height, width]) = translation.image.shape().nchw() else {
+            return Err(Error::Shape(format!(
+                "pictures are [N, C, H, W], not {}",
+                translation.image.shape()
+            )));
+        };
+        Ok(self.crop(&translation.colored_heatmap(width, height)?))
+    }
+
+    /// The part of the tensor's picture that the result is.
+    fn crop(&self, whole: &Picture) -> Picture {
+        whole.window(self.left as isize, self.top as isize, self.source.width, self.source.height)
     }
 }
 
-/// The first heat-map of a batch `[N, 1, h, w]` in the official colours, at another size.
-pub(super) fn attention(heatmap: &Tensor, width: usize, height: usize) -> Result<Picture> {
-    let Some([_, 1, rows, columns]) = heatmap.shape().nchw().filter(|s| s[0] > 0) else {
-        return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", heatmap.shape())));
-    };
-    let map = &heatmap.data()[..rows * columns];
-    Picture::new(width, height, 3, heatmap::colored(map, columns, rows, width, height))
+impl Translation {
+    /// The first heat-map in the official colours, at another size.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is none.
+    pub fn colored_heatmap(&self, width: usize, height: usize) -> Result<Picture> {
+        let Some([_, 1, rows, columns]) = self.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
+            return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", self.heatmap.shape())));
+        };
+        let map = &self.heatmap.data()[..rows * columns];
+        Picture::new(width, height, 3, heatmap::colored(map, columns, rows, width, height))
+    }
 }
 
 impl Translated {

@@ -1,10 +1,12 @@
-//! What a person types in this repository: `cargo xtask demo`, `test`, `lint`, `bench`, `emoji-data`.
+//! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
+//! `bench`, `emoji-data`.
 
 mod bench;
 mod demo;
 mod emoji;
 mod process;
 mod test;
+mod web;
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +23,10 @@ enum Command {
     Demo(demo::Options),
     /// Run all tests; installs or names what is missing
     Test(test::Options),
+    /// Build the npm package `ugatit-web`, into web/package
+    Web,
+    /// Build the demo page and serve it on this machine
+    Serve(web::ServeOptions),
     /// Formatting, lints, documentation and the wasm build, as CI checks them
     Lint,
     /// Measure every kernel and whole translations on this machine's adapter
@@ -33,6 +39,8 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Web => web::build(),
+        Command::Serve(options) => web::serve(&options),
         Command::Lint => test::lint(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::EmojiData(options) => emoji::run(&options),

@@ -11,6 +11,11 @@ pub(crate) fn root() -> PathBuf {
     here.parent().map(PathBuf::from).unwrap_or(here)
 }
 
+/// Where Cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
 /// Runs a program in the repository's root and fails where it fails.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])
@@ -42,7 +47,47 @@ pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 
-/// Whether this user may install packages without asking.
-pub(crate) fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+/// Something of the system that is needed: a program, a driver, a font.
+pub(crate) struct Package<'a> {
+    /// What is missing and what it is for, without a full stop.
+    pub(crate) missing: &'a str,
+    /// The packages of Debian and Ubuntu that bring it.
+    pub(crate) apt: &'a [&'a str],
+    /// What to do on other systems.
+    pub(crate) elsewhere: &'a str,
+}
+
+impl Package<'_> {
+    /// What `find` finds, where need be after installing the packages.
+    pub(crate) fn need<T>(&self, find: impl Fn() -> Option<T>) -> Result<T> {
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        self.install()?;
+        find().with_context(|| {
+            let Self { missing, apt, elsewhere } = self;
+            format!("{missing}, also with {} installed; {elsewhere}", apt.join(" "))
+        })
+    }
+
+    /// Installs the packages as root, and where `CI` is set; else says what to run.
+    pub(crate) fn install(&self) -> Result<()> {
+        let Self { missing, apt, elsewhere } = self;
+        if Command::new("apt-get").arg("--version").output().is_err() {
+            bail!("{missing}, and this system has no apt-get; {elsewhere}, then run this again");
+        }
+        let packages = apt.join(" ");
+        let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
+        if !root && std::env::var_os("CI").is_none() {
+            bail!("{missing}; run `sudo apt-get install -y {packages}`, then this again, or {elsewhere}");
+        }
+        say(&format!("{missing}; installing {packages}"));
+        // On hosted runners the user is not root, and sudo asks nothing.
+        let install = |arguments: &[&str]| match root {
+            true => run("apt-get", arguments),
+            false => run("sudo", &[&["-n", "apt-get"], arguments].concat()),
+        };
+        install(&["update"])?;
+        install(&[&["install", "-y"], *apt].concat())
+    }
 }

@@ -35,7 +35,7 @@ struct Report {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let adapters = pollster::block_on(adapters());
     let (would_use, problem) = match device::open(&args.device) {
-        Ok(chosen) => (Some(chosen.name), None),
+        Ok(chosen) => (Some(chosen.device.name().to_owned()), None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let usable = adapters.iter().any(|a| a.kind != "software");

@@ -89,7 +89,7 @@ fn training_state(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The checkpoint itself, or the newest one of a run.
-fn newest(path: &Path) -> anyhow::Result<Checkpoint> {
+fn newest(path: &Path) -> anyhow::Result<Checkpoint<'static>> {
     if path.is_dir() {
         let (checkpoint, _) = RunFolder::newest(path)?;
         return Ok(checkpoint

@@ -6,6 +6,7 @@ mod networks;
 mod peaks;
 mod report;
 mod training;
+mod web;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -31,11 +32,17 @@ pub(crate) struct Options {
     /// Also the large sizes that take a software adapter minutes
     #[arg(long)]
     large: bool,
+    /// Instead: translations in a browser, side by side with onnxruntime-web
+    #[arg(long, conflicts_with = "train")]
+    web: bool,
     #[command(flatten)]
     training: training::TrainOptions,
 }
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
+    if options.web {
+        return web::run();
+    }
     if options.training.cpu {
         let mut text = String::new();
         training::on_cpu(&options.training)?.write(&mut text, &report::Peaks::default())?;

@@ -8,7 +8,7 @@ use rustybuzz::{Face, UnicodeBuffer, shape};
 
 use super::drawing::Drawing;
 use super::sequence::Sequence;
-use crate::process::{self, is_root, say};
+use crate::process::Package;
 
 /// Where Debian and Ubuntu, Arch, and Fedora put the font.
 const PLACES: [&str; 3] = [
@@ -16,31 +16,18 @@ const PLACES: [&str; 3] = [
     "/usr/share/fonts/noto/NotoColorEmoji.ttf",
     "/usr/share/fonts/google-noto-emoji/NotoColorEmoji.ttf",
 ];
-const PACKAGE: &str = "fonts-noto-color-emoji";
+const PACKAGE: Package = Package {
+    missing: "the font Noto Color Emoji is not installed",
+    apt: &["fonts-noto-color-emoji"],
+    elsewhere: "name a NotoColorEmoji.ttf with bitmaps by --noto (Arch: `sudo pacman -S noto-fonts-emoji`)",
+};
 
 /// The font file: the named one, an installed one, or one that is installed now.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_path_buf());
     }
-    if let Some(path) = installed() {
-        return Ok(path);
-    }
-    let command = format!("apt-get install -y {PACKAGE}");
-    say(&format!("The font Noto Color Emoji is not installed: {command}"));
-    if !(is_root() || std::env::var_os("CI").is_some()) {
-        bail!(
-            "run `sudo {command}` (Arch: `sudo pacman -S noto-fonts-emoji`), then this again; or name a NotoColorEmoji.ttf with bitmaps by --noto"
-        );
-    }
-    if std::process::Command::new("apt-get").arg("--version").output().is_err() {
-        bail!("this system has no apt-get; name a NotoColorEmoji.ttf with bitmaps by --noto");
-    }
-    process::run("apt-get", &["update"])?;
-    process::run("apt-get", &["install", "-y", PACKAGE])?;
-    installed().with_context(|| {
-        format!("{PACKAGE} is installed, but {} is not there; name the font by --noto", PLACES[0])
-    })
+    PACKAGE.need(installed)
 }
 
 pub(super) fn installed() -> Option<PathBuf> {
@@ -58,7 +45,8 @@ impl<'a> Noto<'a> {
         let face = Face::from_slice(bytes, 0).context("this is not a TrueType or OpenType font")?;
         if face.tables().cbdt.is_none() {
             bail!(
-                "the font has no bitmaps (no CBDT table); take the one of Debian's package {PACKAGE}, not a COLRv1 build"
+                "the font has no bitmaps (no CBDT table); take the one of Debian's package {}, not a COLRv1 build",
+                PACKAGE.apt[0]
             );
         }
         Ok(Self { face })

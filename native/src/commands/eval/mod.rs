@@ -146,7 +146,13 @@ fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
     if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
         console::error(notice);
     }
-    let mut results = Results::new(&path, folder, size, chosen.name, models.iter().map(|m| m.direction));
+    let mut results = Results::new(
+        &path,
+        folder,
+        size,
+        chosen.device.name().to_owned(),
+        models.iter().map(|m| m.direction),
+    );
     let mut translators = vec![];
     for model in models {
         translators.push(pollster::block_on(Translator::new(chosen.device.clone(), model))?);

@@ -62,7 +62,8 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
         let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iteration as f64).min(1e10)));
         line(format_args!(
             "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations",
-            chosen.name, config.iteration
+            chosen.device.name(),
+            config.iteration
         ));
         Ok(ExitCode::SUCCESS)
     })

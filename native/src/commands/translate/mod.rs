@@ -135,10 +135,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
         console::error(notice);
     }
+    let device_name = chosen.device.name().to_owned();
     let mut translator = pollster::block_on(Translator::new(chosen.device, model))?;
 
     let stop = stop_on_interrupt("after the pictures in work");
-    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, chosen.name);
+    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, device_name);
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }

@@ -1,0 +1,200 @@
+import { readPixels, toBitmap } from "./canvas.js";
+import { UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
+import { type ModelBytes, modelName, readModel } from "./model.js";
+import type { Host, HostInfo, LoadRequest, Loaded, Output, TranslateRequest } from "./protocol.js";
+import { arrange } from "./size.js";
+import { translateTiles } from "./tiles.js";
+import type { Progress } from "./types.js";
+import { type Glue, type Hook, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
+
+type OnProgress = (progress: Progress) => void;
+
+/**
+ * A model, ready to translate: the same in a worker and on a page. Takes one call at a time, which
+ * the `Translator` sees to.
+ *
+ * A session whose device is lost is opened again by the next call, and a wasm module that has
+ * panicked is replaced by a fresh one.
+ */
+export class Engine implements Host {
+  #module: Promise<WebAssembly.Module>;
+  #request: LoadRequest | undefined;
+  #glue: Glue | undefined;
+  #session: Session | undefined;
+  #info: HostInfo | undefined;
+  /** Rejects the call in flight. */
+  #fail: ((error: UgatitError) => void) | undefined;
+  #disposed = false;
+
+  constructor(module: Promise<WebAssembly.Module>) {
+    this.#module = module;
+    // Whoever loads will be told.
+    module.catch(() => {});
+  }
+
+  async load(request: LoadRequest, onProgress: OnProgress, signal: AbortSignal): Promise<Loaded> {
+    const model = await readModel(request, onProgress, signal);
+    await this.#open(request, model, signal);
+    await model.keep();
+    // Later sessions are opened from this, without network and cache. Browsers keep blobs outside
+    // of the page's memory.
+    const blob = new File([model.bytes], modelName(request.file));
+    this.#request = { ...request, file: { blob }, cache: false };
+    const { sha256, bytes, fromCache } = model;
+    this.#info = { ...this.#sessionInfo(), sha256, bytes: bytes.length, fromCache };
+    return { info: this.#info, blob };
+  }
+
+  async translate(
+    { picture, options }: TranslateRequest,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<Output> {
+    const reopened = await this.#reopen(signal);
+    let begun = false;
+    const hook: Hook = (phase, done, total) => {
+      begun ||= phase !== "compile" && done > 0;
+      if (phase === "compile" || phase === "run" || phase === "tile") {
+        onProgress({ phase, done, total });
+      }
+      return !signal.aborted && !this.#disposed;
+    };
+    const run = async (): Promise<Output> => {
+      const start = performance.now();
+      const pictures = await this.#guard((session) => translate(session, picture, options, hook));
+      return { ...pictures, milliseconds: performance.now() - start, reopened };
+    };
+    try {
+      return await run();
+    } catch (error) {
+      // A device that was lost while nobody used it is nobody's failure.
+      if (begun || (error as UgatitError).code !== "device-lost") throw error;
+      const again = await this.#reopen(signal);
+      return { ...(await run()), reopened: again };
+    } finally {
+      picture.close();
+      if (this.#disposed) this.#free();
+    }
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    if (!this.#fail) this.#free();
+  }
+
+  /** The wasm module has died. What is in flight fails, and the next call gets a fresh module. */
+  die(message: string): UgatitError {
+    this.#glue = undefined;
+    this.#session = undefined;
+    const error = new UgatitError(
+      "internal",
+      `The translator has crashed (${message}). The next call starts it anew; please report this.`,
+    );
+    this.#fail?.(error);
+    return error;
+  }
+
+  #free(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#glue = undefined;
+    session?.free();
+  }
+
+  /** Opens a session where there is none any more; what it runs on then may have changed. */
+  async #reopen(signal: AbortSignal): Promise<HostInfo | undefined> {
+    if (this.#session) return undefined;
+    const [request, info] = [this.#request, this.#info];
+    if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
+    const model = await readModel(request, () => {}, signal);
+    await this.#open(request, model, signal);
+    this.#info = { ...info, ...this.#sessionInfo() };
+    return this.#info;
+  }
+
+  #sessionInfo(): SessionInfo {
+    if (!this.#session) throw new UgatitError("internal", "There is no session.");
+    return this.#session.info();
+  }
+
+  async #open(request: LoadRequest, model: ModelBytes, signal: AbortSignal): Promise<void> {
+    const glue = await this.#instance();
+    throwIfAborted(signal);
+    const { backend, direction, file } = request;
+    const session = await this.#watch(() =>
+      glue.Session.open(model.bytes, modelName(file), backend, direction),
+    );
+    if (signal.aborted || this.#disposed) {
+      session.free();
+      throw aborted();
+    }
+    this.#session = session;
+  }
+
+  async #instance(): Promise<Glue> {
+    if (this.#glue) return this.#glue;
+    const module = await this.#module;
+    const glue = createGlue();
+    await glue.default({ module_or_path: module });
+    glue.onPanic((message) => {
+      // A module that was given up may still have something to say.
+      if (this.#glue === glue) this.die(message);
+    });
+    this.#glue = glue;
+    return glue;
+  }
+
+  /** A call of the session: after a lost device the session is closed. */
+  async #guard<T>(call: (session: Session) => Promise<T>): Promise<T> {
+    const session = this.#session;
+    if (!session) throw new UgatitError("internal", "There is no session.");
+    try {
+      return await this.#watch(() => call(session));
+    } catch (error) {
+      if ((error as UgatitError).code === "device-lost" && this.#session === session) {
+        this.#session = undefined;
+        session.free();
+      }
+      throw error;
+    }
+  }
+
+  /** A call of the wasm module, which fails when the module dies: then its promise stays open. */
+  async #watch<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#fail = reject;
+        call().then(resolve, reject);
+      });
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw this.die(error.message);
+      throw asUgatitError(error);
+    } finally {
+      this.#fail = undefined;
+    }
+  }
+}
+
+/** One translation, whole or in tiles. */
+async function translate(
+  session: Session,
+  picture: ImageBitmap,
+  options: TranslateRequest["options"],
+  hook: Hook,
+): Promise<Pick<Output, "bitmap" | "attention">> {
+  const plan = arrange(picture, options, session.info());
+  if (plan.tiled) return { bitmap: await translateTiles(session, picture, plan, hook) };
+  const [width, height] = plan.read;
+  const rgba = readPixels(picture, plan.part, width, height);
+  const attention = options.attention ?? false;
+  const result = await session.translate(
+    rgba,
+    width,
+    height,
+    { size: plan.size, fit: plan.fit, attention },
+    hook,
+  );
+  const bitmap = await toBitmap(result.rgba, result.width, result.height);
+  if (!result.attention) return { bitmap };
+  return { bitmap, attention: await toBitmap(result.attention, result.width, result.height) };
+}

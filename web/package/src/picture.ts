@@ -1,0 +1,112 @@
+import { asUnreadable } from "./canvas.js";
+import { UgatitError, throwIfAborted } from "./errors.js";
+import type { PictureSource } from "./types.js";
+
+/**
+ * Turns any source into a bitmap of our own, upright and as it is at this moment: what the caller
+ * draws on, closes or plays afterwards changes nothing. The caller's objects stay as they are.
+ */
+export async function capture(
+  source: PictureSource,
+  signal: AbortSignal | undefined,
+): Promise<ImageBitmap> {
+  try {
+    if (typeof source === "string" || source instanceof URL) {
+      return await fromBlob(await fetchPicture(source, signal));
+    }
+    if (source instanceof Blob) return await fromBlob(source);
+    if (is("HTMLImageElement", source)) return await fromImage(source as HTMLImageElement);
+    if (is("HTMLVideoElement", source)) return await fromVideo(source as HTMLVideoElement);
+    if (is("VideoFrame", source)) return await fromFrame(source as VideoFrame);
+    if (DRAWABLE.some((name) => is(name, source))) {
+      return await createImageBitmap(source as ImageBitmap);
+    }
+  } catch (error) {
+    throwIfAborted(signal);
+    throw asUnreadable(error);
+  }
+  throw new UgatitError(
+    "unsupported-source",
+    `${describe(source)} cannot be translated. Give a File, Blob, address, <img>, <canvas>, ` +
+      "<video>, ImageBitmap, OffscreenCanvas, ImageData or VideoFrame.",
+  );
+}
+
+const DRAWABLE = [
+  "ImageBitmap",
+  "ImageData",
+  "HTMLCanvasElement",
+  "OffscreenCanvas",
+  "SVGImageElement",
+];
+
+/** `instanceof`, where the class exists: not all do in workers and older browsers. */
+function is(name: string, value: unknown): boolean {
+  const type = (globalThis as Record<string, unknown>)[name];
+  return typeof type === "function" && value instanceof type;
+}
+
+function describe(value: unknown): string {
+  if (value === null || typeof value !== "object") return String(value);
+  return `A ${value.constructor?.name ?? "thing without a class"}`;
+}
+
+async function fetchPicture(address: string | URL, signal: AbortSignal | undefined): Promise<Blob> {
+  const response = await fetch(address, { signal: signal ?? null }).catch((error: Error) => {
+    throwIfAborted(signal);
+    throw new UgatitError(
+      "picture-unreadable",
+      `The picture could not be fetched from ${address}: ${error.message}. Check the address; ` +
+        "another origin has to allow this page by Access-Control-Allow-Origin.",
+    );
+  });
+  if (!response.ok) {
+    throw new UgatitError(
+      "picture-unreadable",
+      `The server answered ${response.status} for ${address}. Check the picture's address.`,
+    );
+  }
+  return response.blob();
+}
+
+async function fromBlob(blob: Blob): Promise<ImageBitmap> {
+  if (!blob.type.startsWith("image/svg") || typeof Image === "undefined") {
+    return createImageBitmap(blob, { imageOrientation: "from-image" });
+  }
+  // No browser decodes drawings (SVG) without an element.
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  try {
+    return await fromImage(image);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+}
+
+async function fromImage(image: HTMLImageElement): Promise<ImageBitmap> {
+  if (image.getAttribute("src") === null && image.currentSrc === "" && !image.srcset) {
+    throw new UgatitError("picture-unreadable", "The <img> has no picture: set its src first.");
+  }
+  await image.decode();
+  return createImageBitmap(image, { imageOrientation: "from-image" });
+}
+
+async function fromVideo(video: HTMLVideoElement): Promise<ImageBitmap> {
+  if (video.readyState < video.HAVE_CURRENT_DATA) {
+    throw new UgatitError(
+      "picture-unreadable",
+      "The <video> has no picture yet: wait for its event loadeddata.",
+    );
+  }
+  return createImageBitmap(video);
+}
+
+async function fromFrame(frame: VideoFrame): Promise<ImageBitmap> {
+  // The caller may close theirs as soon as we wait.
+  const own = frame.clone();
+  try {
+    return await createImageBitmap(own);
+  } finally {
+    own.close();
+  }
+}

@@ -1,0 +1,55 @@
+import type { Probe } from "./types.js";
+
+interface AdapterInfo {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  isFallbackAdapter?: boolean;
+}
+
+interface Gpu {
+  requestAdapter(): Promise<{ info?: AdapterInfo; isFallbackAdapter?: boolean } | null>;
+}
+
+/** Drivers that compute on the processor, as they call themselves. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
+
+/** What this browser can do. Loads nothing, and never rejects. */
+export async function probe(): Promise<Probe> {
+  const wasm = typeof WebAssembly !== "undefined";
+  const worker = typeof Worker !== "undefined" && typeof OffscreenCanvas !== "undefined";
+  const found: Probe = {
+    webgpu: false,
+    adapter: null,
+    software: false,
+    wasm,
+    worker,
+    problem: null,
+  };
+  const slowly = "Pictures are translated on the processor, which takes longer.";
+  const gpu = (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu;
+  if (!wasm) {
+    found.problem =
+      "This browser has no WebAssembly. Use a current Chrome, Edge, Firefox or Safari.";
+  } else if (!gpu) {
+    found.problem = globalThis.isSecureContext
+      ? `This browser has no WebGPU. ${slowly}`
+      : `WebGPU needs a page served by https. ${slowly}`;
+  } else {
+    const adapter = await gpu.requestAdapter().catch(() => null);
+    const info = adapter?.info;
+    if (!adapter) {
+      found.problem = `WebGPU finds no adapter: the driver is blocked or missing. ${slowly}`;
+    } else {
+      const names = [info?.description, info?.device, info?.architecture, info?.vendor];
+      found.webgpu = true;
+      found.adapter = names.find((name) => name) ?? "unnamed adapter";
+      found.software =
+        Boolean(info?.isFallbackAdapter ?? adapter.isFallbackAdapter) ||
+        SOFTWARE.test(names.join(" "));
+      if (found.software) found.problem = `The WebGPU adapter is a software one. ${slowly}`;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,67 @@
+import type { ErrorCode } from "./errors.js";
+import type { ModelRequest } from "./model.js";
+import type {
+  BackendChoice,
+  Direction,
+  Progress,
+  TranslateOptions,
+  TranslatorInfo,
+} from "./types.js";
+
+/** A model and what it is to run on. */
+export interface LoadRequest extends ModelRequest {
+  backend: BackendChoice;
+  direction?: Direction;
+}
+
+/** `TranslatorInfo`, but for what only the page knows. */
+export type HostInfo = Omit<TranslatorInfo, "worker">;
+
+export interface Loaded {
+  info: HostInfo;
+  /** The model file, for another host. */
+  blob: Blob;
+}
+
+export interface TranslateRequest {
+  /** Belongs to whoever gets the request, and is closed there. */
+  picture: ImageBitmap;
+  options: Omit<TranslateOptions, "signal" | "onProgress">;
+}
+
+export interface Output {
+  bitmap: ImageBitmap;
+  attention?: ImageBitmap;
+  milliseconds: number;
+  /** What the model runs on now, where a new session had to be opened. */
+  reopened?: HostInfo;
+}
+
+/** What computes for a `Translator`: an engine here, or one in a worker. One call at a time. */
+export interface Host {
+  load(
+    request: LoadRequest,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Loaded>;
+  translate(
+    request: TranslateRequest,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Output>;
+  dispose(): void;
+}
+
+/** From the page to the worker. The module comes once, before or after `load`. */
+export type ToWorker =
+  | { kind: "module"; module: WebAssembly.Module }
+  | { kind: "load"; id: number; request: LoadRequest }
+  | { kind: "translate"; id: number; request: TranslateRequest }
+  | { kind: "abort"; id: number };
+
+/** From the worker to the page. */
+export type FromWorker =
+  | { kind: "progress"; id: number; progress: Progress }
+  | { kind: "loaded"; id: number; value: Loaded }
+  | { kind: "translated"; id: number; value: Output }
+  | { kind: "failed"; id: number; code: ErrorCode; message: string };

@@ -1,0 +1,137 @@
+import { UgatitError } from "./errors.js";
+import type { Fit, Rectangle, TranslateOptions } from "./types.js";
+import type { SessionInfo } from "./wasm/glue.js";
+
+/** Results with more pixels than this are cut into tiles. */
+const WHOLE_PIXELS = 1 << 20;
+/** Sources with more pixels than this are made smaller on the way to a small result. */
+const READ_PIXELS = 1 << 22;
+
+/** How a picture is going to be translated. */
+export interface Arrangement {
+  /** The part of the picture that is read. */
+  part: Rectangle;
+  /** The size that it is read at. */
+  read: [width: number, height: number];
+  /** The size to translate at, and how that is reached, in the wasm module's terms. */
+  size: "model" | "native" | [width: number, height: number];
+  fit: Fit;
+  /** For a picture in tiles: the size of the result. */
+  tiled: false | { width: number; height: number; side: number | undefined };
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** Decides how to translate a picture. */
+export function arrange(
+  picture: Size,
+  options: Pick<TranslateOptions, "size" | "fit" | "tile" | "crop">,
+  model: Pick<SessionInfo, "light" | "size">,
+): Arrangement {
+  const { size = "model", fit = "pad", tile = "auto" } = options;
+  const whole = { x: 0, y: 0, width: picture.width, height: picture.height };
+  const part = options.crop ? checkCrop(options.crop, picture) : whole;
+  const box = boxOf(size, part, model);
+  const result = fitted(part, box, fit);
+
+  const side = typeof tile === "number" ? checkSide(tile) : undefined;
+  const large = side
+    ? Math.max(result.width, result.height) > side
+    : result.width * result.height > WHOLE_PIXELS;
+  if (model.light && tile !== "never" && large) {
+    const tiled = { ...result, side };
+    return {
+      part: fit === "crop" ? cropped(part, box) : part,
+      read: [0, 0],
+      size: "native",
+      fit,
+      tiled,
+    };
+  }
+
+  const scale = Math.sqrt(READ_PIXELS / (part.width * part.height));
+  const smaller = [Math.round(part.width * scale), Math.round(part.height * scale)] as const;
+  if (scale < 1 && smaller[0] >= result.width && smaller[1] >= result.height) {
+    return {
+      part: fit === "crop" ? cropped(part, box) : part,
+      read: [...smaller],
+      size: [result.width, result.height],
+      fit: "stretch",
+      tiled: false,
+    };
+  }
+  const inner = typeof size === "object" || typeof size === "number" ? box : undefined;
+  return {
+    part,
+    read: [part.width, part.height],
+    size: inner ? [inner.width, inner.height] : (size as "model" | "native"),
+    fit,
+    tiled: false,
+  };
+}
+
+/** The size that the picture is to be fitted into. */
+function boxOf(
+  size: NonNullable<TranslateOptions["size"]>,
+  part: Size,
+  model: Pick<SessionInfo, "light" | "size">,
+): Size {
+  const own = { width: model.size, height: model.size };
+  if (size === "model") return own;
+  if (size === "native") return model.light ? part : own;
+  const box = typeof size === "number" ? { width: size, height: size } : size;
+  for (const side of [box?.width, box?.height]) {
+    if (!Number.isInteger(side) || side < 1 || side > 1 << 16) {
+      throw new UgatitError(
+        "size-unsupported",
+        `The size ${JSON.stringify(size)} is none: give "model", "native", a whole number, or width and height.`,
+      );
+    }
+  }
+  return box;
+}
+
+/** The size of the result. */
+function fitted(part: Size, box: Size, fit: Fit): Size {
+  if (fit !== "pad") return { width: box.width, height: box.height };
+  const scale = Math.min(box.width / part.width, box.height / part.height);
+  const side = (length: number) => Math.max(1, Math.round(length * scale));
+  return { width: side(part.width), height: side(part.height) };
+}
+
+/** The middle of a part, in the proportions of a box. */
+function cropped(part: Rectangle, box: Size): Rectangle {
+  const scale = Math.min(part.width / box.width, part.height / box.height);
+  const [width, height] = [box.width * scale, box.height * scale];
+  const x = part.x + (part.width - width) / 2;
+  return { x, y: part.y + (part.height - height) / 2, width, height };
+}
+
+function checkCrop(crop: Rectangle, picture: Size): Rectangle {
+  const { x, y, width, height } = crop;
+  const inside =
+    [x, y, width, height].every(Number.isInteger) &&
+    x >= 0 &&
+    y >= 0 &&
+    width >= 1 &&
+    height >= 1 &&
+    x + width <= picture.width &&
+    y + height <= picture.height;
+  if (inside) return { x, y, width, height };
+  throw new UgatitError(
+    "size-unsupported",
+    `The crop ${width}x${height} at ${x}, ${y} is not inside of the picture, which has ` +
+      `${picture.width}x${picture.height} pixels. Whole pixels are asked for.`,
+  );
+}
+
+function checkSide(tile: number): number {
+  if (Number.isInteger(tile) && tile >= 8) return tile;
+  throw new UgatitError(
+    "size-unsupported",
+    `Tiles of ${tile} pixels are too small: give a whole number, 64 or more, or "auto".`,
+  );
+}

@@ -1,0 +1,184 @@
+import { startWorker, wasmModule } from "./assets.js";
+import { UgatitError, asUgatitError, orAborted, throwIfAborted } from "./errors.js";
+import type { ModelFile } from "./model.js";
+import { capture } from "./picture.js";
+import type { Host, LoadRequest, Loaded, Output } from "./protocol.js";
+import { TranslationResult } from "./translation.js";
+import type {
+  LoadOptions,
+  ModelSource,
+  PictureSource,
+  TranslateOptions,
+  Translation,
+  TranslatorInfo,
+} from "./types.js";
+import { WorkerHost } from "./worker-host.js";
+
+/** A model, loaded and ready to translate pictures. */
+export class Translator {
+  #options: LoadOptions;
+  #request: LoadRequest;
+  #host: Host | undefined;
+  #info: TranslatorInfo | undefined;
+  /** Settles when all calls so far have ended. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Triggered by `dispose`. */
+  #end = new AbortController();
+
+  private constructor(options: LoadOptions, request: LoadRequest) {
+    this.#options = options;
+    this.#request = request;
+  }
+
+  /**
+   * Loads a model: from an address, or from the bytes of a `.safetensors` file.
+   *
+   * @throws {UgatitError} `model-unreachable`, `model-invalid`, `model-corrupt`, `no-webgpu`,
+   * `no-adapter`, `out-of-memory`, `worker-failed`, `aborted`
+   */
+  static async load(model: ModelSource, options: LoadOptions = {}): Promise<Translator> {
+    throwIfAborted(options.signal);
+    const { backend = "auto", direction, sha256, cache = true } = options;
+    const request = { file: asFile(model), sha256, cache, backend, direction };
+    const translator = new Translator(options, request);
+    try {
+      await orAborted(translator.#open(options.signal), options.signal);
+    } catch (error) {
+      translator.dispose();
+      throw asUgatitError(error);
+    }
+    return translator;
+  }
+
+  /** What the model is, and what it runs on. */
+  get info(): TranslatorInfo {
+    if (!this.#info) throw new UgatitError("internal", "The model is not loaded.");
+    return this.#info;
+  }
+
+  /**
+   * Translates a picture. Calls are computed one after the other, in order; the picture is taken
+   * as it is at the moment of the call.
+   *
+   * @throws {UgatitError} `picture-unreadable`, `unsupported-source`, `size-unsupported`,
+   * `too-large`, `out-of-memory`, `device-lost`, `aborted`, `disposed`, `worker-failed`
+   */
+  async translate(source: PictureSource, options: TranslateOptions = {}): Promise<Translation> {
+    const { signal } = options;
+    this.#throwIfDisposed();
+    throwIfAborted(signal);
+    // Files and addresses do not change, and are decoded when it is their turn.
+    const waits = source instanceof Blob || source instanceof URL || typeof source === "string";
+    const taken = waits ? undefined : capture(source, signal);
+    taken?.catch(() => {});
+    const call = this.#last.then(() => this.#translate(taken ?? source, options));
+    this.#last = call.catch(() => {});
+    try {
+      return await orAborted(call, signal, this.#end.signal);
+    } catch (error) {
+      // Whatever arrives late belongs to nobody.
+      void call.then((late) => late.close()).catch(() => {});
+      this.#throwIfDisposed();
+      throw asUgatitError(error);
+    }
+  }
+
+  /** Frees the model and ends its worker. Calls in flight are rejected with `disposed`. */
+  dispose(): void {
+    this.#end.abort();
+    this.#host?.dispose();
+    this.#host = undefined;
+  }
+
+  /** The same as `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #throwIfDisposed(): void {
+    if (this.#end.signal.aborted) {
+      throw new UgatitError("disposed", "The translator was disposed of: load the model again.");
+    }
+  }
+
+  /** Starts what computes, and gives it the model. */
+  async #open(signal: AbortSignal | undefined): Promise<Host> {
+    const { worker = true, wasmUrl, workerUrl, onProgress = () => {} } = this.#options;
+    const module = wasmModule(wasmUrl);
+    module.catch(() => {});
+    let host: Host;
+    if (worker) host = new WorkerHost(() => startWorker(workerUrl), module);
+    else host = new (await import("./engine.js")).Engine(module);
+    this.#host = host;
+    const report = this.#info ? () => {} : onProgress;
+    let loaded: Loaded;
+    try {
+      this.#throwIfDisposed();
+      loaded = await host.load(this.#request, report, signal ?? this.#end.signal);
+    } catch (error) {
+      host.dispose();
+      this.#host = undefined;
+      throw error;
+    }
+    // From now on the bytes are here, whatever becomes of cache, network, or the worker.
+    const { fromCache } = this.#info ?? loaded.info;
+    this.#request = { ...this.#request, file: { blob: loaded.blob }, cache: false };
+    this.#learn({ ...loaded.info, worker, fromCache });
+    return host;
+  }
+
+  #learn(info: TranslatorInfo): void {
+    const before = this.#info?.notice;
+    this.#info = info;
+    if (info.notice && info.notice !== before) this.#options.onNotice?.(info.notice);
+  }
+
+  async #translate(
+    source: PictureSource | Promise<ImageBitmap>,
+    options: TranslateOptions,
+  ): Promise<Translation> {
+    const { signal = this.#end.signal, onProgress = () => {} } = options;
+    const { size, fit, attention, tile, crop } = options;
+    this.#throwIfDisposed();
+    throwIfAborted(signal);
+    const picture = await (source instanceof Promise ? source : capture(source, signal));
+    let output: Output;
+    try {
+      throwIfAborted(signal);
+      const host = this.#host ?? (await this.#open(undefined));
+      const request = { picture, options: { size, fit, attention, tile, crop } };
+      output = await host.translate(request, onProgress, signal);
+    } catch (error) {
+      picture.close();
+      const failure = asUgatitError(error);
+      if (failure.code === "worker-failed") {
+        this.#host?.dispose();
+        this.#host = undefined;
+      }
+      throw failure;
+    }
+    if (output.reopened) this.#learn({ ...output.reopened, worker: this.info.worker });
+    return new TranslationResult(output);
+  }
+}
+
+function asFile(model: ModelSource): ModelFile {
+  if (model instanceof Blob) return { blob: model };
+  if (typeof model === "string" || model instanceof URL) {
+    // A worker would resolve it against its own address.
+    const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+    try {
+      return { url: new URL(model, base).href };
+    } catch {
+      throw new UgatitError("model-unreachable", `${model} is no address of a model.`);
+    }
+  }
+  if (model instanceof Uint8Array || model instanceof ArrayBuffer) {
+    // A copy: whoever called may go on writing.
+    return { blob: new Blob([model as BlobPart]) };
+  }
+  throw new UgatitError(
+    "model-invalid",
+    "A model is given by its address, or as ArrayBuffer, Uint8Array, Blob or File.",
+  );
+}

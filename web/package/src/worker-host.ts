@@ -1,0 +1,124 @@
+import { asUnreadable } from "./canvas.js";
+import { UgatitError, aborted, asUgatitError } from "./errors.js";
+import type {
+  FromWorker,
+  Host,
+  LoadRequest,
+  Loaded,
+  Output,
+  ToWorker,
+  TranslateRequest,
+} from "./protocol.js";
+import type { Progress } from "./types.js";
+
+interface Call {
+  resolve(value: never): void;
+  reject(error: UgatitError): void;
+  onProgress(progress: Progress): void;
+}
+
+/** An engine in a worker. Rejects everything with `worker-failed` once the worker has failed. */
+export class WorkerHost implements Host {
+  #worker: Worker;
+  #calls = new Map<number, Call>();
+  #nextId = 0;
+  #failure: UgatitError | undefined;
+
+  constructor(start: () => Worker, module: Promise<WebAssembly.Module>) {
+    try {
+      this.#worker = start();
+    } catch (error) {
+      throw failed((error as Error).message, error);
+    }
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
+      this.#receive(data);
+    });
+    this.#worker.addEventListener("error", (event: ErrorEvent) => {
+      event.preventDefault();
+      this.#end(failed(event.message || "its script could not be loaded"));
+    });
+    this.#worker.addEventListener("messageerror", () => {
+      this.#end(failed("a message could not be read"));
+    });
+    module.then(
+      (module) => this.#send({ kind: "module", module }),
+      (error: unknown) => this.#end(asUgatitError(error)),
+    );
+  }
+
+  load(
+    request: LoadRequest,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Loaded> {
+    return this.#call((id) => ({ kind: "load", id, request }), [], onProgress, signal);
+  }
+
+  translate(
+    request: TranslateRequest,
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Output> {
+    const transfer = [request.picture];
+    return this.#call((id) => ({ kind: "translate", id, request }), transfer, onProgress, signal);
+  }
+
+  dispose(): void {
+    this.#end(new UgatitError("disposed", "The translator was disposed of."));
+  }
+
+  #call<T>(
+    message: (id: number) => ToWorker,
+    transfer: Transferable[],
+    onProgress: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const id = this.#nextId++;
+    const stop = () => this.#send({ kind: "abort", id });
+    const done = new Promise<T>((resolve, reject) => {
+      if (this.#failure) throw this.#failure;
+      if (signal.aborted) throw aborted();
+      this.#calls.set(id, { resolve, reject, onProgress });
+      signal.addEventListener("abort", stop);
+      this.#send(message(id), transfer);
+    });
+    return done.finally(() => {
+      this.#calls.delete(id);
+      signal.removeEventListener("abort", stop);
+    });
+  }
+
+  #send(message: ToWorker, transfer: Transferable[] = []): void {
+    if (this.#failure) return;
+    try {
+      this.#worker.postMessage(message, transfer);
+    } catch (error) {
+      // Tainted bitmaps show themselves here.
+      throw asUnreadable(error);
+    }
+  }
+
+  #receive(message: FromWorker): void {
+    const call = this.#calls.get(message.id);
+    if (message.kind === "progress") call?.onProgress(message.progress);
+    else if (message.kind === "failed") {
+      call?.reject(new UgatitError(message.code, message.message));
+    } else call?.resolve(message.value as never);
+  }
+
+  #end(failure: UgatitError): void {
+    if (this.#failure) return;
+    this.#failure = failure;
+    this.#worker.terminate();
+    for (const call of this.#calls.values()) call.reject(failure);
+  }
+}
+
+function failed(why: string, cause?: unknown): UgatitError {
+  return new UgatitError(
+    "worker-failed",
+    `The worker failed: ${why}. Check that the package's worker.js is served and that the page's ` +
+      "Content-Security-Policy allows it (worker-src), or load with `worker: false`.",
+    { cause },
+  );
+}

@@ -1,0 +1,62 @@
+// The script of the worker: an engine, and the messages to and from it.
+
+import { Engine } from "./engine.js";
+import { asUgatitError } from "./errors.js";
+import type { FromWorker, ToWorker } from "./protocol.js";
+import type { Progress } from "./types.js";
+
+interface Scope {
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker>) => void): void;
+  addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
+  addEventListener(
+    type: "unhandledrejection",
+    listener: (event: PromiseRejectionEvent) => void,
+  ): void;
+}
+
+const scope = globalThis as unknown as Scope;
+
+let giveModule: (module: WebAssembly.Module) => void = () => {};
+const module = new Promise<WebAssembly.Module>((resolve) => (giveModule = resolve));
+const engine = new Engine(module);
+/** The calls that are in flight. */
+const calls = new Map<number, AbortController>();
+
+scope.addEventListener("message", ({ data }) => {
+  if (data.kind === "module") giveModule(data.module);
+  else if (data.kind === "abort") calls.get(data.id)?.abort();
+  else void answer(data);
+});
+
+// A trap of the wasm module comes up here, since nobody waits for the tasks within.
+scope.addEventListener("error", (event) => {
+  event.preventDefault();
+  engine.die(event.message);
+});
+scope.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  engine.die(asUgatitError(event.reason).message);
+});
+
+async function answer(message: Extract<ToWorker, { id: number; request: unknown }>): Promise<void> {
+  const { id } = message;
+  const controller = new AbortController();
+  calls.set(id, controller);
+  const onProgress = (progress: Progress) => scope.postMessage({ kind: "progress", id, progress });
+  try {
+    if (message.kind === "load") {
+      const value = await engine.load(message.request, onProgress, controller.signal);
+      scope.postMessage({ kind: "loaded", id, value });
+    } else {
+      const value = await engine.translate(message.request, onProgress, controller.signal);
+      const pictures = [value.bitmap, value.attention].filter((picture) => picture !== undefined);
+      scope.postMessage({ kind: "translated", id, value }, pictures);
+    }
+  } catch (error) {
+    const { code, message } = asUgatitError(error);
+    scope.postMessage({ kind: "failed", id, code, message });
+  } finally {
+    calls.delete(id);
+  }
+}

@@ -1,0 +1,54 @@
+//! Errors as JavaScript sees them: an `Error` with a `code`.
+
+use js_sys::{Error as JsError, Reflect};
+use ugatit::Error;
+use wasm_bindgen::JsValue;
+
+use crate::page;
+
+/// What a promise is rejected with.
+pub(crate) fn thrown(error: &Error) -> JsValue {
+    let (code, text) = code_and_text(error);
+    coded(code, &text)
+}
+
+/// An `Error` of that code.
+pub(crate) fn coded(code: &str, text: &str) -> JsValue {
+    let error = JsError::new(text);
+    // A plain object takes any property.
+    let _ = Reflect::set(&error, &"code".into(), &code.into());
+    error.into()
+}
+
+/// The library speaks to people at a terminal; here are the same errors for a page.
+fn code_and_text(error: &Error) -> (&'static str, String) {
+    match error {
+        Error::Aborted => ("aborted", "The translation was cancelled.".into()),
+        Error::NoAdapter { .. } if !page::has_webgpu() => (
+            "no-webgpu",
+            "This browser has no WebGPU. Use a current Chrome, Edge or Safari over https (or localhost), or the backend \"wasm\".".into(),
+        ),
+        Error::NoAdapter { .. } | Error::OnlySoftware { .. } | Error::AdapterNotFound { .. } => (
+            "no-adapter",
+            "This browser has WebGPU but offers no adapter. Switch hardware acceleration on in its settings, update the graphics driver, or use the backend \"wasm\".".into(),
+        ),
+        Error::DeviceLost { adapter, problem } => (
+            "device-lost",
+            format!("The GPU {adapter} was lost ({problem}). Translate again: a new device is opened."),
+        ),
+        Error::OutOfMemory { adapter, problem } => (
+            "out-of-memory",
+            format!("The GPU {adapter} has no memory left for this ({problem}). Translate at a smaller size, or in smaller tiles."),
+        ),
+        Error::GpuLimit { .. } => {
+            ("too-large", format!("{error}. Translate at a smaller size, or in smaller tiles."))
+        }
+        Error::ModelFile { .. }
+        | Error::MissingTensor { .. }
+        | Error::TensorShape { .. }
+        | Error::NonFiniteWeights { .. }
+        | Error::Direction { .. } => ("model-invalid", error.to_string()),
+        Error::Config(text) | Error::Shape(text) => ("size-unsupported", text.clone()),
+        _ => ("internal", error.to_string()),
+    }
+}

@@ -1,0 +1,18 @@
+//! U-GAT-IT in a web page: the WebAssembly module behind the npm package `ugatit-web`.
+//!
+//! It knows bytes and pixels. Fetching, caching, workers and canvases are the package's
+//! TypeScript. Every function that computes returns a promise and lets the page breathe; every
+//! error has a code that a program can act on and a sentence for a person.
+#![cfg(target_arch = "wasm32")]
+
+mod error;
+mod hook;
+mod page;
+mod panic;
+mod pixels;
+mod probe;
+mod session;
+
+pub use panic::on_panic;
+pub use probe::probe;
+pub use session::Session;

@@ -1,0 +1,33 @@
+//! What is asked of the page, or of the worker.
+
+use js_sys::{Promise, Reflect, global};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
+
+/// Whether the browser knows WebGPU at all.
+pub(crate) fn has_webgpu() -> bool {
+    let navigator = Reflect::get(&global(), &"navigator".into());
+    navigator.and_then(|n| Reflect::get(&n, &"gpu".into())).is_ok_and(|gpu| gpu.is_object())
+}
+
+/// Milliseconds since some time.
+pub(crate) fn now() -> f64 {
+    js_sys::Date::now()
+}
+
+/// Lets the page handle its events, and the worker its messages.
+///
+/// A message to oneself is a task of the event loop, as a timer is, without a timer's four
+/// milliseconds.
+pub(crate) async fn pause() {
+    let Ok(channel) = MessageChannel::new() else { return };
+    let mut begin = |resolve: js_sys::Function, _| {
+        channel.port1().set_onmessage(Some(&resolve));
+        if channel.port2().post_message(&JsValue::NULL).is_err() {
+            let _ = resolve.call0(&JsValue::NULL);
+        }
+    };
+    let _ = JsFuture::from(Promise::new(&mut begin)).await;
+    channel.port1().close();
+}

@@ -1,0 +1,246 @@
+//! A model on a device.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use js_sys::{Function, Object, Promise, Reflect};
+use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::io::Model;
+use ugatit::model::Direction;
+use ugatit::translate::{Device, Fit, PictureOptions, PictureSize, Translator, prepare};
+use ugatit::{Error, Result};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
+
+use crate::error::{coded, thrown};
+use crate::hook::Hook;
+use crate::{page, pixels};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** Told how far it is; anything but `true` stops the work with the code "aborted". */
+export type Hook = (phase: "compile" | "run" | "tile", done: number, total: number) => boolean;
+export interface SessionInfo {
+  light: boolean; size: number; channels: number; ch: number; parameters: number;
+  direction: "A2B" | "B2A"; domainA?: string; domainB?: string; license?: string; provenance?: string;
+  backend: "webgpu" | "wasm"; adapter: string; software: boolean; notice?: string;
+}
+export interface SessionOptions {
+  size: "model" | "native" | [width: number, height: number];
+  fit: "pad" | "stretch" | "crop";
+  attention: boolean;
+}
+export interface SessionResult {
+  width: number; height: number;
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** The heat-map in the official colours, opaque, of the same size. */
+  attention?: Uint8ClampedArray<ArrayBuffer>;
+}
+"#;
+
+#[wasm_bindgen]
+extern "C" {
+    /// How a picture is translated.
+    #[wasm_bindgen(typescript_type = "SessionOptions")]
+    pub type Options;
+    #[wasm_bindgen(method, getter, structural)]
+    fn size(this: &Options) -> JsValue;
+    #[wasm_bindgen(method, getter, structural)]
+    fn fit(this: &Options) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    fn attention(this: &Options) -> bool;
+}
+
+/// A model on a device, ready to translate. One call at a time.
+#[wasm_bindgen]
+pub struct Session {
+    /// Empty while it translates.
+    translator: Rc<Cell<Option<Translator>>>,
+    info: Object,
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// Brings a model file's bytes onto a device. `backend` is `auto`, `webgpu` or `wasm`;
+    /// `name` is the model's for messages; `direction` chooses where the file holds two.
+    pub async fn open(
+        model: Vec<u8>,
+        name: String,
+        backend: String,
+        direction: Option<String>,
+    ) -> std::result::Result<Session, JsValue> {
+        Self::try_open(model, &name, &backend, direction.as_deref()).await.map_err(|e| thrown(&e))
+    }
+
+    /// What there is to know of the model and where it runs.
+    #[wasm_bindgen(unchecked_return_type = "SessionInfo")]
+    pub fn info(&self) -> Object {
+        self.info.clone()
+    }
+
+    /// Translates RGBA bytes.
+    #[wasm_bindgen(unchecked_return_type = "Promise<SessionResult>")]
+    pub fn translate(
+        &self,
+        rgba: Vec<u8>,
+        width: u32,
+        height: u32,
+        options: &Options,
+        #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
+    ) -> Promise {
+        let (size, fit, attention) = (options.size(), options.fit(), options.attention());
+        let request = Request { rgba, width, height, size, fit, attention };
+        let held = self.translator.clone();
+        future_to_promise(async move {
+            let mut translator = held.take().ok_or_else(busy)?;
+            let mut result = request.translate(&mut translator, Hook::new(hook)).await;
+            if matches!(result, Err(Error::Gpu { .. })) {
+                // On a device that is lost calls fail a moment before it says that it is lost.
+                page::pause().await;
+                result = translator.check().and(result);
+            }
+            held.set(Some(translator));
+            result.map(JsValue::from).map_err(|error| thrown(&error))
+        })
+    }
+}
+
+/// What a second call at a time is answered.
+pub(crate) fn busy() -> JsValue {
+    coded("internal", "This session is translating already; wait for it first.")
+}
+
+struct Request {
+    rgba: Vec<u8>,
+    width: u32,
+    height: u32,
+    size: JsValue,
+    fit: Option<String>,
+    attention: bool,
+}
+
+impl Request {
+    async fn translate(self, translator: &mut Translator, mut hook: Hook) -> Result<Object> {
+        let picture = pixels::picture(&self.rgba, self.width, self.height)?;
+        drop(self.rgba);
+        let fit = self.fit.as_deref().map_or(Ok(Fit::Pad), str::parse)?;
+        let options = PictureOptions { size: picture_size(&self.size, translator.config().img_size)?, fit };
+        let prepared = prepare(translator.config(), &picture, &options)?;
+        page::pause().await;
+        let translation = translator.run_watched(&prepared.tensor, &mut hook).await?;
+        let attention = self.attention.then(|| prepared.heatmap(&translation)).transpose()?;
+        let picture = prepared.picture(&translation)?;
+        let result = Object::new();
+        set(&result, "width", picture.width as f64);
+        set(&result, "height", picture.height as f64);
+        set(&result, "rgba", pixels::rgba(picture)?);
+        if let Some(attention) = attention {
+            set(&result, "attention", pixels::rgba(attention)?);
+        }
+        Ok(result)
+    }
+}
+
+/// `"native"`, `"model"`, or `[width, height]`.
+fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
+    if let Some(name) = size.as_string() {
+        return match name.as_str() {
+            "model" => Ok(PictureSize::Exact { width: img_size, height: img_size }),
+            text => text.parse(),
+        };
+    }
+    let side = |i: u32| Reflect::get_u32(size, i).ok().and_then(|n| n.as_f64());
+    match (side(0), side(1)) {
+        (Some(width), Some(height)) => format!("{width}x{height}").parse(),
+        _ => Err(Error::Config("a size is \"model\", \"native\" or [width, height]".into())),
+    }
+}
+
+fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
+    // A plain object takes any property.
+    let _ = Reflect::set(object, &key.into(), &value.into());
+}
+
+impl Session {
+    async fn try_open(model: Vec<u8>, name: &str, backend: &str, direction: Option<&str>) -> Result<Self> {
+        let direction = direction.map(str::parse::<Direction>).transpose()?;
+        let read = Model::from_bytes(name, &model, direction)?;
+        drop(model);
+        page::pause().await;
+        let (device, place) = open_device(backend).await?;
+        let info = info(&read, &place);
+        let translator = Translator::new(device, read).await?;
+        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), info })
+    }
+}
+
+/// Where a session computes, in words.
+struct Place {
+    backend: &'static str,
+    adapter: String,
+    software: bool,
+    notice: Option<&'static str>,
+}
+
+async fn open_device(backend: &str) -> Result<(Device, Place)> {
+    let processor = |notice| {
+        let place = Place { backend: "wasm", adapter: "processor".into(), software: false, notice };
+        (Device::Cpu, place)
+    };
+    match backend {
+        "wasm" => return Ok(processor(None)),
+        "auto" | "webgpu" => {}
+        other => {
+            return Err(Error::Config(format!(
+                "{other:?} is no backend; use \"auto\", \"webgpu\" or \"wasm\""
+            )));
+        }
+    }
+    // A software adapter computes on the processor too, about ten times slower than we do.
+    let allow_software = backend == "webgpu";
+    match Gpu::open(&AdapterOptions { name: None, allow_software }).await {
+        Ok(gpu) => {
+            let (adapter, software) = (gpu.name().into(), gpu.is_software());
+            let notice = software.then_some(
+                "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
+            );
+            Ok((Device::Gpu(gpu), Place { backend: "webgpu", adapter, software, notice }))
+        }
+        Err(error) if backend == "webgpu" => Err(error),
+        Err(Error::OnlySoftware { .. }) => Ok(processor(Some(
+            "This browser's WebGPU has no GPU behind it, so the processor does the work. It is slower; hardware acceleration may be switched off in the browser's settings.",
+        ))),
+        Err(_) => Ok(processor(Some(
+            "This browser offers no WebGPU, so the processor does the work. It is slower; a current Chrome, Edge or Safari with hardware acceleration would use the GPU.",
+        ))),
+    }
+}
+
+fn info(model: &Model, place: &Place) -> Object {
+    let info = Object::new();
+    set(&info, "light", model.config.light);
+    set(&info, "size", model.config.img_size as f64);
+    set(&info, "channels", model.config.img_ch as f64);
+    set(&info, "ch", model.config.ch as f64);
+    set(&info, "parameters", model.parameter_count() as f64);
+    set(&info, "direction", model.direction.to_string());
+    let about = &model.metadata;
+    for (key, value) in [
+        ("domainA", &about.domain_a),
+        ("domainB", &about.domain_b),
+        ("license", &about.license),
+        ("provenance", &about.provenance),
+    ] {
+        if let Some(value) = value {
+            set(&info, key, value.as_str());
+        }
+    }
+    set(&info, "backend", place.backend);
+    set(&info, "adapter", place.adapter.as_str());
+    set(&info, "software", place.software);
+    if let Some(notice) = place.notice {
+        set(&info, "notice", notice);
+    }
+    info
+}

@@ -1,0 +1,2 @@
+import "./hooks.js";
+import "/package/worker.js";

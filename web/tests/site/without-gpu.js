@@ -1,0 +1,2 @@
+// A browser without WebGPU.
+delete Object.getPrototypeOf(navigator).gpu;

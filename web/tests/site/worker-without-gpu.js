@@ -1,0 +1,2 @@
+import "./without-gpu.js";
+import "/package/worker.js";

@@ -1,0 +1,86 @@
+import { expect, openSite, test } from "../support/test.ts";
+
+const DOG = "/pictures/emoji/noto/dog.png";
+const WORKER = "/worker-without-gpu.js";
+
+test.describe("a browser without WebGPU", () => {
+  test.beforeEach(async ({ page, server }) => {
+    await page.addInitScript(() => {
+      delete (Navigator.prototype as { gpu?: unknown }).gpu;
+    });
+    await openSite(page, server);
+  });
+
+  for (const worker of [true, false]) {
+    test(`translates on the processor and says so, worker: ${worker}`, async ({ page }) => {
+      const seen = await page.evaluate(
+        async ({ dog, workerUrl, worker }) => {
+          const notices: string[] = [];
+          const translator = await ugatit.Translator.load(A2B, {
+            worker,
+            workerUrl,
+            onNotice: (text) => notices.push(text),
+          });
+          const { bitmap } = await translator.translate(dog);
+          const worst = await difference(bitmap, "/out/native/dog_A2B.png");
+          return { info: translator.info, notices, worst };
+        },
+        { dog: DOG, workerUrl: WORKER, worker },
+      );
+      expect(seen.info).toMatchObject({ backend: "wasm", software: false, worker });
+      expect(seen.info.notice).toContain("WebGPU");
+      expect(seen.notices).toEqual([seen.info.notice]);
+      expect(seen.worst).toBeLessThanOrEqual(2);
+    });
+  }
+
+  test("refuses where WebGPU is insisted on", async ({ page }) => {
+    const seen = await page.evaluate(
+      async (workerUrl) => [
+        await failure(load({ backend: "webgpu", workerUrl })),
+        await failure(load({ backend: "webgpu", worker: false })),
+      ],
+      WORKER,
+    );
+    expect(seen.map(({ code }) => code)).toEqual(["no-webgpu", "no-webgpu"]);
+    expect(seen[0]!.message).toMatch(/Chrome|Safari/);
+  });
+
+  test("is found by probe()", async ({ page }) => {
+    const probe = await page.evaluate(() => ugatit.probe());
+    expect(probe).toMatchObject({ webgpu: false, adapter: null, wasm: true });
+    expect(probe.problem).toContain("processor");
+  });
+});
+
+test("a browser without WebAssembly gets a friendly error", async ({ page, server }) => {
+  await page.addInitScript(() => {
+    delete (Navigator.prototype as { gpu?: unknown }).gpu;
+    delete (globalThis as { WebAssembly?: unknown }).WebAssembly;
+  });
+  await openSite(page, server);
+  const seen = await page.evaluate(async () => ({
+    loading: await failure(load()),
+    here: await failure(load({ worker: false })),
+    probe: await ugatit.probe(),
+  }));
+  expect(seen.loading.code).toBe("no-webgpu");
+  expect(seen.here.code).toBe("no-webgpu");
+  expect(seen.loading.message).toMatch(/WebAssembly.*Use a current/);
+  expect(seen.probe).toMatchObject({ webgpu: false, wasm: false });
+});
+
+test("an adapter that is refused falls back too", async ({ page, server }) => {
+  await page.addInitScript(() => {
+    navigator.gpu.requestAdapter = () => Promise.resolve(null);
+  });
+  await openSite(page, server);
+  const seen = await page.evaluate(async () => ({
+    auto: (await ugatit.Translator.load(A2B, { worker: false })).info,
+    insisting: (await failure(load({ worker: false }))).code,
+    probe: await ugatit.probe(),
+  }));
+  expect(seen.auto.backend).toBe("wasm");
+  expect(seen.insisting).toBe("no-adapter");
+  expect(seen.probe.problem).toContain("adapter");
+});

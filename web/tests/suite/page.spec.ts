@@ -1,0 +1,110 @@
+import type { Page } from "@playwright/test";
+import { expect, test } from "../support/test.ts";
+
+const DOG = "/pictures/emoji/noto/dog.png";
+/** A small network: compiling and running take less. */
+const SMALL = "/out/golden/gen_light_ch8_64x48.safetensors";
+
+test("no request leaves the page after loading", async ({ site, server }) => {
+  const requests: string[] = [];
+  const translator = await site.evaluateHandle(async (dog) => {
+    const translator = await load({ backend: "wasm" });
+    const blob = await (await fetch(dog)).blob();
+    return { translator, blob };
+  }, DOG);
+  site.context().on("request", (request) => requests.push(request.url()));
+  const asked = server.requests.length;
+  await translator.evaluate(async ({ translator, blob }) => {
+    for (const size of ["model", "native", 48] as const) {
+      const result = await translator.translate(blob, { size, attention: true });
+      await result.toBlob("image/webp");
+      result.close();
+    }
+    translator.dispose();
+    // Everything anew, from the cache.
+    const again = await load({ backend: "wasm", worker: false });
+    await again.translate(blob);
+  });
+  site.context().removeAllListeners("request");
+  expect(requests.filter((url) => !url.startsWith("blob:") && !url.endsWith(".js"))).toEqual([]);
+  expect(server.requests.slice(asked).filter((path) => !path.endsWith(".js"))).toEqual([]);
+});
+
+/** The longest task of the page's thread while something runs, in milliseconds. */
+async function longestTask(page: Page, options: object): Promise<number> {
+  return page.evaluate(
+    async ({ dog, options }) => {
+      const blob = await (await fetch(dog)).blob();
+      let longest = 0;
+      const observer = new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+      });
+      await sleep(300);
+      observer.observe({ entryTypes: ["longtask"] });
+      const translator = await load(options);
+      for (const size of [64, 64, 128]) {
+        const result = await translator.translate(blob, { size, attention: true });
+        await result.toBlob();
+      }
+      await sleep(300);
+      translator.dispose();
+      return longest;
+    },
+    { dog: DOG, options },
+  );
+}
+
+for (const backend of ["webgpu", "wasm"]) {
+  test(`the page is never kept for 50 ms by a worker on ${backend}`, async ({ site }) => {
+    expect(await longestTask(site, { backend })).toBeLessThanOrEqual(50);
+  });
+
+  test(`nor for 100 ms without a worker on ${backend}`, async ({ site }) => {
+    expect(await longestTask(site, { backend, worker: false })).toBeLessThanOrEqual(100);
+  });
+}
+
+interface Counts {
+  buffers: number;
+  memory: number;
+  heap: number;
+}
+
+for (const worker of [true, false]) {
+  for (const backend of ["webgpu", "wasm"] as const) {
+    test(`300 translations on ${backend} keep memory flat, worker: ${worker}`, async ({ site }) => {
+      test.setTimeout(600_000);
+      const [warm, end] = await site.evaluate(
+        async ({ dog, model, worker, backend }) => {
+          if (!worker) await import("/hooks.js" as string);
+          const blob = await (await fetch(dog)).blob();
+          const workerUrl = worker ? "/hooked-worker.js" : undefined;
+          const translator = await ugatit.Translator.load(model, { backend, worker, workerUrl });
+          const translate = async (times: number): Promise<Counts> => {
+            for (let i = 0; i < times; i++) {
+              const result = await translator.translate(blob, { size: 16, attention: true });
+              result.close();
+            }
+            // What one collection frees, some objects are freed by the next.
+            for (let i = 0; i < 3; i++) {
+              await sleep(100);
+              (globalThis as unknown as { gc(): void }).gc();
+            }
+            const { usedJSHeapSize } = (
+              performance as unknown as { memory: { usedJSHeapSize: number } }
+            ).memory;
+            return { ...(await order<Omit<Counts, "heap">>("counts")), heap: usedJSHeapSize };
+          };
+          const counts = [await translate(30), await translate(270)];
+          translator.dispose();
+          return counts;
+        },
+        { dog: DOG, model: SMALL, worker, backend },
+      );
+      console.log(JSON.stringify({ backend, worker, warm, end }));
+      expect(end!.buffers).toBe(warm!.buffers);
+      expect(end!.memory).toBe(warm!.memory);
+      expect(end!.heap - warm!.heap).toBeLessThan(1 << 20);
+    });
+  }
+}

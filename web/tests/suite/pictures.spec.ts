@@ -1,0 +1,121 @@
+import { EMOJI, GOLDEN } from "../support/setup.ts";
+import { expect, test } from "../support/test.ts";
+
+/** How far a result may be from the native one, of 255. */
+const TOLERANCE = 2;
+
+test("there is a WebGPU adapter", async ({ site }) => {
+  const probe = await site.evaluate(() => ugatit.probe());
+  expect(probe).toMatchObject({ webgpu: true, wasm: true, worker: true });
+  expect(probe.software, `${probe.adapter} computes on the processor`).toBe(true);
+  expect(probe.problem).toContain("software");
+});
+
+for (const backend of ["webgpu", "wasm"] as const) {
+  for (const direction of ["A2B", "B2A"] as const) {
+    test(`${direction} on ${backend} draws what the native program draws`, async ({ site }) => {
+      const worst = await site.evaluate(
+        async ({ backend, direction, names }) => {
+          const model = `/models/${direction}.safetensors`;
+          const translator = await ugatit.Translator.load(model, { backend });
+          const domain = direction === "A2B" ? "noto" : "twemoji";
+          const worst = [];
+          for (const name of names) {
+            const result = await translator.translate(`/pictures/emoji/${domain}/${name}.png`);
+            worst.push(await difference(result.bitmap, `/out/native/${name}_${direction}.png`));
+          }
+          translator.dispose();
+          return worst;
+        },
+        { backend, direction, names: EMOJI },
+      );
+      expect(Math.max(...worst)).toBeLessThanOrEqual(TOLERANCE);
+    });
+  }
+
+  for (const name of GOLDEN) {
+    test(`the golden network ${name} on ${backend}`, async ({ site }) => {
+      const worst = await site.evaluate(
+        async ({ backend, name }) => {
+          const model = `/out/golden/${name}.safetensors`;
+          const translator = await ugatit.Translator.load(model, { backend });
+          const size = translator.info.light ? { width: 64, height: 48 } : 32;
+          const options = { size, fit: "stretch" } as const;
+          const result = await translator.translate("/pictures/demo/portrait.png", options);
+          translator.dispose();
+          return difference(result.bitmap, `/out/native/${name}.png`);
+        },
+        { backend, name },
+      );
+      expect(worst).toBeLessThanOrEqual(TOLERANCE);
+    });
+  }
+}
+
+test("shapes, opacity and crops", async ({ site }) => {
+  const seen = await site.evaluate(async () => {
+    const translator = await load({ backend: "wasm" });
+    const portrait = await translator.translate("/pictures/demo/portrait.png");
+    const fruit = await translator.translate("/pictures/demo/fruit.png");
+    const native = await pixelsOf("/out/native/fruit.png");
+    const alphas = fruit.toImageData().data.filter((_, i) => i % 4 === 3);
+    const crop = { x: 16, y: 24, width: 80, height: 40 };
+    const part = await translator.translate("/pictures/demo/portrait.png", {
+      crop,
+      size: "native",
+    });
+    const cut = await createImageBitmap(
+      await (await fetch("/pictures/demo/portrait.png")).blob(),
+      crop.x,
+      crop.y,
+      crop.width,
+      crop.height,
+    );
+    const same = await translator.translate(cut, { size: "native" });
+    return {
+      portrait: await difference(portrait.bitmap, "/out/native/portrait.png"),
+      alpha: alphas.reduce(
+        (most, a, i) => Math.max(most, Math.abs(a - native.data[4 * i + 3]!)),
+        0,
+      ),
+      transparent: alphas.filter((a) => a === 0).length,
+      crop: [part.width, part.height, await difference(part.bitmap, same.bitmap)],
+      outside: await failure(
+        translator.translate("/pictures/demo/portrait.png", { crop: { ...crop, x: 100 } }),
+      ),
+    };
+  });
+  expect(seen.portrait).toBeLessThanOrEqual(TOLERANCE);
+  expect(seen.alpha).toBeLessThanOrEqual(1);
+  expect(seen.transparent).toBeGreaterThan(100);
+  expect(seen.crop).toEqual([80, 40, 0]);
+  expect(seen.outside).toMatchObject({ code: "size-unsupported" });
+});
+
+test("results as a file, as pixels, and the attention map", async ({ site }) => {
+  const seen = await site.evaluate(async () => {
+    const translator = await load({ backend: "wasm" });
+    const options = { attention: true };
+    const result = await translator.translate("/pictures/emoji/noto/dog.png", options);
+    const png = await result.toBlob();
+    const seen = {
+      png: [png.type, await difference(result.bitmap, await createImageBitmap(png))],
+      jpeg: (await result.toBlob("image/jpeg", 0.8)).type,
+      pixels: result.toImageData().data.length,
+      attention: [result.attention?.width, result.attention?.height],
+      milliseconds: result.milliseconds > 0,
+      closed: "",
+    };
+    result.close();
+    seen.closed = (await failure(result.toBlob())).code;
+    return seen;
+  });
+  expect(seen).toEqual({
+    png: ["image/png", 0],
+    jpeg: "image/jpeg",
+    pixels: 64 * 64 * 4,
+    attention: [64, 64],
+    milliseconds: true,
+    closed: "disposed",
+  });
+});

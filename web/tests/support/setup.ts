@@ -1,0 +1,54 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brokenModels, goldenModel } from "./models.ts";
+import { DIST, OUT, ROOT, program } from "./paths.ts";
+import { turned } from "./exif.ts";
+
+export const GOLDEN = ["gen_light_ch8_64x48", "gen_full_ch8_32"];
+export const EMOJI = ["car", "cherries", "dog"];
+
+/** Makes what the tests compare with: native results, models of golden cases, broken models. */
+export default function setup(): void {
+  if (!existsSync(join(DIST, "index.js"))) {
+    throw new Error("the package is not built: run `cargo xtask web` first");
+  }
+  rmSync(OUT, { recursive: true, force: true });
+  for (const folder of ["golden", "native", "broken"])
+    mkdirSync(join(OUT, folder), { recursive: true });
+
+  for (const name of GOLDEN) write(`golden/${name}.safetensors`, goldenModel(name));
+  const good = readFileSync(join(ROOT, "models/A2B.safetensors"));
+  for (const [name, bytes] of Object.entries(brokenModels(good))) {
+    write(`broken/${name}.safetensors`, bytes);
+  }
+  const dog = readFileSync(join(ROOT, "docs/pictures/demo/landscape.jpg"));
+  write("turned.jpg", turned(dog, 6));
+
+  for (const name of EMOJI) {
+    native(`emoji/noto/${name}.png`, "models/A2B.safetensors", `${name}_A2B.png`, "64");
+    native(`emoji/twemoji/${name}.png`, "models/B2A.safetensors", `${name}_B2A.png`, "64");
+  }
+  native("demo/fruit.png", "models/A2B.safetensors", "fruit.png", "64");
+  native("demo/portrait.png", "models/A2B.safetensors", "portrait.png", "64");
+  for (const name of GOLDEN) {
+    const size = name.includes("full") ? "32" : "64x48";
+    native(
+      "demo/portrait.png",
+      `web/tests/out/golden/${name}.safetensors`,
+      `${name}.png`,
+      size,
+      "stretch",
+    );
+  }
+}
+
+function write(name: string, bytes: Uint8Array): void {
+  writeFileSync(join(OUT, name), bytes);
+}
+
+function native(picture: string, model: string, result: string, size: string, fit = "pad"): void {
+  const [from, to] = [join(ROOT, "docs/pictures", picture), join(OUT, "native", result)];
+  const options = ["--size", size, "--fit", fit, "--device", "cpu", "--attention", "-o", to];
+  execFileSync(program(), ["translate", from, "--model", join(ROOT, model), ...options]);
+}

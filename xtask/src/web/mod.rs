@@ -1,0 +1,64 @@
+//! The browser's side: `cargo xtask web` and `cargo xtask serve`.
+
+pub(crate) mod npm;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::process::{cargo, root, say, target};
+
+/// Where the WebAssembly module and its JavaScript go.
+const PACKAGE_WASM: &str = "web/package/dist/wasm";
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What browsers have had for years; Binaryen's `--all-features` goes beyond it.
+const WASM_OPT: [&str; 11] = [
+    "-O3",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-multivalue",
+    "--enable-simd",
+    "--strip-debug",
+    "--strip-producers",
+];
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// The port on this machine
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+}
+
+/// Builds the npm package: the WebAssembly module, its glue, the TypeScript.
+pub(crate) fn build() -> Result<()> {
+    npm::install()?;
+    module()?;
+    npm::run(&["run", "build", "--workspace", "package"])?;
+    say(&format!("the package is in {}", root().join("web/package").display()));
+    Ok(())
+}
+
+/// Builds the package and the demo page, and serves the page on this machine.
+pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
+    build()?;
+    npm::run(&["run", "build", "--workspace", "demo"])?;
+    npm::run(&["run", "preview", "--workspace", "demo", "--", "--port", &options.port.to_string()])
+}
+
+/// The WebAssembly module, from Rust to what browsers load.
+fn module() -> Result<()> {
+    crate::process::run("rustup", &["target", "add", TARGET])?;
+    cargo(&["build", "--profile", "web", "--package", "ugatit-web", "--target", TARGET], &[])?;
+    let compiled = target().join(TARGET).join("web/ugatit_web.wasm");
+    let compiled = compiled.to_str().context("this folder's name is no Unicode")?;
+    let folder = root().join(PACKAGE_WASM);
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    cargo(&["run", "--release", "--package", "ugatit-bindgen", "--", compiled, PACKAGE_WASM], &[])?;
+    let module = folder.join("ugatit_bg.wasm");
+    let module = module.to_str().context("this folder's name is no Unicode")?;
+    npm::exec("wasm-opt", &[&WASM_OPT[..], &[module, "-o", module]].concat())
+}
