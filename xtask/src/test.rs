@@ -5,21 +5,36 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
+use crate::web;
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Only the tests in a browser
+    #[arg(long, conflicts_with = "native")]
+    web: bool,
+    /// Only the tests outside of a browser
+    #[arg(long)]
+    native: bool,
     /// Arguments for `cargo test`, after `--`
-    #[arg(last = true)]
+    #[arg(last = true, conflicts_with = "web")]
     arguments: Vec<String>,
 }
 
-/// Makes sure of an adapter, then runs every test of the workspace.
+/// Makes sure of an adapter, then runs every test of the workspace, and those in a browser.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    ensure_adapter()?;
-    ensure_python()?;
-    let mut arguments = vec!["test", "--release", "--workspace"];
-    arguments.extend(options.arguments.iter().map(String::as_str));
-    cargo(&arguments, &[])
+    if !options.web {
+        ensure_adapter()?;
+        ensure_python()?;
+        let mut arguments = vec!["test", "--release", "--workspace"];
+        arguments.extend(options.arguments.iter().map(String::as_str));
+        cargo(&arguments, &[])?;
+    }
+    if !options.native {
+        // The tests compare with what this program makes.
+        cargo(&["build", "--release", "--workspace"], &[])?;
+        web::test()?;
+    }
+    Ok(())
 }
 
 /// Mesa's lavapipe computes on the processor.

@@ -53,7 +53,7 @@ export class Engine implements Host {
     const reopened = await this.#reopen(signal);
     let begun = false;
     const hook: Hook = (phase, done, total) => {
-      begun ||= phase !== "compile" && done > 0;
+      begun = true;
       if (phase === "compile" || phase === "run" || phase === "tile") {
         onProgress({ phase, done, total });
       }

@@ -29,5 +29,6 @@ pub(crate) fn run() -> Result<()> {
         model.save_onnx(folder.join(format!("ch{ch}.onnx")), Precision::F32, true)?;
     }
     web::npm::install_in("web/bench")?;
-    web::npm::exec("playwright", &["test", "--config", "bench"])
+    let browser = web::browser()?;
+    web::npm::exec("playwright", &["test", "--config", "bench"], &[("CHROMIUM", &browser)])
 }

@@ -1,6 +1,9 @@
-//! The browser's side: `cargo xtask web` and `cargo xtask serve`.
+//! The browser's side: `cargo xtask web`, `cargo xtask serve`, and the tests in a browser.
 
+mod browser;
 pub(crate) mod npm;
+
+pub(crate) use browser::browser;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -49,6 +52,17 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
     npm::run(&["run", "preview", "--workspace", "demo", "--", "--port", &options.port.to_string()])
 }
 
+/// Builds the package and the demo page, and runs their tests in a browser.
+pub(crate) fn test() -> Result<()> {
+    let browser = browser()?;
+    build()?;
+    npm::run(&["run", "build", "--workspace", "demo"])?;
+    // What npm's users would stumble over, and what they would download.
+    npm::run(&["run", "lint", "--workspace", "package"])?;
+    npm::run(&["run", "size", "--workspace", "package"])?;
+    npm::run_with(&["test"], &[("CHROMIUM", &browser)])
+}
+
 /// The WebAssembly module, from Rust to what browsers load.
 fn module() -> Result<()> {
     crate::process::run("rustup", &["target", "add", TARGET])?;
@@ -60,5 +74,5 @@ fn module() -> Result<()> {
     cargo(&["run", "--release", "--package", "ugatit-bindgen", "--", compiled, PACKAGE_WASM], &[])?;
     let module = folder.join("ugatit_bg.wasm");
     let module = module.to_str().context("this folder's name is no Unicode")?;
-    npm::exec("wasm-opt", &[&WASM_OPT[..], &[module, "-o", module]].concat())
+    npm::exec("wasm-opt", &[&WASM_OPT[..], &[module, "-o", module]].concat(), &[])
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{root, say};
+use crate::process::{Package, root, say};
 
 /// The oldest Node.js that the tools of `web/` run on.
 const OLDEST_NODE: u32 = 20;
@@ -27,24 +27,30 @@ pub(crate) fn install_in(folder: &str) -> Result<()> {
     if installed.is_some() && installed >= modified("package-lock.json") {
         return Ok(());
     }
-    start("npm", &["ci"], folder)
+    start("npm", &["ci"], folder, &[])
 }
 
 /// Runs npm.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    start("npm", arguments, "web")
+    start("npm", arguments, "web", &[])
+}
+
+/// [`run`], with environment variables.
+pub(crate) fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    start("npm", arguments, "web", environment)
 }
 
 /// Runs a program of an installed npm package.
-pub(crate) fn exec(program: &str, arguments: &[&str]) -> Result<()> {
+pub(crate) fn exec(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let path = root().join("web/node_modules/.bin").join(program);
-    start(&path.to_string_lossy(), arguments, "web")
+    start(&path.to_string_lossy(), arguments, "web", environment)
 }
 
-fn start(program: &str, arguments: &[&str], folder: &str) -> Result<()> {
+fn start(program: &str, arguments: &[&str], folder: &str, environment: &[(&str, &str)]) -> Result<()> {
     say(&format!("$ {program} {}", arguments.join(" ")));
     let status = Command::new(format!("{program}{SUFFIX}"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(root().join(folder))
         .status()
         .with_context(|| format!("`{program}` could not be started"))?;
@@ -54,15 +60,18 @@ fn start(program: &str, arguments: &[&str], folder: &str) -> Result<()> {
     Ok(())
 }
 
+const NODE: Package = Package {
+    missing: "the web package needs Node.js 20 or later, with npm",
+    apt: &["nodejs", "npm"],
+    elsewhere: "install it from https://nodejs.org",
+};
+
 fn ensure_node() -> Result<()> {
-    let found = Command::new("node").arg("--version").output().ok().filter(|o| o.status.success());
-    let version = found.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default();
-    let major = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok());
-    if major.is_none_or(|n| n < OLDEST_NODE) {
-        bail!(
-            "the web package is built with Node.js {OLDEST_NODE} or later ({}); install it from https://nodejs.org, then run this again",
-            if version.is_empty() { "there is none".into() } else { format!("there is {version}") }
-        );
-    }
-    Ok(())
+    NODE.need(|| {
+        let found = Command::new("node").arg("--version").output().ok().filter(|o| o.status.success())?;
+        let version = String::from_utf8(found.stdout).ok()?;
+        let major: u32 = version.trim_start_matches('v').split('.').next()?.parse().ok()?;
+        let npm = Command::new(format!("npm{SUFFIX}")).arg("--version").output().ok()?;
+        (major >= OLDEST_NODE && npm.status.success()).then_some(())
+    })
 }

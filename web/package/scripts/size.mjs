@@ -1,0 +1,41 @@
+// What a visitor downloads, compressed with gzip. Fails above the limits of the project.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
+
+const dist = new URL("../dist/", import.meta.url).pathname;
+const models = new URL("../../../models/", import.meta.url).pathname;
+const size = (path) => readFileSync(path).length;
+const gzip = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
+
+/** A script and all that it imports, the worker's too. */
+function scripts(path, found = new Set()) {
+  if (found.has(path)) return found;
+  found.add(path);
+  const text = readFileSync(path, "utf8");
+  for (const [, name] of text.matchAll(/(?:from|import\(|new URL\()\s*"(\.[^"]+\.js)"/g)) {
+    scripts(resolve(dirname(path), name), found);
+  }
+  return found;
+}
+
+const rows = [
+  ["wasm/ugatit_bg.wasm", gzip(join(dist, "wasm/ugatit_bg.wasm")), 450_000],
+  [
+    "glue and wrapper",
+    [...scripts(join(dist, "index.js"))].reduce((sum, path) => sum + gzip(path), 0),
+    40_000,
+  ],
+  ...readdirSync(models)
+    .filter((name) => name.endsWith(".safetensors"))
+    .map((name) => [`models/${name}`, size(join(models, name)), 3_000_000]),
+];
+
+let failed = false;
+for (const [name, bytes, limit] of rows) {
+  const verdict = bytes <= limit ? "" : "  TOO LARGE";
+  failed ||= bytes > limit;
+  console.log(`${name.padEnd(24)}${String(bytes).padStart(9)} of ${limit} bytes${verdict}`);
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,87 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PACKAGE, ROOT, TESTS } from "../support/paths.ts";
+import { serve } from "../support/server.ts";
+import { expect, test } from "../support/test.ts";
+
+/** How each app is built, and the folder that is served then. */
+const APPS = {
+  vite: { command: ["vite", "build"], served: "dist" },
+  webpack: { command: ["webpack"], served: "dist" },
+  esbuild: {
+    command: ["esbuild", "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=dist"],
+    served: "dist",
+  },
+  plain: { command: undefined, served: "." },
+};
+/** `blob:` is for the worker of the inline build, `data:` for the empty icon. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self' blob:",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "style-src 'self'",
+];
+
+let folder: string;
+let tarball: string;
+
+test.beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "ugatit-embed-"));
+  const packed = npm(PACKAGE, "pack", "--json", "--pack-destination", folder);
+  tarball = join(folder, (JSON.parse(packed) as { filename: string }[])[0]!.filename);
+});
+
+test.afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+for (const [name, { command, served }] of Object.entries(APPS)) {
+  test(`the packed package in an app: ${name}`, async ({ page }) => {
+    const app = join(folder, name);
+    cpSync(join(TESTS, "embed", name), app, { recursive: true });
+    npm(app, "install", "--no-audit", "--no-fund", tarball);
+    if (command)
+      execFileSync(join(ROOT, "web/node_modules/.bin", command[0]!), command.slice(1), {
+        cwd: app,
+      });
+    const root = join(app, served);
+    if (name === "webpack" || name === "esbuild")
+      cpSync(join(app, "index.html"), join(root, "index.html"));
+    if (name === "esbuild") copyAssets(app, root);
+    cpSync(join(ROOT, "models/A2B.safetensors"), join(root, "model.safetensors"));
+    cpSync(join(ROOT, "docs/pictures/emoji/noto/dog.png"), join(root, "picture.png"));
+
+    const server = await serve([["/", root]], POLICY);
+    const problems: string[] = [];
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    await page.goto(server.origin);
+    await page.waitForFunction(
+      () =>
+        document.body.dataset.done &&
+        (document.querySelector("ugatit-image") as { translation?: unknown } | null)?.translation,
+      undefined,
+      { timeout: 60_000 },
+    );
+    expect(await page.evaluate(() => ({ ...document.body.dataset }))).toEqual({
+      done: "64",
+      here: "64",
+      worker: "true",
+    });
+    expect(problems).toEqual([]);
+    await server.close();
+  });
+}
+
+/** esbuild leaves `new URL(…, import.meta.url)` as it is: what that names is copied. */
+function copyAssets(app: string, root: string): void {
+  const dist = join(app, "node_modules/ugatit-web/dist");
+  cpSync(join(dist, "wasm/ugatit_bg.wasm"), join(root, "wasm/ugatit_bg.wasm"));
+  const bundle = ["--bundle", "--format=esm", `--outfile=${join(root, "worker.js")}`];
+  execFileSync(join(ROOT, "web/node_modules/.bin/esbuild"), [join(dist, "worker.js"), ...bundle]);
+}
+
+function npm(cwd: string, ...command: string[]): string {
+  return execFileSync("npm", command, { cwd, encoding: "utf8" });
+}
