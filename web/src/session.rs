@@ -17,6 +17,9 @@ use crate::error::{coded, thrown};
 use crate::hook::Hook;
 use crate::{page, pixels};
 
+/// How long after a failed call a device may take to say that it is lost, milliseconds.
+const LOSS_MS: f64 = 300.0;
+
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 /** Told how far it is; anything but `true` stops the work with the code "aborted". */
@@ -100,14 +103,24 @@ impl Session {
                 Err(error) => Err(error),
             };
             if matches!(result, Err(Error::Gpu { .. })) {
-                // On a device that is lost calls fail a moment before it says that it is lost.
-                page::pause().await;
-                result = translator.check().and(result);
+                result = lost_soon(&translator).await.and(result);
             }
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
+}
+
+/// Whether the device is lost. On a lost device calls fail a moment before it says that it is.
+async fn lost_soon(translator: &Translator) -> Result<()> {
+    let since = page::now();
+    while page::now() - since < LOSS_MS {
+        page::pause().await;
+        if let Err(lost @ Error::DeviceLost { .. }) = translator.check() {
+            return Err(lost);
+        }
+    }
+    Ok(())
 }
 
 /// What a second call at a time is answered.
