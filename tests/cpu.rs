@@ -208,13 +208,23 @@ fn normalisation_is_its_definition_also_for_large_means() {
                         _ => &added,
                     })
                 };
-                let found = cpu::run(&graph, &[y], &feed).unwrap();
+                let plain = &inputs[..inputs.len() - usize::from(residual)];
+                let coefficients = graph.add(Op::NormCoefficients(op), plain).unwrap();
+                let found = cpu::run(&graph, &[y, coefficients], &feed).unwrap();
 
                 let spread = |t: &Tensor<f32>| -> Vec<f64> {
                     (0..n * c).map(|i| f64::from(t.data()[i % t.data().len()])).collect()
                 };
                 let rho: Vec<f64> = rho.data().iter().map(|&x| f64::from(x)).collect();
                 let mut expected = naive_norm(&exact, op, &rho, &spread(&gamma), &spread(&beta));
+                // The coefficients, applied, are the normalisation.
+                for (i, b) in expected.iter().enumerate() {
+                    let (sample, channel) = (i / (c * h * w), i / (h * w) % c);
+                    let [shift, a, offset] =
+                        [0, 1, 2].map(|row| found[1].data()[(sample * 3 + row) * c + channel]);
+                    let y = activate(op.activation, f64::from(a * (x.data()[i] - shift) + offset));
+                    assert!((y - b).abs() < 2e-6, "{op:?} mean {mean}: the coefficients give {y}, not {b}");
+                }
                 if residual {
                     for (y, &r) in expected.iter_mut().zip(added.data()) {
                         *y += f64::from(r);

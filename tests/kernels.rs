@@ -190,7 +190,9 @@ fn normalisation() {
                 if residual {
                     inputs.push(case.input(&[n, c, h, w]));
                 }
-                case.output(Op::Norm(Norm { kind, eps: 1e-5, activation, residual }), &inputs);
+                let norm = Norm { kind, eps: 1e-5, activation, residual };
+                case.output(Op::Norm(norm), &inputs);
+                case.output(Op::NormCoefficients(norm), &inputs[..inputs.len() - usize::from(residual)]);
                 case.check(AdapterClass::Gpu, None, 2e-6);
             }
         }

@@ -89,6 +89,15 @@ pub(super) fn compute<T: Real>(
             let columns = graph.shape(node.inputs[0]).dims()[1];
             linear::linear(input(0), input(1), bias.then(|| input(2)), columns, *activation, y);
         }
+        Op::NormCoefficients(op) => {
+            let [_, channels, h, w] = extents(0);
+            let affine = (op.kind == NormKind::LayerInstance).then(|| Affine {
+                rho: input(1),
+                gamma: input(2),
+                beta: input(3),
+            });
+            norm::coefficients(input(0), channels, h * w, *op, affine, y);
+        }
         Op::GlobalAvgPool => {
             let [_, _, h, w] = extents(0);
             pool::global_average(input(0), h * w, y);

@@ -42,6 +42,11 @@ impl<T: Real> Map<T> {
         Self { mean: rounded, scale: T::from_f64(scale), shift: T::from_f64(shift) }
     }
 
+    /// Instance normalisation.
+    fn instance(m: Moments, pixels: usize, eps: f64) -> Self {
+        Self::new(m.mean, 1.0 / (m.squares / pixels as f64 + eps).sqrt(), 0.0)
+    }
+
     fn apply(self, y: &mut [T], residual: Option<&[T]>, f: impl Fn(T) -> T) {
         let map = |x: T| f((x - self.mean) * self.scale + self.shift);
         match residual {
@@ -73,15 +78,35 @@ pub(super) fn norm<T: Real>(
     let residual = |plane: usize| residual.map(|r| &r[plane * pixels..][..pixels]);
     match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
         None => with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
-            let m = moments(y);
-            let map = Map::new(m.mean, 1.0 / (m.squares / pixels as f64 + eps).sqrt(), 0.0);
-            map.apply(y, residual(plane), f);
+            Map::instance(moments(y), pixels, eps).apply(y, residual(plane), f);
         })),
         Some(affine) => {
             let maps = layer_instance_maps(y, channels, pixels, eps, &affine);
             with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
                 maps[plane].apply(y, residual(plane), f);
             }));
+        }
+    }
+}
+
+/// What [`norm`] would do to each channel of each sample: into `y` `[N, 3, C]` the mean, the factor
+/// and the summand.
+pub(super) fn coefficients<T: Real>(
+    x: &[T],
+    channels: usize,
+    pixels: usize,
+    norm: Norm,
+    affine: Option<Affine<'_, T>>,
+    y: &mut [T],
+) {
+    let eps = f64::from(norm.eps);
+    let maps = match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
+        Some(affine) => layer_instance_maps(x, channels, pixels, eps, &affine),
+        None => x.chunks(pixels).map(|plane| Map::instance(moments(plane), pixels, eps)).collect(),
+    };
+    for (y, maps) in y.chunks_mut(3 * channels).zip(maps.chunks(channels)) {
+        for (c, map) in maps.iter().enumerate() {
+            (y[c], y[channels + c], y[2 * channels + c]) = (map.mean, map.scale, map.shift);
         }
     }
 }

@@ -78,7 +78,7 @@ fn needed(graph: &Graph, wrt: &[NodeId]) -> Vec<bool> {
     }
     for (i, node) in graph.nodes().iter().enumerate() {
         let read: &[NodeId] = match node.op {
-            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma => &[],
+            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => &[],
             Op::SpectralNorm => &node.inputs[..1],
             _ => &node.inputs,
         };
@@ -229,7 +229,7 @@ impl Rule<'_> {
                 Err(Error::Config(format!("{:?} is a loss; seed it with a weight", node.op)))
             }
             // Detached: `needed` stops there.
-            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma => Ok(()),
+            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => Ok(()),
             Op::Conv2dGradInput { .. }
             | Op::Conv2dGradWeight { .. }
             | Op::SumPixels

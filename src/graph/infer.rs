@@ -1,6 +1,6 @@
 //! The shape rules: what each operation takes and gives.
 
-use super::{CamInput, Conv2d, NormInput, NormKind, Op, Shape};
+use super::{CamInput, Conv2d, Norm, NormInput, NormKind, Op, Shape};
 
 /// The shape that `op` gives, or why its inputs do not fit.
 pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -11,6 +11,8 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             NormKind::Instance => 1 + usize::from(norm.residual),
             NormKind::LayerInstance => 4 + usize::from(norm.residual),
         },
+        Op::NormCoefficients(Norm { kind: NormKind::Instance, .. }) => 1,
+        Op::NormCoefficients(Norm { kind: NormKind::LayerInstance, .. }) => 4,
         Op::Add
         | Op::Concat
         | Op::L1
@@ -73,7 +75,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             }
             [n, m].into()
         }
-        Op::Norm(norm) => {
+        Op::Norm(norm) | Op::NormCoefficients(norm) => {
             let [n, c, h, w] = image(0)?;
             if norm.kind == NormKind::LayerInstance {
                 if h * w < 2 {
@@ -85,6 +87,9 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
                         same(what, inputs[i], [n, c].into())?;
                     }
                 }
+            }
+            if matches!(op, Op::NormCoefficients(_)) {
+                return Ok([n, 3, c].into());
             }
             if norm.residual {
                 same("the residual", inputs[arity - 1], inputs[0].clone())?;

@@ -107,6 +107,10 @@ pub enum Op {
     },
     /// x, then `rho, gamma, beta` for [`NormKind::LayerInstance`], then the residual if any.
     Norm(Norm),
+    /// As [`Op::Norm`] without the residual → `[N, 3, C]`: what the normalisation does to each
+    /// channel, as the rows `shift`, `a` and `b` of `a * (x - shift) + b`. Activation and residual
+    /// of the attributes are not looked at. Has no gradient.
+    NormCoefficients(Norm),
     /// Pointwise, any shape.
     Activation(Activation),
     /// a, b of one shape → `a + b`.

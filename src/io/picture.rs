@@ -172,6 +172,36 @@ impl Picture {
         Ok(mean)
     }
 
+    /// Lays a picture over this one by its opacity, its upper left corner at `x`, `y`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where it does not lie within this one, or has other channels.
+    pub fn lay(&mut self, over: &Self, x: usize, y: usize) -> Result<()> {
+        if x + over.width > self.width || y + over.height > self.height || over.channels != self.channels {
+            return Err(Error::Shape(format!(
+                "a {}x{} picture of {} channels cannot be laid at {x}, {y} over one of {}x{} and {}",
+                over.width, over.height, over.channels, self.width, self.height, self.channels
+            )));
+        }
+        for row in 0..over.height {
+            let from = &over.pixels[row * over.width * self.channels..][..over.width * self.channels];
+            let to = &mut self.pixels[((y + row) * self.width + x) * self.channels..][..from.len()];
+            let Some(alpha) = &over.alpha else {
+                to.copy_from_slice(from);
+                continue;
+            };
+            let alpha = &alpha[row * over.width..];
+            let pixels = from.chunks(self.channels).zip(to.chunks_mut(self.channels)).zip(alpha);
+            for ((from, to), &a) in pixels {
+                let a = u32::from(a);
+                for (&from, to) in from.iter().zip(to) {
+                    *to = ((u32::from(from) * a + u32::from(*to) * (255 - a) + 127) / 255) as u8;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Pictures of one height side by side, as opaque RGB.
     ///
     /// # Errors

@@ -49,6 +49,13 @@ pub enum Layout {
         /// `KH * KW`.
         taps: usize,
     },
+    /// `[N, 3, C]` → `[N, C/4, 3]` vec4s: what a normalisation does to each channel.
+    NormCoefficients {
+        /// Samples.
+        n: usize,
+        /// Channels.
+        c: usize,
+    },
     /// `[M, K]` → `[M, K/4]`, `M` padded: the weight of a linear layer.
     LinearWeight {
         /// Rows.
@@ -153,6 +160,7 @@ impl Layout {
             Self::Rows { n, k } => n * quads(k),
             Self::ConvWeight { o, i, taps } => taps * i.next_multiple_of(4) * quads(o),
             Self::ConvRows { i, taps } => taps * quads(i),
+            Self::NormCoefficients { n, c } => 3 * n * quads(c),
             Self::LinearWeight { m, k } => m.next_multiple_of(4) * quads(k),
             Self::FlattenedWeight { m, c, pixels } => m.next_multiple_of(4) * pixels * quads(c),
         }
@@ -192,6 +200,14 @@ impl Layout {
             Self::ConvRows { i, taps } => {
                 for tap in 0..taps {
                     copy(tap, tap * 4 * quads(i), i, taps, 1);
+                }
+            }
+            Self::NormCoefficients { n, c } => {
+                for row in 0..3 * n {
+                    for first in (0..c).step_by(4) {
+                        let to = 4 * (row / 3 * 3 * quads(c) + 3 * (first / 4) + row % 3);
+                        copy(row * c + first, to, (c - first).min(4), 1, 1);
+                    }
                 }
             }
             Self::FlattenedWeight { m, c, pixels } => {
@@ -248,6 +264,7 @@ mod tests {
             Layout::Rows { n: 3, k: 7 },
             Layout::ConvWeight { o: 5, i: 3, taps: 9 },
             Layout::ConvRows { i: 3, taps: 9 },
+            Layout::NormCoefficients { n: 2, c: 6 },
             Layout::LinearWeight { m: 3, k: 6 },
             Layout::FlattenedWeight { m: 3, c: 5, pixels: 4 },
         ] {
@@ -256,6 +273,7 @@ mod tests {
                 Layout::Rows { n, k } => n * k,
                 Layout::ConvWeight { o, i, taps } => o * i * taps,
                 Layout::ConvRows { i, taps } => i * taps,
+                Layout::NormCoefficients { n, c } => 3 * n * c,
                 Layout::LinearWeight { m, k } => m * k,
                 Layout::FlattenedWeight { m, c, pixels } => m * c * pixels,
             };

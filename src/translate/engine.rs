@@ -8,11 +8,10 @@ use crate::error::{Error, Result};
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
 use crate::graph::{Graph, NodeId};
-use crate::model::GeneratorConfig;
 use crate::plan::{ParameterMap, Plan};
 use crate::{Tensor, cpu};
 
-use super::{INPUT, Phase, Watcher, network};
+use super::{INPUT, Phase, Watcher};
 
 /// The weights on a device.
 #[derive(Debug)]
@@ -24,23 +23,17 @@ pub(super) enum Engine {
 /// A graph made ready for a device.
 #[derive(Debug)]
 pub(super) enum Program {
-    Cpu { graph: Graph, outputs: [NodeId; 3] },
+    Cpu { graph: Graph, outputs: Vec<NodeId> },
     Gpu(Box<Executor>),
 }
 
 impl Engine {
-    pub(super) fn new(
-        device: Device,
-        config: &GeneratorConfig,
-        weights: BTreeMap<String, Tensor>,
-    ) -> Result<Self> {
+    /// Brings the parameters of `graph` onto a device.
+    pub(super) fn new(device: Device, graph: &Graph, weights: BTreeMap<String, Tensor>) -> Result<Self> {
         match device {
             Device::Cpu => Ok(Self::Cpu { weights }),
             Device::Gpu(gpu) => {
-                // Where the weights lie does not depend on the picture's size.
-                let shape = [1, config.img_ch, config.img_size, config.img_size].into();
-                let (graph, _) = network(config, &shape)?;
-                let map = ParameterMap::new(&graph, &gpu.target())?;
+                let map = ParameterMap::new(graph, &gpu.target())?;
                 let parameters = Arc::new(Parameters::upload(&gpu, map, |name| weights.get(name))?);
                 Ok(Self::Gpu { gpu, parameters })
             }
@@ -54,16 +47,45 @@ impl Engine {
         }
     }
 
+    /// The device that it is on.
+    pub(super) fn device(&self) -> Device {
+        match self {
+            Self::Cpu { .. } => Device::Cpu,
+            Self::Gpu { gpu, .. } => Device::Gpu(gpu.clone()),
+        }
+    }
+
+    /// A copy of the weights.
+    pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
+        match self {
+            Self::Cpu { weights } => Ok(weights.clone()),
+            Self::Gpu { gpu, parameters } => {
+                let mut weights = BTreeMap::new();
+                let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
+                parameters.read(gpu, &parameters.buffers, 0, keep).await?;
+                Ok(weights)
+            }
+        }
+    }
+
+    /// Bytes of GPU memory for the weights.
+    pub(super) fn gpu_bytes(&self) -> u64 {
+        match self {
+            Self::Cpu { .. } => 0,
+            Self::Gpu { parameters, .. } => parameters.map().bytes(),
+        }
+    }
+
     pub(super) async fn compile(
         &self,
         graph: &Graph,
-        outputs: [NodeId; 3],
+        outputs: &[NodeId],
         watcher: &mut impl Watcher,
     ) -> Result<Program> {
         Ok(match self {
-            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs },
+            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec() },
             Self::Gpu { gpu, parameters } => {
-                let plan = Plan::compile(graph, &outputs, parameters.map(), &gpu.target())?;
+                let plan = Plan::compile(graph, outputs, parameters.map(), &gpu.target())?;
                 let shaders = plan.shaders();
                 for (done, shader) in shaders.iter().enumerate() {
                     watcher.report(Phase::Compile, done, shaders.len()).await?;
@@ -80,8 +102,8 @@ impl Engine {
         program: &mut Program,
         x: &Tensor,
         watcher: &mut impl Watcher,
-    ) -> Result<[Tensor; 3]> {
-        let results = match program {
+    ) -> Result<Vec<Tensor>> {
+        match program {
             Program::Cpu { graph, outputs } => {
                 let Self::Cpu { weights } = self else {
                     return Err(Error::Shape("a program of another device".into()));
@@ -92,16 +114,15 @@ impl Engine {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;
                 }
-                walk.finish()?
+                walk.finish()
             }
             Program::Gpu(executor) => {
                 watcher.report(Phase::Run, 0, 1).await?;
                 let results = executor.run(&[x]).await?;
                 watcher.report(Phase::Run, 1, 1).await?;
-                results
+                Ok(results)
             }
-        };
-        <[Tensor; 3]>::try_from(results).map_err(|_| Error::Shape("a program lost an output".into()))
+        }
     }
 }
 

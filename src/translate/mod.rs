@@ -4,7 +4,10 @@
 //! Everything here that computes is async, so that a web page never blocks on it.
 
 mod engine;
+mod freeze;
+mod large;
 mod pictures;
+mod tiles;
 mod watcher;
 
 use std::collections::VecDeque;
@@ -18,7 +21,9 @@ use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 
 pub use crate::device::Device;
 use engine::{Engine, Program};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare};
+pub use large::{Tiles, survey_size, wants_tiles};
+pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare, resize};
+pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 
 /// The name of the graph's input.
@@ -39,6 +44,14 @@ pub struct Translation {
     pub cam_logit: Tensor,
 }
 
+impl Translation {
+    /// From the outputs of [`network`].
+    fn new(outputs: Vec<Tensor>) -> Result<Self> {
+        let [image, heatmap, cam_logit] = exactly(outputs)?;
+        Ok(Self { image, heatmap, cam_logit })
+    }
+}
+
 /// A generator on a device, ready to translate.
 #[derive(Debug)]
 pub struct Translator {
@@ -56,7 +69,9 @@ impl Translator {
     /// What the device reports.
     pub async fn new(device: Device, model: Model) -> Result<Self> {
         let (config, direction) = (model.config, model.direction);
-        let engine = Engine::new(device, &config, model.tensors)?;
+        // Where the weights lie does not depend on the picture's size.
+        let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
+        let engine = Engine::new(device, &graph, model.tensors)?;
         Ok(Self { config, direction, engine, programs: VecDeque::new() })
     }
 
@@ -98,11 +113,11 @@ impl Translator {
             Some(entry) => entry,
             None => {
                 let (graph, outputs) = network(&self.config, x.shape())?;
-                let mut compiled = self.engine.compile(&graph, outputs, watcher).await;
+                let mut compiled = self.engine.compile(&graph, &outputs, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {
                     // The other sizes can be made again.
                     self.programs.clear();
-                    compiled = self.engine.compile(&graph, outputs, watcher).await;
+                    compiled = self.engine.compile(&graph, &outputs, watcher).await;
                 }
                 (x.shape().clone(), compiled?)
             }
@@ -116,8 +131,7 @@ impl Translator {
         });
         let kept = fitting.count().clamp(1, KEPT_SIZES);
         self.programs.truncate(kept);
-        let [image, heatmap, cam_logit] = result?;
-        Ok(Translation { image, heatmap, cam_logit })
+        Translation::new(result?)
     }
 }
 
@@ -131,10 +145,13 @@ fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3
     let net = Generator::build(&mut graph, config, "", x)?;
     let wanted = [net.image, net.heatmap, net.cam_logit];
     let (graph, outputs) = fuse(&graph, &wanted);
-    match outputs.try_into() {
-        Ok(outputs) => Ok((graph, outputs)),
-        Err(_) => Err(Error::Shape("fusing a graph lost an output".into())),
-    }
+    Ok((graph, exactly(outputs)?))
+}
+
+/// As many as were asked for.
+fn exactly<T, const N: usize>(outputs: Vec<T>) -> Result<[T; N]> {
+    let found = outputs.len();
+    outputs.try_into().map_err(|_| Error::Shape(format!("{N} outputs were asked for, {found} came")))
 }
 
 /// The GPU memory that a translation needs, in bytes.

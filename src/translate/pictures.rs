@@ -10,7 +10,7 @@ use crate::model::GeneratorConfig;
 use super::Translation;
 
 /// The smallest side that the encoder's reflection padding allows.
-const SMALLEST: usize = 8;
+pub(super) const SMALLEST: usize = 8;
 /// The largest side that may be asked for.
 const LARGEST: usize = 16_384;
 
@@ -116,47 +116,62 @@ pub struct Translated {
 /// [`Error::Config`] where the model cannot take the size asked for, or takes pictures of
 /// other than 1 or 3 channels.
 pub fn prepare(config: &GeneratorConfig, picture: &Picture, options: &PictureOptions) -> Result<Prepared> {
-    let size = match options.size {
-        PictureSize::Exact { width, height } => Some((width, height)),
-        PictureSize::Native if config.light => None,
-        PictureSize::Native => Some((config.img_size, config.img_size)),
-    };
-    if let Some((width, height)) = size.filter(|_| !config.light) {
-        config.check_size(height, width)?;
-    }
-    let (w, h) = (picture.width as f64, picture.height as f64);
-    let (source, frame) = match size {
-        None => (picture.clone(), (picture.width, picture.height)),
-        Some((width, height)) => {
-            let (across, down) = (width as f64 / w, height as f64 / h);
-            let source = match options.fit {
-                Fit::Stretch => picture.resized([0.0, 0.0, w, h], width, height)?,
-                Fit::Crop => {
-                    let scale = across.max(down);
-                    let (part_w, part_h) = ((width as f64 / scale).min(w), (height as f64 / scale).min(h));
-                    // Whole pixels where nothing is resampled.
-                    let middle = |rest: f64| if scale == 1.0 { (rest / 2.0).floor() } else { rest / 2.0 };
-                    picture.resized(
-                        [middle(w - part_w), middle(h - part_h), part_w, part_h],
-                        width,
-                        height,
-                    )?
-                }
-                Fit::Pad => {
-                    let scale = across.min(down);
-                    let side = |n: f64, most: usize| ((n * scale).round() as usize).clamp(1, most);
-                    picture.resized([0.0, 0.0, w, h], side(w, width), side(h, height))?
-                }
-            };
-            (source, (width, height))
-        }
-    };
-    let allowed = |n: usize| n.next_multiple_of(4).max(SMALLEST);
+    let (source, frame) = fitted(config, picture, options)?;
+    let source = source.unwrap_or_else(|| picture.clone());
     let (width, height) = (allowed(frame.0), allowed(frame.1));
     let (left, top) = ((width - source.width) / 2, (height - source.height) / 2);
     let colors = Picture { alpha: None, ..source.clone() }.with_channels(config.img_ch)?;
     let framed = colors.window(-(left as isize), -(top as isize), width, height);
     Ok(Prepared { tensor: framed.to_tensor()?, source, left, top })
+}
+
+/// Brings a picture to the size that its result has, for [`super::Translator::translate_large`].
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn resize(config: &GeneratorConfig, picture: Picture, options: &PictureOptions) -> Result<Picture> {
+    let (resized, _) = fitted(config, &picture, options)?;
+    Ok(resized.unwrap_or(picture))
+}
+
+/// A side of the tensor for a picture of `n` pixels.
+pub(super) fn allowed(n: usize) -> usize {
+    n.next_multiple_of(4).max(SMALLEST)
+}
+
+/// The picture at the size of its result, where it is another one than its own, and the size, width
+/// first, that it is padded to.
+fn fitted(
+    config: &GeneratorConfig,
+    picture: &Picture,
+    options: &PictureOptions,
+) -> Result<(Option<Picture>, (usize, usize))> {
+    let (width, height) = match options.size {
+        PictureSize::Exact { width, height } => (width, height),
+        PictureSize::Native if config.light => return Ok((None, (picture.width, picture.height))),
+        PictureSize::Native => (config.img_size, config.img_size),
+    };
+    if !config.light {
+        config.check_size(height, width)?;
+    }
+    let (w, h) = (picture.width as f64, picture.height as f64);
+    let (across, down) = (width as f64 / w, height as f64 / h);
+    let resized = match options.fit {
+        Fit::Stretch => picture.resized([0.0, 0.0, w, h], width, height)?,
+        Fit::Crop => {
+            let scale = across.max(down);
+            let (part_w, part_h) = ((width as f64 / scale).min(w), (height as f64 / scale).min(h));
+            // Whole pixels where nothing is resampled.
+            let middle = |rest: f64| if scale == 1.0 { (rest / 2.0).floor() } else { rest / 2.0 };
+            picture.resized([middle(w - part_w), middle(h - part_h), part_w, part_h], width, height)?
+        }
+        Fit::Pad => {
+            let scale = across.min(down);
+            let side = |n: f64, most: usize| ((n * scale).round() as usize).clamp(1, most);
+            picture.resized([0.0, 0.0, w, h], side(w, width), side(h, height))?
+        }
+    };
+    Ok((Some(resized), (width, height)))
 }
 
 impl Prepared {
@@ -184,21 +199,27 @@ impl Prepared {
     /// # Errors
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn heatmap(&self, translation: &Translation) -> Result<Picture> {
-        let Some([_, 1, rows, columns]) = translation.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
-            return Err(Error::Shape(format!(
-                "a heat-map is [N, 1, h, w], not {}",
-                translation.heatmap.shape()
-            )));
-        };
-        let (width, height) = (4 * columns, 4 * rows);
-        let map = &translation.heatmap.data()[..rows * columns];
-        let jet = heatmap::colored(map, columns, rows, width, height);
-        Ok(self.crop(&Picture::new(width, height, 3, jet)?))
+        let [_, _, height, width] = self.tensor.shape().nchw().unwrap_or_default();
+        Ok(self.crop(&translation.attention(width, height)?))
     }
 
     /// The part of the tensor's picture that the result is.
     fn crop(&self, whole: &Picture) -> Picture {
         whole.window(self.left as isize, self.top as isize, self.source.width, self.source.height)
+    }
+}
+
+impl Translation {
+    /// The heat-map of the first picture in the official colours, at any size.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the heat-map is not `[N, 1, h, w]` or the size is nothing.
+    pub fn attention(&self, width: usize, height: usize) -> Result<Picture> {
+        let Some([_, 1, rows, columns]) = self.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
+            return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", self.heatmap.shape())));
+        };
+        let map = &self.heatmap.data()[..rows * columns];
+        Picture::new(width, height, 3, heatmap::colored(map, columns, rows, width, height))
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
 }
 
 /// An `Error` of that code.
-pub(crate) fn coded(code: &str, text: &str) -> JsValue {
+fn coded(code: &str, text: &str) -> JsValue {
     let error = JsError::new(text);
     // A plain object takes any property.
     let _ = Reflect::set(&error, &"code".into(), &code.into());
@@ -51,4 +51,9 @@ fn code_and_text(error: &Error) -> (&'static str, String) {
         Error::Config(text) | Error::Shape(text) => ("size-unsupported", text.clone()),
         _ => ("internal", error.to_string()),
     }
+}
+
+/// What a second call at a time is answered.
+pub(crate) fn busy() -> JsValue {
+    coded("internal", "This session is translating already; wait for it first.")
 }

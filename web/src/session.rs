@@ -7,14 +7,17 @@ use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
 use ugatit::model::Direction;
-use ugatit::translate::{Device, Fit, PictureOptions, PictureSize, Translator, prepare};
+use ugatit::translate::{
+    Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size,
+};
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{coded, thrown};
+use crate::error::{busy, thrown};
 use crate::hook::Hook;
+use crate::tiles::Tiles;
 use crate::{page, pixels};
 
 /// How long after a failed call a device may take to say that it is lost, milliseconds.
@@ -98,34 +101,72 @@ impl Session {
         future_to_promise(async move {
             let mut translator = held.take().ok_or_else(busy)?;
             // A device that was lost before is told before the hook is called.
-            let mut result = match translator.check() {
+            let result = match translator.check() {
                 Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
                 Err(error) => Err(error),
             };
-            if matches!(result, Err(Error::Gpu { .. })) {
-                result = lost_soon(&translator).await.and(result);
-            }
+            let result = explained(result, &translator).await;
+            held.set(Some(translator));
+            result.map(JsValue::from).map_err(|error| thrown(&error))
+        })
+    }
+
+    /// Surveys a picture of `full_width` x `full_height` for a translation in tiles: `rgba` shows
+    /// all of it, at `width` x `height`; about a megapixel is plenty. Tiles have at most `side`
+    /// pixels a side.
+    #[expect(clippy::too_many_arguments, reason = "two sizes, plainly, cost JavaScript no object")]
+    #[wasm_bindgen(unchecked_return_type = "Promise<Tiles>")]
+    pub fn survey(
+        &self,
+        rgba: Vec<u8>,
+        width: u32,
+        height: u32,
+        full_width: u32,
+        full_height: u32,
+        side: Option<u32>,
+        #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
+    ) -> Promise {
+        let full = [full_width, full_height].map(|n| n as usize);
+        let mut options = TileOptions::default();
+        if let Some(side) = side {
+            options.side = side as usize;
+        }
+        let held = self.translator.clone();
+        future_to_promise(async move {
+            let translator = held.take().ok_or_else(busy)?;
+            let result = match translator.check() {
+                Ok(()) => survey(&translator, &rgba, [width, height], full, &options, Hook::new(hook)).await,
+                Err(error) => Err(error),
+            };
+            let result = explained(result, &translator).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
 }
 
-/// Whether the device is lost. On a lost device calls fail a moment before it says that it is.
-async fn lost_soon(translator: &Translator) -> Result<()> {
+/// On a device that is lost calls fail a moment before it says that it is lost.
+async fn explained<T>(result: Result<T>, translator: &Translator) -> Result<T> {
     let since = page::now();
-    while page::now() - since < LOSS_MS {
+    while matches!(result, Err(Error::Gpu { .. })) && page::now() - since < LOSS_MS {
         page::pause().await;
-        if let Err(lost @ Error::DeviceLost { .. }) = translator.check() {
-            return Err(lost);
-        }
+        translator.check()?;
     }
-    Ok(())
+    result
 }
 
-/// What a second call at a time is answered.
-pub(crate) fn busy() -> JsValue {
-    coded("internal", "This session is translating already; wait for it first.")
+async fn survey(
+    translator: &Translator,
+    rgba: &[u8],
+    [width, height]: [u32; 2],
+    full: [usize; 2],
+    options: &TileOptions,
+    mut hook: Hook,
+) -> Result<Tiles> {
+    let picture = pixels::picture(rgba, width, height)?;
+    let tiles = translator.survey(&picture, full[0], full[1], options, &mut hook).await?;
+    let (across, down) = survey_size(translator.config(), full[0], full[1]);
+    Tiles::new(tiles, across, down)
 }
 
 struct Request {
@@ -174,7 +215,8 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
     }
 }
 
-fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
+/// Sets a property.
+pub(crate) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
     // A plain object takes any property.
     let _ = Reflect::set(object, &key.into(), &value.into());
 }

@@ -53,36 +53,11 @@ impl Lowering<'_> {
     pub(super) fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let (pixels, q) = (h * w, quads(c));
-        let x = self.operand(node.inputs[0])?;
         let moments = self.moments(node.inputs[0])?;
         let coefficients = self.scratch_quads(3 * n * q)?;
-        let mut bindings = vec![self.whole(moments.partials)];
-        let mut params = norm_coefficients::Params {
-            pixels: pixels as u32,
-            channels: c as u32,
-            quads: q as u32,
-            chunks: moments.chunks as u32,
-            chunk: moments.chunk as u32,
-            gamma_stride: 0,
-            eps: norm.eps,
-            reserved: 0,
-        };
-        let (shader, groups) = match norm.kind {
-            NormKind::Instance => {
-                let shader = &norm_coefficients::NORM_COEFFICIENTS_INSTANCE;
-                (shader, q.div_ceil(shader.workgroup_size[0] as usize))
-            }
-            NormKind::LayerInstance => {
-                for &input in &node.inputs[1..4] {
-                    bindings.push(self.operand(input)?);
-                }
-                params.gamma_stride = self.gamma_stride(node.inputs[2], q);
-                (&norm_coefficients::NORM_COEFFICIENTS_LAYER, 1)
-            }
-        };
-        bindings.push(self.whole(coefficients));
-        self.step(shader, params, &bindings, [groups, n, 1], format!("norm coefficients {c}"), 0)?;
+        self.coefficients(node, norm, moments, coefficients)?;
 
+        let x = self.operand(node.inputs[0])?;
         let residual = match norm.residual {
             true => self.operand(node.inputs[node.inputs.len() - 1])?,
             false => x,
@@ -110,6 +85,45 @@ impl Lowering<'_> {
             format!("norm apply {c} {h}x{w}"),
             0,
         )
+    }
+
+    pub(super) fn norm_coefficients(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
+        let [n, c, ..] = self.image(node.inputs[0])?;
+        let moments = self.moments(node.inputs[0])?;
+        let y = self.result_in(id, Layout::NormCoefficients { n, c })?;
+        self.coefficients(node, norm, moments, y)
+    }
+
+    /// From the moments of a normalisation's input to what it does to each channel, into `y`.
+    fn coefficients(&mut self, node: &Node, norm: &Norm, moments: Reduction, y: Value) -> Result<()> {
+        let [n, c, h, w] = self.image(node.inputs[0])?;
+        let q = quads(c);
+        let mut bindings = vec![self.whole(moments.partials)];
+        let mut params = norm_coefficients::Params {
+            pixels: (h * w) as u32,
+            channels: c as u32,
+            quads: q as u32,
+            chunks: moments.chunks as u32,
+            chunk: moments.chunk as u32,
+            gamma_stride: 0,
+            eps: norm.eps,
+            reserved: 0,
+        };
+        let (shader, groups) = match norm.kind {
+            NormKind::Instance => {
+                let shader = &norm_coefficients::NORM_COEFFICIENTS_INSTANCE;
+                (shader, q.div_ceil(shader.workgroup_size[0] as usize))
+            }
+            NormKind::LayerInstance => {
+                for &input in &node.inputs[1..4] {
+                    bindings.push(self.operand(input)?);
+                }
+                params.gamma_stride = self.gamma_stride(node.inputs[2], q);
+                (&norm_coefficients::NORM_COEFFICIENTS_LAYER, 1)
+            }
+        };
+        bindings.push(self.whole(y));
+        self.step(shader, params, &bindings, [groups, n, 1], format!("norm coefficients {c}"), 0)
     }
 
     /// From one sample's gamma to the next, in vec4s: 0 where the samples share it.

@@ -275,6 +275,7 @@ impl<'a> Lowering<'a> {
             Op::Input | Op::Parameter => Ok(()),
             Op::Conv2d(conv) => self.conv2d(id, node, conv),
             Op::Norm(norm) => self.norm(id, node, norm),
+            Op::NormCoefficients(norm) => self.norm_coefficients(id, node, norm),
             Op::Linear { bias, activation } => self.linear(id, node, *bias, *activation),
             Op::ReflectionPad2d(pad) => self.resample(id, node, *pad, 0),
             Op::UpsampleNearest2x => self.resample(id, node, 0, 1),

@@ -25,7 +25,6 @@ export async function translateTiles(
   const across = Math.max(1, Math.round(width * scale));
   const down = Math.max(1, Math.round(height * scale));
   const whole = readPixels(picture, part, across, down);
-  const map = attention ? await attentionMap(session, whole, across, down, hook) : undefined;
   const tiles = await session.survey(whole, across, down, width, height, side, hook);
   const result = canvas2d(width, height, false);
   try {
@@ -33,23 +32,15 @@ export async function translateTiles(
     // The opacity of the source.
     result.globalCompositeOperation = "destination-in";
     result.drawImage(picture, part.x, part.y, part.width, part.height, 0, 0, width, height);
-    return { bitmap: await take(result), attention: map };
+    const map = attention ? tiles.attention() : undefined;
+    return {
+      bitmap: await take(result),
+      attention: map && (await toBitmap(map.rgba, map.width, map.height)),
+    };
   } finally {
     tiles.free();
     discard(result);
   }
-}
-
-async function attentionMap(
-  session: Session,
-  rgba: Uint8Array,
-  width: number,
-  height: number,
-  hook: Hook,
-): Promise<ImageBitmap | undefined> {
-  const options = { size: "model", fit: "pad", attention: true } as const;
-  const result = await session.translate(rgba, width, height, options, hook);
-  return result.attention && toBitmap(result.attention, result.width, result.height);
 }
 
 async function draw(

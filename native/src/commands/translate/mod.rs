@@ -4,6 +4,7 @@ pub(super) mod inputs;
 mod outputs;
 mod pipeline;
 mod report;
+mod tiling;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::models;
 
 use report::Reporter;
+use tiling::Tiling;
 
 /// Translate pictures
 ///
@@ -46,6 +48,12 @@ pub(crate) struct Args {
     /// How a picture of another aspect is brought to --size
     #[arg(long, value_enum, default_value = "stretch")]
     fit: FitChoice,
+    /// Translate large pictures in tiles, with a light model: auto, off, or the pixels of a tile a
+    /// side, such as 512, which all larger pictures are then cut into. Memory is that of one tile.
+    /// auto cuts a picture when a tensor of the network would take more than 128 MiB: from 2
+    /// megapixels on with --ch 16, from 0.5 with 64
+    #[arg(long, default_value = "auto", value_name = "auto|off|PIXELS")]
+    tile: Tiling,
     /// Also write NAME_attention.png: what the network attends to, over the picture
     #[arg(long)]
     attention: bool,
@@ -119,6 +127,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         FitChoice::Pad => Fit::Pad,
     };
     let options = PictureOptions { size: args.size, fit };
+    args.tile.check(&model.config)?;
     if let (PictureSize::Exact { width, height }, false) = (options.size, model.config.light) {
         model.config.check_size(height, width).map_err(|e| Usage(e.to_string()))?;
     }
@@ -134,7 +143,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }
-    pipeline::run(&plan.jobs, &mut translator, &options, args.force, &stop, &reporter);
+    let how = pipeline::How { options, tiling: args.tile, force: args.force };
+    pipeline::run(&plan.jobs, &mut translator, &how, &stop, &reporter);
     let all_well = reporter.finish(stop.load(Ordering::Relaxed));
     Ok(if stop.load(Ordering::Relaxed) {
         ExitCode::from(130)

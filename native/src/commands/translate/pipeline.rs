@@ -9,28 +9,90 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ugatit::Error;
-use ugatit::io::{PictureFormat, read_picture, write_picture};
-use ugatit::translate::{PictureOptions, Prepared, Translation, Translator, prepare};
+use ugatit::io::{Picture, PictureFormat, read_picture, write_picture};
+use ugatit::model::GeneratorConfig;
+use ugatit::translate::{
+    Phase, PictureOptions, Prepared, TileOptions, Translated, Translation, Translator, Watcher, prepare,
+    resize,
+};
 
 use super::outputs::Job;
-use super::report::Reporter;
+use super::report::{Reporter, Size};
+use super::tiling::Tiling;
 
 /// How many pictures may wait before and after the computing.
 const WAITING: usize = 2;
 
+/// How every picture is translated.
+pub(super) struct How {
+    pub(super) options: PictureOptions,
+    pub(super) tiling: Tiling,
+    pub(super) force: bool,
+}
+
+/// A picture before it is translated.
+enum Work {
+    Whole(Prepared),
+    InTiles(Picture, TileOptions),
+}
+
+impl Work {
+    fn read(job: &Job, config: &GeneratorConfig, how: &How) -> ugatit::Result<Self> {
+        let picture = read_picture(&job.input)?;
+        Ok(match how.tiling.of(config, &picture, &how.options) {
+            Some(tiles) => Self::InTiles(resize(config, picture, &how.options)?, tiles),
+            None => Self::Whole(prepare(config, &picture, &how.options)?),
+        })
+    }
+
+    async fn translate(self, translator: &mut Translator, reporter: &Reporter) -> ugatit::Result<Done> {
+        Ok(match self {
+            Self::Whole(prepared) => {
+                let translation = translator.run(&prepared.tensor).await?;
+                Done::Whole(prepared, translation)
+            }
+            Self::InTiles(picture, tiles) => {
+                let mut watcher = TileCounter { reporter, tiles: 0 };
+                let done = translator.translate_large(picture, &tiles, &mut watcher).await?;
+                Done::InTiles(Box::new(done), watcher.tiles)
+            }
+        })
+    }
+}
+
+/// A picture after it.
+enum Done {
+    Whole(Prepared, Translation),
+    InTiles(Box<Translated>, usize),
+}
+
 struct Computed<'a> {
     job: &'a Job,
-    prepared: Prepared,
-    translation: Translation,
+    done: Done,
     took: Duration,
+}
+
+/// Shows the progress of a large picture.
+struct TileCounter<'a> {
+    reporter: &'a Reporter,
+    tiles: usize,
+}
+
+impl Watcher for TileCounter<'_> {
+    async fn report(&mut self, phase: Phase, done: usize, total: usize) -> ugatit::Result<()> {
+        if phase == Phase::Tile {
+            self.tiles = total;
+            self.reporter.tile(done, total);
+        }
+        Ok(())
+    }
 }
 
 /// Translates every job and reports on each. `stop` ends it after the pictures in work.
 pub(super) fn run(
     jobs: &[Job],
     translator: &mut Translator,
-    options: &PictureOptions,
-    force: bool,
+    how: &How,
     stop: &AtomicBool,
     reporter: &Reporter,
 ) {
@@ -47,11 +109,8 @@ pub(super) fn run(
                 while !stop.load(Ordering::Relaxed)
                     && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let prepared = unless_it_panics(job, || {
-                        let picture = read_picture(&job.input)?;
-                        prepare(&config, &picture, options)
-                    });
-                    if decoded.send((job, prepared)).is_err() {
+                    let work = unless_it_panics(job, || Work::read(job, &config, how));
+                    if decoded.send((job, work)).is_err() {
                         break;
                     }
                 }
@@ -60,21 +119,17 @@ pub(super) fn run(
         drop(decoded);
         let to_encode = &to_encode;
         for _ in 0..threads {
-            scope.spawn(move || encode(to_encode, force, reporter));
+            scope.spawn(move || encode(to_encode, how.force, reporter));
         }
-        for (job, prepared) in to_compute {
+        for (job, work) in to_compute {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
             let started = Instant::now();
-            let result = prepared.and_then(|prepared| {
-                let translation = pollster::block_on(translator.run(&prepared.tensor))?;
-                Ok((prepared, translation))
-            });
-            match result {
-                Ok((prepared, translation)) => {
+            match work.and_then(|work| pollster::block_on(work.translate(translator, reporter))) {
+                Ok(done) => {
                     let took = started.elapsed();
-                    if computed.send(Computed { job, prepared, translation, took }).is_err() {
+                    if computed.send(Computed { job, done, took }).is_err() {
                         break;
                     }
                 }
@@ -88,9 +143,12 @@ pub(super) fn run(
 fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Reporter) {
     loop {
         let received = to_encode.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Computed { job, prepared, translation, took }) = received else { return };
+        let Ok(Computed { job, done, took }) = received else { return };
         let written = unless_it_panics(job, || {
-            let done = prepared.finish(&translation)?;
+            let (done, tiles) = match done {
+                Done::Whole(prepared, translation) => (prepared.finish(&translation)?, None),
+                Done::InTiles(done, tiles) => (*done, Some(tiles)),
+            };
             // The result last: where it is, all that was asked for is.
             if let Some(path) = &job.attention {
                 write_picture(path, &done.attention, PictureFormat::Png, force)?;
@@ -99,7 +157,7 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Rep
                 write_picture(path, &done.sheet()?, PictureFormat::Png, force)?;
             }
             write_picture(&job.output, &done.picture, job.format, force)?;
-            Ok((done.picture.width, done.picture.height))
+            Ok(Size { width: done.picture.width, height: done.picture.height, tiles })
         });
         match written {
             Ok(size) => reporter.translated(job, size, took),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::console;
@@ -18,8 +18,18 @@ pub(super) struct Reporter {
     json: bool,
     device: String,
     started: Instant,
+    /// Counts pictures, or the tiles of a single one; drawn as soon as there is something to count.
     bar: Option<ProgressBar>,
+    single: bool,
     counts: Mutex<Counts>,
+}
+
+/// How large a result is, and of how many tiles, where it is made of tiles.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) tiles: Option<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -39,6 +49,8 @@ enum Event<'a> {
         sheet: Option<&'a PathBuf>,
         width: usize,
         height: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tiles: Option<usize>,
         milliseconds: f64,
     },
     Failed {
@@ -56,8 +68,9 @@ enum Event<'a> {
 
 impl Reporter {
     pub(super) fn new(total: usize, json: bool, device: String) -> Self {
-        let bar = (!json && total > 1 && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(total as u64);
+        let single = total <= 1;
+        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+            let bar = if single { ProgressBar::hidden() } else { ProgressBar::new(total as u64) };
             if let Ok(style) =
                 ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate:>8}  {eta} left  {msg}")
             {
@@ -68,10 +81,26 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { json, device, started: Instant::now(), bar, counts: Mutex::default() }
+        Self { json, device, started: Instant::now(), bar, single, counts: Mutex::default() }
     }
 
-    pub(super) fn translated(&self, job: &Job, (width, height): (usize, usize), took: Duration) {
+    /// So many tiles of a large picture are done.
+    pub(super) fn tile(&self, done: usize, total: usize) {
+        let Some(bar) = &self.bar else { return };
+        if !self.single {
+            return bar.set_message(format!("tile {done} of {total}"));
+        }
+        if done == 0 {
+            bar.set_length(total as u64);
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar.set_position(done as u64);
+        if done == total {
+            bar.finish_and_clear();
+        }
+    }
+
+    pub(super) fn translated(&self, job: &Job, Size { width, height, tiles }: Size, took: Duration) {
         self.count(|counts| counts.translated += 1);
         let milliseconds = took.as_secs_f64() * 1e3;
         if self.json {
@@ -82,13 +111,15 @@ impl Reporter {
                 sheet: job.sheet.as_ref(),
                 width,
                 height,
+                tiles,
                 milliseconds: (milliseconds * 1e3).round() / 1e3,
             });
-        } else if let Some(bar) = &self.bar {
+        } else if let Some(bar) = self.bar.as_ref().filter(|_| !self.single) {
             bar.set_message(job.input.file_name().unwrap_or_default().to_string_lossy().into_owned());
         } else {
+            let tiles = tiles.map(|n| format!(" in {n} tiles")).unwrap_or_default();
             console::line(format_args!(
-                "{} -> {} ({width}x{height}, {milliseconds:.0} ms)",
+                "{} -> {} ({width}x{height}{tiles}, {milliseconds:.0} ms)",
                 job.input.display(),
                 job.output.display()
             ));
@@ -135,7 +166,7 @@ impl Reporter {
     }
 
     fn advance(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.as_ref().filter(|_| !self.single) {
             bar.inc(1);
         }
     }

@@ -1,0 +1,70 @@
+//! `--tile`: which pictures are translated in tiles.
+
+use std::str::FromStr;
+
+use ugatit::io::Picture;
+use ugatit::model::GeneratorConfig;
+use ugatit::translate::{PictureOptions, PictureSize, TileGrid, TileOptions, wants_tiles};
+
+use crate::console::Usage;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tiling {
+    /// Where the picture is too large to be translated as a whole.
+    Auto,
+    Off,
+    /// Wherever the picture is larger than such a tile.
+    Side(usize),
+}
+
+impl FromStr for Tiling {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            text => {
+                let side = text
+                    .parse()
+                    .map_err(|_| "use auto, off, or the pixels of a tile a side, such as 512".to_owned())?;
+                let options = TileOptions { side, ..TileOptions::default() };
+                TileGrid::new(1, 1, &options).map_err(|e| e.to_string())?;
+                Ok(Self::Side(side))
+            }
+        }
+    }
+}
+
+impl Tiling {
+    /// Refuses tiles that were asked for and that the model cannot give.
+    pub(super) fn check(self, config: &GeneratorConfig) -> Result<(), Usage> {
+        match self {
+            Self::Side(_) if !config.light => Err(Usage(format!(
+                "--tile: this full model translates {0}x{0} pictures only, so it cannot translate tiles; leave --tile out, or use a light model",
+                config.img_size
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tiles for a picture, where it is to be cut.
+    pub(super) fn of(
+        self,
+        config: &GeneratorConfig,
+        picture: &Picture,
+        options: &PictureOptions,
+    ) -> Option<TileOptions> {
+        let (width, height) = match options.size {
+            PictureSize::Exact { width, height } => (width, height),
+            PictureSize::Native => (picture.width, picture.height),
+        };
+        match self {
+            Self::Auto => wants_tiles(config, width, height).then(TileOptions::default),
+            Self::Off => None,
+            Self::Side(side) => {
+                (width > side || height > side).then(|| TileOptions { side, ..TileOptions::default() })
+            }
+        }
+    }
+}

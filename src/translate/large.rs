@@ -1,0 +1,195 @@
+//! Large pictures, tile by tile: one look at the whole at the model's scale (the survey), whose
+//! statistics then hold for every tile.
+
+use crate::error::{Error, Result};
+use crate::io::Picture;
+use crate::model::GeneratorConfig;
+
+use super::engine::{Engine, Program};
+use super::freeze::{fold, frozen, surveyed};
+use super::pictures::{SMALLEST, Translated};
+use super::tiles::{Rect, TileGrid, TileOptions};
+use super::{Phase, Translation, Translator, Watcher, exactly, network};
+
+/// The bytes up to which [`wants_tiles`] lets a tensor grow: what every WebGPU adapter can bind.
+const LARGEST_TENSOR: usize = 128 << 20;
+
+/// Whether a picture of this size is better translated in tiles: the network's widest tensor would
+/// be larger than the 128 MiB that every GPU can bind (about 0.5 megapixels with `ch` 64, 2 with
+/// 16), and all of them together more than three times that. A full model cannot be tiled.
+pub fn wants_tiles(config: &GeneratorConfig, width: usize, height: usize) -> bool {
+    let pixels = width.saturating_mul(height);
+    config.light && pixels.saturating_mul(4 * config.ch.next_multiple_of(4)) > LARGEST_TENSOR
+}
+
+/// The size, width first, at which a large picture is surveyed: as many pixels as those that the
+/// model was trained on, in the picture's aspect, both sides multiples of 4. A smaller picture
+/// keeps its size.
+pub fn survey_size(config: &GeneratorConfig, width: usize, height: usize) -> (usize, usize) {
+    let (w, h) = (width.max(1) as f64, height.max(1) as f64);
+    let scale = (config.img_size as f64 / (w * h).sqrt()).min(1.0);
+    let side = |n: f64| ((n * scale / 4.0).round() as usize * 4).max(SMALLEST);
+    (side(w), side(h))
+}
+
+/// A large picture that has been surveyed: made by [`Translator::survey`].
+///
+/// It holds a second copy of the model's convolutions, with the statistics folded in, and what one
+/// tile needs; nothing grows with the picture. The translator is not needed any more.
+#[derive(Debug)]
+pub struct Tiles {
+    grid: TileGrid,
+    img_ch: usize,
+    engine: Engine,
+    program: Program,
+    survey: Translation,
+}
+
+impl Tiles {
+    /// How many tiles there are. They are to be laid over each other in their order.
+    pub fn count(&self) -> usize {
+        self.grid.count()
+    }
+
+    /// The part of the picture that tile `i` is made from.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is no such tile.
+    pub fn read(&self, i: usize) -> Result<Rect> {
+        self.checked(i).map(|i| self.grid.read(i))
+    }
+
+    /// The part of the result that tile `i` gives: smaller than what it is made from.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is no such tile.
+    pub fn write(&self, i: usize) -> Result<Rect> {
+        self.checked(i).map(|i| self.grid.write(i))
+    }
+
+    /// What the model makes of the whole picture at its own scale.
+    pub fn survey(&self) -> &Translation {
+        &self.survey
+    }
+
+    /// Bytes of GPU memory for the weights and one tile, however large the picture is.
+    pub fn gpu_bytes(&self) -> u64 {
+        self.engine.gpu_bytes() + self.program.gpu_bytes()
+    }
+
+    /// Translates tile `i`, given the pixels of [`Self::read`]. The result, of the size of
+    /// [`Self::write`], is to be laid there over what the tiles before it gave; its opacity fades
+    /// it in.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is no such tile or `picture` has another size, what the device
+    /// reports, and what `watcher` returns.
+    pub async fn run(
+        &mut self,
+        i: usize,
+        picture: &Picture,
+        watcher: &mut impl Watcher,
+    ) -> Result<(Rect, Picture)> {
+        let (read, write) = (self.read(i)?, self.write(i)?);
+        if (picture.width, picture.height) != (read.width, read.height) {
+            return Err(Error::Shape(format!(
+                "tile {i} is made from {}x{} pixels, not {}x{}",
+                read.width, read.height, picture.width, picture.height
+            )));
+        }
+        let [top, left] = self.grid.padding(i).map(|n| n as isize);
+        let [height, width] = self.grid.tile();
+        let colors = Picture { alpha: None, ..picture.clone() }.with_channels(self.img_ch)?;
+        let x = colors.window(-left, -top, width, height).to_tensor()?;
+        let [image] = exactly(self.engine.run(&mut self.program, &x, watcher).await?)?;
+        let (x, y) = (write.x - read.x, write.y - read.y);
+        let whole = Picture::from_tensor(&image, 0)?;
+        let part = whole.window(left + x as isize, top + y as isize, write.width, write.height);
+        Ok((write, Picture { alpha: self.grid.opacity(i), ..part }))
+    }
+
+    fn checked(&self, i: usize) -> Result<usize> {
+        let count = self.count();
+        if i < count { Ok(i) } else { Err(Error::Shape(format!("there is no tile {i}, only {count}"))) }
+    }
+}
+
+impl Translator {
+    /// Looks at a large picture as a whole, at the model's scale, and makes ready for its tiles.
+    ///
+    /// The whole picture is `width` x `height`; `picture` shows all of it, at [`survey_size`] or
+    /// is brought there. Every statistic of the network's normalisations, and gamma and beta with
+    /// them, is that of this one pass, for all tiles.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the model is not light or the tiles are too small, what the device
+    /// reports, and what `watcher` returns.
+    pub async fn survey(
+        &self,
+        picture: &Picture,
+        width: usize,
+        height: usize,
+        options: &TileOptions,
+        watcher: &mut impl Watcher,
+    ) -> Result<Tiles> {
+        let config = &self.config;
+        if !config.light {
+            return Err(Error::Config(format!(
+                "this full model cannot translate tiles: it takes pictures of {0}x{0} only. Translate at that size, or use a light model",
+                config.img_size
+            )));
+        }
+        let grid = TileGrid::new(width, height, options)?;
+
+        let (across, down) = survey_size(config, width, height);
+        let all = [0.0, 0.0, picture.width as f64, picture.height as f64];
+        let colors = Picture { alpha: None, ..picture.resized(all, across, down)? };
+        let x = colors.with_channels(config.img_ch)?.to_tensor()?;
+        let (graph, outputs) = network(config, x.shape())?;
+        let (graph, outputs, keys) = surveyed(&graph, &outputs)?;
+        let mut program = self.engine.compile(&graph, &outputs, watcher).await?;
+        let mut results = self.engine.run(&mut program, &x, watcher).await?;
+        drop(program);
+        let coefficients = results.split_off(3);
+        let survey = Translation::new(results)?;
+
+        let [height, width] = grid.tile();
+        let (graph, [image, ..]) = network(config, &[1, config.img_ch, height, width].into())?;
+        let (graph, outputs) = frozen(&graph, &[image])?;
+        let mut weights = self.engine.weights().await?;
+        fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
+        weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
+        let engine = Engine::new(self.engine.device(), &graph, weights)?;
+        let program = engine.compile(&graph, &outputs, watcher).await?;
+        Ok(Tiles { grid, img_ch: config.img_ch, engine, program, survey })
+    }
+
+    /// Translates a picture of any size at its own size, tile by tile. The attention map is that
+    /// of the survey, enlarged. Beside the pictures that go in and come out, memory is that of one
+    /// tile.
+    ///
+    /// # Errors
+    /// Those of [`Self::survey`].
+    pub async fn translate_large(
+        &self,
+        picture: Picture,
+        options: &TileOptions,
+        watcher: &mut impl Watcher,
+    ) -> Result<Translated> {
+        let (width, height) = (picture.width, picture.height);
+        let mut tiles = self.survey(&picture, width, height, options, watcher).await?;
+        let channels = self.config.img_ch;
+        let mut result = Picture::new(width, height, channels, vec![0; width * height * channels])?;
+        for i in 0..tiles.count() {
+            watcher.report(Phase::Tile, i, tiles.count()).await?;
+            let Rect { x, y, width, height } = tiles.read(i)?;
+            let part = picture.window(x as isize, y as isize, width, height);
+            let (at, part) = tiles.run(i, &part, watcher).await?;
+            result.lay(&part, at.x, at.y)?;
+        }
+        watcher.report(Phase::Tile, tiles.count(), tiles.count()).await?;
+        result.alpha = picture.alpha.clone();
+        let jet = tiles.survey.attention(width, height)?;
+        Ok(Translated { attention: picture.blend(&jet)?, picture: result, source: picture })
+    }
+}

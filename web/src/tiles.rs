@@ -1,0 +1,112 @@
+//! Large pictures, one tile at a time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::{Function, Object, Promise};
+use ugatit::Result;
+use ugatit::translate::Tiles as LibraryTiles;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
+
+use crate::error::{busy, thrown};
+use crate::hook::Hook;
+use crate::pixels;
+use crate::session::set;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+export interface Tile {
+  /** Where it goes in the result. */
+  x: number; y: number; width: number; height: number;
+  /** Its opacity fades it in over the tiles before it: to be drawn "source-over". */
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+}
+"#;
+
+/// A large picture that has been surveyed. Its tiles are to be laid over each other in their
+/// order, one call at a time.
+#[wasm_bindgen]
+pub struct Tiles {
+    tiles: Rc<Cell<Option<LibraryTiles>>>,
+    /// Of each tile, the part of the picture that it is made from.
+    parts: Vec<[u32; 4]>,
+    /// The heat-map of the whole picture, as an object for JavaScript.
+    attention: RefCell<Option<Object>>,
+}
+
+impl Tiles {
+    pub(crate) fn new(tiles: LibraryTiles, width: usize, height: usize) -> Result<Self> {
+        let part = |i| {
+            let at = tiles.read(i)?;
+            Ok([at.x, at.y, at.width, at.height].map(|n| n as u32))
+        };
+        let parts = (0..tiles.count()).map(part).collect::<Result<_>>()?;
+        let attention = Object::new();
+        set(&attention, "width", width as f64);
+        set(&attention, "height", height as f64);
+        set(&attention, "rgba", pixels::rgba(tiles.survey().attention(width, height)?)?);
+        let attention = RefCell::new(Some(attention));
+        Ok(Self { tiles: Rc::new(Cell::new(Some(tiles))), parts, attention })
+    }
+}
+
+#[wasm_bindgen]
+impl Tiles {
+    /// How many there are.
+    #[wasm_bindgen(getter)]
+    pub fn count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The part of the picture that tile `i` is made from; empty where there is no such tile.
+    #[wasm_bindgen(unchecked_return_type = "[x: number, y: number, width: number, height: number]")]
+    pub fn read(&self, i: usize) -> Vec<u32> {
+        self.parts.get(i).map(|part| part.to_vec()).unwrap_or_default()
+    }
+
+    /// The heat-map of the whole picture in the official colours, at the model's scale; once.
+    #[wasm_bindgen(
+        unchecked_return_type = "{ width: number; height: number; rgba: Uint8ClampedArray<ArrayBuffer> } | undefined"
+    )]
+    pub fn attention(&self) -> Option<Object> {
+        self.attention.take()
+    }
+
+    /// Translates tile `i`, given the RGBA bytes of its part of the picture.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Tile>")]
+    pub fn run(
+        &self,
+        i: usize,
+        rgba: Vec<u8>,
+        #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
+    ) -> Promise {
+        let part = self.parts.get(i).copied().unwrap_or_default();
+        let held = self.tiles.clone();
+        future_to_promise(async move {
+            let mut tiles = held.take().ok_or_else(busy)?;
+            let result = tile(&mut tiles, i, rgba, part, Hook::new(hook)).await;
+            held.set(Some(tiles));
+            result.map(JsValue::from).map_err(|error| thrown(&error))
+        })
+    }
+}
+
+async fn tile(
+    tiles: &mut LibraryTiles,
+    i: usize,
+    rgba: Vec<u8>,
+    [_, _, width, height]: [u32; 4],
+    mut hook: Hook,
+) -> Result<Object> {
+    let picture = pixels::picture(&rgba, width, height)?;
+    drop(rgba);
+    let (at, part) = tiles.run(i, &picture, &mut hook).await?;
+    let tile = Object::new();
+    for (key, value) in [("x", at.x), ("y", at.y), ("width", at.width), ("height", at.height)] {
+        set(&tile, key, value as f64);
+    }
+    set(&tile, "rgba", pixels::rgba(part)?);
+    Ok(tile)
+}
