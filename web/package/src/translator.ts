@@ -142,12 +142,16 @@ export class Translator {
   ): Promise<Translation> {
     const { signal = this.#end.signal, onProgress = () => {} } = options;
     const { size, fit, attention, tile, crop } = options;
-    this.#throwIfDisposed();
-    throwIfAborted(signal);
+    const check = () => {
+      this.#throwIfDisposed();
+      throwIfAborted(signal);
+    };
+    // What was captured already has to be closed in any case, below.
+    if (!(source instanceof Promise)) check();
     const picture = await (source instanceof Promise ? source : capture(source, signal));
     let output: Output;
     try {
-      throwIfAborted(signal);
+      check();
       const host = this.#host ?? (await this.#open(undefined));
       const request = { picture, options: { size, fit, attention, tile, crop } };
       output = await host.translate(request, safely(onProgress), signal);

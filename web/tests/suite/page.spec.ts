@@ -48,7 +48,12 @@ async function longestTask(page: Page, options: object): Promise<number> {
       }
       await sleep(300);
       translator.dispose();
-      return longest;
+      const measured = longest;
+      // The observer does see what is long.
+      for (const start = performance.now(); performance.now() - start < 150;);
+      await sleep(300);
+      if (longest < 150) throw new Error("long tasks are not observed");
+      return measured;
     },
     { dog: DOG, options },
   );
