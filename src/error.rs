@@ -187,7 +187,9 @@ pub enum Error {
     },
 
     /// The GPU has no memory left.
-    #[error("the GPU {adapter} is out of memory ({problem}); use a smaller picture size, or --device cpu")]
+    #[error(
+        "the GPU {adapter} is out of memory ({problem}); use a smaller picture size, in training also a smaller batch, or --device cpu"
+    )]
     OutOfMemory {
         /// The adapter's name.
         adapter: String,

@@ -134,6 +134,7 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         | Op::PowerIterationV
         | Op::PowerIterationU
         | Op::SpectralSigma
+        | Op::NormCoefficients(_)
         | Op::Conv2dGradInput { .. }
         | Op::Conv2dGradWeight { .. }
         | Op::SumPixels

@@ -166,6 +166,35 @@ fn a_broken_picture_does_not_stop_the_others() {
 }
 
 #[test]
+fn large_pictures_are_cut_into_tiles_where_asked() {
+    let place = Place::new();
+    place.picture("in/large.png", 430, 200);
+    place.picture("in/small.png", 60, 40);
+    let done = translate(&place, &["in", "-o", "tiled", "--tile", "200", "--json", "--attention"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let lines: Vec<serde_json::Value> =
+        done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| lines.iter().find(|line| line["input"].as_str().is_some_and(|i| i.contains(name)));
+    assert_eq!(of("large").unwrap()["tiles"], 4, "{done:?}");
+    assert!(of("small").unwrap().get("tiles").is_none(), "{done:?}");
+    for name in ["tiled/large.png", "tiled/large_attention.png"] {
+        assert_eq!(place.size(name), (430, 200));
+    }
+    // Resized first, as without tiles.
+    let size = ["--size", "420x210", "--fit", "pad", "--tile=200"];
+    let done = translate(&place, &[&["in/large.png", "-o", "resized.png"][..], &size].concat());
+    assert_eq!((done.code, place.size("resized.png")), (0, (420, 195)), "{done:?}");
+    assert!(done.out.contains("in 4 tiles"), "{done:?}");
+
+    let done = translate(&place, &["in", "-o", "whole", "--tile", "off"]);
+    assert!(done.code == 0 && !done.out.contains("tiles"), "{done:?}");
+    for (wrong, told) in [("many", "use auto, off, or"), ("100", "use 192 or more")] {
+        let done = translate(&place, &["in", "-o", "wrong", "--tile", wrong]);
+        assert!(done.code == 2 && done.err.contains(told), "{done:?}");
+    }
+}
+
+#[test]
 fn programs_get_json() {
     let place = Place::new();
     place.picture("in/a.png", 8, 8);

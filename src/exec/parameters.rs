@@ -97,6 +97,8 @@ impl Parameters {
             }
             keep(&pieces[0].name, Tensor::new(shape, data)?);
         }
+        // Now, and not when a browser's garbage collector gets to it.
+        staging.destroy();
         Ok(())
     }
 

@@ -196,7 +196,7 @@ impl RunConfig {
             "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
             "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
             "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
-            "small" => "img_size = 128\nch = 32\niteration = 100000\nkeep_every = 25000",
+            "small" => "img_size = 128\nch = 32\niteration = 100000\ncam_weight = 1.0\nkeep_every = 25000",
             "tiny" => {
                 "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\nlr = 2e-4\ncam_weight = 1.0\npreprocess = \"resize\"\nkeep_every = 5000"
             }

@@ -40,13 +40,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        match self {
-            Self::Cpu { .. } => Ok(()),
-            Self::Gpu { gpu, .. } => gpu.check(),
-        }
-    }
-
     /// The device that it is on.
     pub(super) fn device(&self) -> Device {
         match self {
@@ -73,6 +66,13 @@ impl Engine {
         match self {
             Self::Cpu { .. } => 0,
             Self::Gpu { parameters, .. } => parameters.map().bytes(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Cpu { .. } => Ok(()),
+            Self::Gpu { gpu, .. } => gpu.check(),
         }
     }
 

@@ -189,7 +189,7 @@ impl Translator {
         }
         watcher.report(Phase::Tile, tiles.count(), tiles.count()).await?;
         result.alpha = picture.alpha.clone();
-        let jet = tiles.survey.attention(width, height)?;
+        let jet = tiles.survey.colored_heatmap(width, height)?;
         Ok(Translated { attention: picture.blend(&jet)?, picture: result, source: picture })
     }
 }

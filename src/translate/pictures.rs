@@ -199,8 +199,13 @@ impl Prepared {
     /// # Errors
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn heatmap(&self, translation: &Translation) -> Result<Picture> {
-        let [_, _, height, width] = self.tensor.shape().nchw().unwrap_or_default();
-        Ok(self.crop(&translation.attention(width, height)?))
+        let Some([_, _, height, width]) = translation.image.shape().nchw() else {
+            return Err(Error::Shape(format!(
+                "pictures are [N, C, H, W], not {}",
+                translation.image.shape()
+            )));
+        };
+        Ok(self.crop(&translation.colored_heatmap(width, height)?))
     }
 
     /// The part of the tensor's picture that the result is.
@@ -210,11 +215,11 @@ impl Prepared {
 }
 
 impl Translation {
-    /// The heat-map of the first picture in the official colours, at any size.
+    /// The first heat-map in the official colours, at another size.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the heat-map is not `[N, 1, h, w]` or the size is nothing.
-    pub fn attention(&self, width: usize, height: usize) -> Result<Picture> {
+    /// [`Error::Shape`] where there is none.
+    pub fn colored_heatmap(&self, width: usize, height: usize) -> Result<Picture> {
         let Some([_, 1, rows, columns]) = self.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
             return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", self.heatmap.shape())));
         };

@@ -46,7 +46,7 @@ impl Tiles {
         let attention = Object::new();
         set(&attention, "width", width as f64);
         set(&attention, "height", height as f64);
-        set(&attention, "rgba", pixels::rgba(tiles.survey().attention(width, height)?)?);
+        set(&attention, "rgba", pixels::rgba(tiles.survey().colored_heatmap(width, height)?)?);
         let attention = RefCell::new(Some(attention));
         Ok(Self { tiles: Rc::new(Cell::new(Some(tiles))), parts, attention })
     }

@@ -54,7 +54,7 @@ impl Work {
             Self::InTiles(picture, tiles) => {
                 let mut watcher = TileCounter { reporter, tiles: 0 };
                 let done = translator.translate_large(picture, &tiles, &mut watcher).await?;
-                Done::InTiles(Box::new(done), watcher.tiles)
+                Done::InTiles(done, watcher.tiles)
             }
         })
     }
@@ -63,7 +63,7 @@ impl Work {
 /// A picture after it.
 enum Done {
     Whole(Prepared, Translation),
-    InTiles(Box<Translated>, usize),
+    InTiles(Translated, usize),
 }
 
 struct Computed<'a> {
@@ -147,7 +147,7 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Rep
         let written = unless_it_panics(job, || {
             let (done, tiles) = match done {
                 Done::Whole(prepared, translation) => (prepared.finish(&translation)?, None),
-                Done::InTiles(done, tiles) => (*done, Some(tiles)),
+                Done::InTiles(done, tiles) => (done, Some(tiles)),
             };
             // The result last: where it is, all that was asked for is.
             if let Some(path) = &job.attention {

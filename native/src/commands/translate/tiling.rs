@@ -68,3 +68,27 @@ impl Tiling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pictures_are_cut_by_themselves_and_those_of_a_full_model_never() {
+        let picture = |width, height| Picture { width, height, channels: 3, pixels: vec![], alpha: None };
+        let native = PictureOptions::default();
+        let light = GeneratorConfig { ch: 16, ..GeneratorConfig::default() };
+        assert_eq!(Tiling::Auto.of(&light, &picture(1400, 1400), &native), None);
+        assert_eq!(Tiling::Auto.of(&light, &picture(6000, 4000), &native), Some(TileOptions::default()));
+        let small = PictureOptions { size: "512".parse().unwrap(), ..native };
+        assert_eq!(Tiling::Auto.of(&light, &picture(6000, 4000), &small), None);
+        assert_eq!(Tiling::Off.of(&light, &picture(6000, 4000), &native), None);
+        assert!(Tiling::Side(512).check(&light).is_ok());
+
+        let full = GeneratorConfig { light: false, ..light };
+        assert!(Tiling::Auto.check(&full).is_ok() && Tiling::Off.check(&full).is_ok());
+        assert_eq!(Tiling::Auto.of(&full, &picture(6000, 4000), &native), None);
+        let refused = Tiling::Side(512).check(&full).unwrap_err().to_string();
+        assert!(refused.contains("use a light model"), "{refused}");
+    }
+}

@@ -1,0 +1,43 @@
+/*
+ * Keeps every file of the page, so that it works without a network. The build fills in the two constants.
+ * A new build has another name: its files are fetched in whole before the old ones go.
+ */
+const BUILD = "BUILD";
+const FILES = ["FILES"];
+
+// The folder is part of the name: several pages may live on one origin.
+const PREFIX = `ugatit-demo ${new URL("./", self.location.href).pathname} `;
+const NAME = PREFIX + BUILD;
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(NAME);
+      // Files with a hash in their name never change and may come from the browser's own cache.
+      await cache.addAll(FILES.map((file) => new Request(file, { cache: file.startsWith("assets/") ? "default" : "reload" })));
+      await self.skipWaiting();
+    })(),
+  );
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      const names = await caches.keys();
+      await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== NAME).map((name) => caches.delete(name)));
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET" || new URL(request.url).origin !== self.location.origin) return;
+  event.respondWith(
+    (async () => {
+      const cache = await caches.open(NAME);
+      const kept = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
+      return kept ?? fetch(request);
+    })(),
+  );
+});

@@ -1,0 +1,129 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { serve } from "../support/server.ts";
+import { DEMO, Demo, end, expect, host, launch, test } from "./demo.ts";
+
+const kept = (demo: Demo) => expect(demo.page.locator("html")).toHaveAttribute("data-offline", "ready", { timeout: 60_000 });
+
+test("once loaded the page asks for nothing more", async ({ demo }) => {
+  await kept(demo);
+  const before = demo.server.requests.length;
+  const elsewhere: string[] = [];
+  demo.page.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol !== "blob:" && origin !== demo.server.origin) elsewhere.push(request.url());
+  });
+  await demo.sample();
+  await demo.result();
+  await demo.at("swap").click();
+  await demo.result();
+  await demo.openFile("docs/pictures/demo/cat.webp");
+  await demo.result();
+  await demo.at("attention").check();
+  await demo.at("about-open").click();
+  expect(elsewhere).toEqual([]);
+  expect(demo.server.requests.slice(before)).toEqual([]);
+});
+
+test("without a network it works from the second load on", async ({ demo }) => {
+  await kept(demo);
+  await demo.server.close();
+  await demo.page.reload();
+  await demo.sample("turtle");
+  await demo.result();
+  await demo.at("swap").click();
+  await demo.result();
+});
+
+test("a page in a folder works, offline too", async ({ page }) => {
+  const server = await host("/some/folder/");
+  const demo = new Demo(page, server);
+  await demo.open("/some/folder/");
+  await kept(demo);
+  await server.close();
+  await page.reload();
+  await demo.sample();
+  await demo.result();
+});
+
+test("the policy forbids every other address, in the page and in its worker", async ({ demo }) => {
+  const other = await serve([], ["default-src *"]);
+  const target = `${other.origin}/icon.svg?open`;
+  await demo.sample();
+  await demo.result();
+  const send = (url: string) =>
+    fetch(url).then(
+      () => "sent",
+      () => "refused",
+    );
+  expect(await demo.page.evaluate(send, target)).toBe("refused");
+  const workers = demo.page.workers();
+  expect(workers.length).toBeGreaterThan(0);
+  for (const worker of workers) expect(await worker.evaluate(send, target)).toBe("refused");
+  const beacon = await demo.page.evaluate(async (url) => {
+    const image = new Image();
+    image.src = url;
+    return image.decode().then(
+      () => "sent",
+      () => "refused",
+    );
+  }, target);
+  expect(beacon).toBe("refused");
+  expect(other.requests).toEqual([]);
+  await other.close();
+});
+
+test("the policy stands in the page, without inline scripts or styles", () => {
+  const html = readFileSync(join(DEMO, "index.html"), "utf8");
+  const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1]?.replaceAll("&#39;", "'");
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).toContain("script-src 'self' 'wasm-unsafe-eval';");
+  expect(policy).toContain("connect-src 'self' blob:");
+  expect(policy).not.toMatch(/unsafe-inline|'unsafe-eval'|https?:|\*/);
+  expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/);
+  expect(html.indexOf("Content-Security-Policy")).toBeLessThan(html.indexOf("<script"));
+});
+
+test("the manifest makes it an app", () => {
+  const manifest = JSON.parse(readFileSync(join(DEMO, "manifest.webmanifest"), "utf8")) as {
+    start_url: string;
+    icons: { src: string; sizes: string; purpose?: string }[];
+  };
+  expect(manifest.start_url).toBe("./");
+  for (const { src } of manifest.icons) expect(readFileSync(join(DEMO, src)).length).toBeGreaterThan(100);
+  expect(manifest.icons.map(({ sizes }) => sizes)).toEqual(expect.arrayContaining(["192x192", "512x512"]));
+  expect(manifest.icons.some(({ purpose }) => purpose === "maskable")).toBe(true);
+});
+
+test("a software adapter is said, and the processor taken", async ({ demo }) => {
+  await expect(demo.at("notice")).toContainText("No real GPU here");
+  await expect(demo.at("notice")).toContainText("swiftshader");
+  await demo.sample();
+  await demo.result();
+  await expect(demo.at("caption-time")).toContainText("processor");
+  await demo.at("notice-close").click();
+  await expect(demo.at("notice")).toBeHidden();
+});
+
+test("without WebGPU the processor does it, and that is said", async () => {
+  const context = await launch(false);
+  const server = await host();
+  const demo = new Demo(await context.newPage(), server);
+  await demo.open();
+  await expect(demo.at("notice")).toContainText("No WebGPU here: the processor does the work");
+  await demo.sample();
+  await demo.result();
+  await expect(demo.at("caption-time")).toContainText("processor");
+  await end(context);
+  await server.close();
+});
+
+test("a browser with neither gets a friendly word", async ({ page }) => {
+  const server = await host();
+  const demo = new Demo(page, server);
+  await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebAssembly"));
+  await demo.open();
+  await expect(demo.at("problem")).toContainText("neither WebGPU nor WebAssembly. Open the page in a current Chrome");
+  await expect(page.locator(".frame").first()).toBeDisabled();
+  await server.close();
+});

@@ -1,0 +1,13 @@
+import { defineConfig } from "@playwright/test";
+
+/** The suite of the built demo page: `npx playwright test -c demo`, after `cargo xtask web`. */
+export default defineConfig({
+  testDir: ".",
+  // One browser, one test at a time: without a GPU a translation takes the whole machine.
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: Boolean(process.env.CI),
+  timeout: 120_000,
+  outputDir: "../out/demo",
+  reporter: [["list"]],
+});

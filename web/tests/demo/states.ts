@@ -1,0 +1,49 @@
+import { type Demo, expect } from "./demo.ts";
+
+/** The main states of the page, and how to bring it there. */
+export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
+  empty: async () => {},
+  working: async (demo) => {
+    await demo.runOn("webgpu");
+    await demo.at("model").locator("summary").click();
+    await demo.sample();
+    await expect(demo.at("phase")).toContainText(/Preparing the network, \d\d of/, { timeout: 60_000 });
+  },
+  result: async (demo) => {
+    await demo.sample("fox");
+    await demo.result();
+  },
+  attention: async (demo) => {
+    await demo.sample("fox");
+    await demo.result();
+    await demo.at("attention").check();
+  },
+  photo: async (demo) => {
+    await demo.openFile("docs/pictures/demo/fruit.png");
+    await demo.result();
+  },
+  crop: async (demo) => {
+    await demo.openFile("docs/pictures/demo/portrait.png");
+    await demo.result();
+    await demo.at("crop-open").click();
+  },
+  camera: async (demo) => {
+    await demo.at("camera").click();
+    await expect(demo.at("filming")).toBeVisible();
+  },
+  model: async (demo) => {
+    await demo.sample();
+    await demo.result();
+    await demo.at("model").locator("summary").click();
+  },
+  error: async (demo) => {
+    const buffer = Buffer.from("no picture");
+    await demo.sample("car");
+    await demo.result();
+    await demo.at("pick-file").setInputFiles({ name: "a.heic", mimeType: "image/heic", buffer });
+    await expect(demo.at("problem")).toBeVisible();
+  },
+  about: async (demo) => {
+    await demo.at("about-open").click();
+  },
+};

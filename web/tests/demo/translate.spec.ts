@@ -1,0 +1,131 @@
+import { difference, expect, test } from "./demo.ts";
+
+test("there is a WebGPU adapter", async ({ demo }) => {
+  const name = await demo.page.evaluate(async () => {
+    interface Gpu {
+      requestAdapter(): Promise<{ info: { architecture: string } } | null>;
+    }
+    const { gpu } = navigator as unknown as { gpu?: Gpu };
+    return (await gpu?.requestAdapter())?.info.architecture;
+  });
+  expect(name).toBe("swiftshader");
+});
+
+test("one click gives a first result", async ({ demo }) => {
+  await demo.page.locator(".frame").first().click();
+  await demo.result();
+  await expect(demo.at("caption-size")).toHaveText("64 × 64 px");
+  await expect(demo.at("live")).toContainText("Done: Twemoji, 64 by 64 pixels");
+  await expect(demo.page.locator('.frame[aria-pressed="true"]')).toHaveCount(1);
+  const { mean } = difference(await demo.pixels("before"), await demo.pixels("after"));
+  expect(mean, "the result is another picture, and of the same thing").toBeGreaterThan(1);
+  expect(mean).toBeLessThan(60);
+});
+
+test("the keyboard alone gives a first result", async ({ demo }) => {
+  const { keyboard } = demo.page;
+  for (let i = 0; i < 12; i++) {
+    await keyboard.press("Tab");
+    if (await demo.page.locator(".frame:focus").count()) break;
+  }
+  await keyboard.press("Enter");
+  await demo.result();
+});
+
+test("the GPU and the processor draw the same, and progress is told in order", async ({ demo }) => {
+  test.setTimeout(240_000);
+  await demo.runOn("webgpu");
+  await demo.page.evaluate(() => {
+    const phase = document.querySelector("#phase")!;
+    const seen: string[] = [];
+    Object.assign(window, { seen });
+    new MutationObserver(() => seen.push(phase.textContent ?? "")).observe(phase, { childList: true });
+  });
+  await demo.sample("fox");
+  await demo.result();
+  await expect(demo.at("caption-time")).toContainText("GPU");
+  const gpu = await demo.pixels("after");
+  const seen = await demo.page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+  const first = (start: string) => seen.findIndex((text) => text.startsWith(start));
+  const order = ["Checking the GPU", "Fetching the model", "Preparing the network, ", "Redrawing, "];
+  const at = order.map(first);
+  expect(at, seen.join(" | ")).not.toContain(-1);
+  expect(at).toEqual([...at].sort((a, b) => a - b));
+  expect(seen.join()).toMatch(/Fetching the model, [\d.]+ of 1\.3 MB/);
+  expect(seen.join()).toMatch(/Preparing the network, \d+ of \d+/);
+
+  await demo.runOn("wasm");
+  await demo.result();
+  await expect(demo.at("caption-time")).toContainText("processor");
+  const processor = await demo.pixels("after");
+  expect(difference(gpu, processor).most).toBeLessThanOrEqual(2);
+});
+
+test("both directions", async ({ demo }) => {
+  await expect(demo.at("domain-from")).toHaveText("Noto Emoji");
+  await demo.sample("cherries");
+  await demo.result();
+  const noto = await demo.pixels("before");
+  await demo.at("swap").click();
+  await expect(demo.at("domain-from")).toHaveText("Twemoji");
+  await expect(demo.at("domain-to")).toHaveText("Noto Emoji");
+  await demo.result();
+  await expect(demo.at("live")).toContainText("Done: Noto Emoji");
+  // The other way begins with the other designer's drawing of the same thing.
+  expect(difference(await demo.pixels("before"), noto).mean).toBeGreaterThan(2);
+  await expect(demo.page.locator('.frame[data-sample="cherries"]')).toHaveAttribute("aria-pressed", "true");
+  await demo.at("swap").click();
+  await demo.result();
+  expect(difference(await demo.pixels("before"), noto).most).toBe(0);
+});
+
+test("cancel, by button and by key, and on again", async ({ demo }) => {
+  test.setTimeout(240_000);
+  await demo.runOn("webgpu");
+  await demo.sample();
+  await expect(demo.at("phase")).toContainText("Preparing", { timeout: 30_000 });
+  await demo.at("cancel").click();
+  await expect(demo.at("idle")).toBeVisible();
+  await expect(demo.at("live")).toHaveText("Cancelled.");
+  await demo.at("redraw").click();
+  await expect(demo.at("working")).toBeVisible();
+  await demo.page.keyboard.press("Escape");
+  await expect(demo.at("idle")).toBeVisible();
+  await demo.runOn("wasm");
+  await demo.result();
+});
+
+test("a new picture overtakes the one before", async ({ demo }) => {
+  for (const name of ["face", "fox", "hearts", "dog", "car"]) await demo.sample(name);
+  await demo.result();
+  await demo.page.waitForTimeout(1500);
+  await expect(demo.page.locator('.frame[aria-pressed="true"]')).toHaveAttribute("data-sample", "car");
+  await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: car.png");
+  await expect(demo.at("problem")).toBeHidden();
+});
+
+test("the original size of a large picture is redrawn in tiles", async ({ demo }) => {
+  test.setTimeout(300_000);
+  await demo.sample();
+  await demo.result();
+  const png = await demo.page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(1200, 900);
+    const context = canvas.getContext("2d")!;
+    for (let i = 0; i < 48; i++) {
+      context.fillStyle = `hsl(${i * 37} 80% 60%)`;
+      context.fillRect((i % 8) * 150, Math.floor(i / 8) * 150, 150, 150);
+    }
+    const bytes = new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer());
+    return Array.from(bytes);
+  });
+  await demo.page.locator("input[name=size][value=native]").check();
+  await demo.at("pick-file").setInputFiles({
+    name: "large.png",
+    mimeType: "image/png",
+    buffer: Buffer.from(png),
+  });
+  await expect(demo.at("size-native")).toHaveText("1200 × 900");
+  await expect(demo.at("phase")).toContainText(/tile \d+ of \d+/, { timeout: 60_000 });
+  await expect(demo.at("actions")).toBeVisible({ timeout: 240_000 });
+  await expect(demo.at("caption-size")).toHaveText("1200 × 900 px");
+});
