@@ -26,7 +26,7 @@ test.beforeEach(async ({ site }) => {
   });
 });
 
-test("a large photo is translated in tiles, like in one piece but for the edges", async ({
+test("a large photo is translated in tiles, and other tiles give the same picture", async ({
   site,
 }) => {
   test.setTimeout(600_000);
