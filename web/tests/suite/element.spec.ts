@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import type { UgatitImage } from "ugatit-web/element";
 import { DIST } from "../support/paths.ts";
@@ -125,6 +126,19 @@ test("the slider moves by keyboard and by pointer", async ({ site }) => {
     (element) => getComputedStyle(element.shadowRoot!.querySelector(".before")!).clipPath,
   );
   expect(clip).toMatch(/^inset/);
+});
+
+test("axe finds nothing, whether it is done or has failed", async ({ site }) => {
+  const model = "/models/A2B.safetensors";
+  await translated(site, { src: DOG, model, compare: "", attention: "", alt: "a dog" });
+  await site.evaluate(async () => {
+    const element = document.createElement("ugatit-image");
+    Object.assign(element, { src: "/nothing.png", model: "/nothing.safetensors" });
+    document.body.append(element);
+    await event(element, "error");
+  });
+  const { violations } = await new AxeBuilder({ page: site }).include("ugatit-image").analyze();
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
 });
 
 test("attributes and properties are two sides of one thing", async ({ site }) => {

@@ -281,7 +281,7 @@ export class UgatitImage extends Base {
     const onProgress = (progress: Progress) => {
       if (!signal.aborted) this.#progress(progress);
     };
-    const source = this.#source ?? new URL(this.src, document.baseURI);
+    const source = this.#source ?? this.src;
     const { direction, size, attention } = this;
     const options = { ...UgatitImage.options, direction: direction || undefined };
     const before = this.#use;

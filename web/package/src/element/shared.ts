@@ -24,7 +24,7 @@ export interface Use {
 
 /** The translator of a model, loaded with the first use of it. */
 export function share(model: string, options: LoadOptions, onProgress: Listener): Use {
-  const key = JSON.stringify([new URL(model, document.baseURI).href, options.direction ?? ""]);
+  const key = JSON.stringify([model, document.baseURI, options.direction ?? ""]);
   let entry = entries.get(key);
   if (!entry) {
     const users = new Set<Listener>();
