@@ -20,6 +20,9 @@ use crate::hook::Hook;
 use crate::tiles::Tiles;
 use crate::{page, pixels};
 
+/// How long after a failed call a device may take to say that it is lost, milliseconds.
+const LOSS_MS: f64 = 300.0;
+
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 /** Told how far it is; anything but `true` stops the work with the code "aborted". */
@@ -144,7 +147,8 @@ impl Session {
 
 /// On a device that is lost calls fail a moment before it says that it is lost.
 async fn explained<T>(result: Result<T>, translator: &Translator) -> Result<T> {
-    if matches!(result, Err(Error::Gpu { .. })) {
+    let since = page::now();
+    while matches!(result, Err(Error::Gpu { .. })) && page::now() - since < LOSS_MS {
         page::pause().await;
         translator.check()?;
     }

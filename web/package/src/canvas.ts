@@ -34,6 +34,13 @@ export function discard({ canvas }: Context2d): void {
   [canvas.width, canvas.height] = [0, 0];
 }
 
+/** A canvas' picture; where the browser allows it without a copy. */
+export function take({ canvas }: Context2d): ImageBitmap | Promise<ImageBitmap> {
+  return "transferToImageBitmap" in canvas
+    ? canvas.transferToImageBitmap()
+    : createImageBitmap(canvas);
+}
+
 /** The pixels of a part of a picture, scaled to `width` x `height`. */
 export function readPixels(
   picture: CanvasImageSource,

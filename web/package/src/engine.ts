@@ -38,7 +38,8 @@ export class Engine implements Host {
     await model.keep();
     // Later sessions are opened from this, without network and cache. Browsers keep blobs outside
     // of the page's memory.
-    const blob = new File([model.bytes], modelName(request.file));
+    const { file } = request;
+    const blob = "blob" in file ? file.blob : new File([model.bytes], modelName(file));
     this.#request = { ...request, file: { blob }, cache: false };
     const { sha256, bytes, fromCache } = model;
     this.#info = { ...this.#sessionInfo(), sha256, bytes: bytes.length, fromCache };
@@ -183,10 +184,10 @@ async function translate(
   hook: Hook,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   const plan = arrange(picture, options, session.info());
-  if (plan.tiled) return { bitmap: await translateTiles(session, picture, plan, hook) };
+  const attention = options.attention ?? false;
+  if (plan.tiled) return translateTiles(session, picture, plan, attention, hook);
   const [width, height] = plan.read;
   const rgba = readPixels(picture, plan.part, width, height);
-  const attention = options.attention ?? false;
   const result = await session.translate(
     rgba,
     width,

@@ -3,7 +3,6 @@ import type { Probe } from "./types.js";
 interface AdapterInfo {
   vendor: string;
   architecture: string;
-  device: string;
   description: string;
   isFallbackAdapter?: boolean;
 }
@@ -42,13 +41,13 @@ export async function probe(): Promise<Probe> {
     if (!adapter) {
       found.problem = `WebGPU finds no adapter: the driver is blocked or missing. ${slowly}`;
     } else {
-      const names = [info?.description, info?.device, info?.architecture, info?.vendor];
+      const { vendor = "", architecture = "", description = "" } = info ?? {};
       found.webgpu = true;
-      found.adapter = names.find((name) => name) ?? "unnamed adapter";
+      found.adapter = description || `${vendor} ${architecture}`.trim() || "unnamed GPU";
       found.software =
         Boolean(info?.isFallbackAdapter ?? adapter.isFallbackAdapter) ||
-        SOFTWARE.test(names.join(" "));
-      if (found.software) found.problem = `The WebGPU adapter is a software one. ${slowly}`;
+        SOFTWARE.test(`${vendor} ${architecture} ${description}`);
+      if (found.software) found.problem = `WebGPU has no GPU behind it here. ${slowly}`;
     }
   }
   return found;

@@ -2,8 +2,8 @@ import { UgatitError } from "./errors.js";
 import type { Fit, Rectangle, TranslateOptions } from "./types.js";
 import type { SessionInfo } from "./wasm/glue.js";
 
-/** Results with more pixels than this are cut into tiles. */
-const WHOLE_PIXELS = 1 << 20;
+/** Results are cut into tiles where the network's widest tensor would have more bytes than this. */
+const LARGEST_TENSOR = 128 << 20;
 /** Sources with more pixels than this are made smaller on the way to a small result. */
 const READ_PIXELS = 1 << 22;
 
@@ -29,7 +29,7 @@ interface Size {
 export function arrange(
   picture: Size,
   options: Pick<TranslateOptions, "size" | "fit" | "tile" | "crop">,
-  model: Pick<SessionInfo, "light" | "size">,
+  model: Pick<SessionInfo, "light" | "size" | "ch">,
 ): Arrangement {
   const { size = "model", fit = "pad", tile = "auto" } = options;
   const whole = { x: 0, y: 0, width: picture.width, height: picture.height };
@@ -40,7 +40,7 @@ export function arrange(
   const side = typeof tile === "number" ? checkSide(tile) : undefined;
   const large = side
     ? Math.max(result.width, result.height) > side
-    : result.width * result.height > WHOLE_PIXELS;
+    : result.width * result.height * 4 * model.ch > LARGEST_TENSOR;
   if (model.light && tile !== "never" && large) {
     const tiled = { ...result, side };
     return {

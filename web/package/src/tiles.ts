@@ -1,41 +1,42 @@
-import { type Context2d, canvas2d, discard, readPixels, toBitmap } from "./canvas.js";
+import { type Context2d, canvas2d, discard, readPixels, take, toBitmap } from "./canvas.js";
 import { aborted } from "./errors.js";
+import type { Output } from "./protocol.js";
 import type { Arrangement } from "./size.js";
 import type { Hook, Session, Tiles } from "./wasm/glue.js";
 
+/** The whole picture is surveyed at its own size, or at one of so many pixels. */
+const SURVEY_PIXELS = 1 << 20;
+
 /**
  * Translates a large picture in tiles. Only one tile's pixels are in memory at a time, beside the
- * picture itself and the result.
+ * picture itself and the result. The attention map is that of the whole picture at the model's
+ * size.
  */
 export async function translateTiles(
   session: Session,
   picture: ImageBitmap,
   { part, tiled }: Arrangement,
+  attention: boolean,
   hook: Hook,
-): Promise<ImageBitmap> {
+): Promise<Pick<Output, "bitmap" | "attention">> {
   if (!tiled) throw new TypeError("the arrangement has no tiles");
-  const { width, height } = tiled;
-  // The picture at the model's own scale, from which all statistics are taken.
-  const scale = Math.min(1, session.info().size / Math.max(width, height));
-  const small = [width, height].map((side) => Math.max(8, Math.round(side * scale)));
-  const [smallWidth = 8, smallHeight = 8] = small;
-  const survey = readPixels(picture, part, smallWidth, smallHeight);
-  const tiles = await session.survey(
-    survey,
-    smallWidth,
-    smallHeight,
-    width,
-    height,
-    tiled.side,
-    hook,
-  );
+  const { width, height, side } = tiled;
+  const scale = Math.min(1, Math.sqrt(SURVEY_PIXELS / (width * height)));
+  const across = Math.max(1, Math.round(width * scale));
+  const down = Math.max(1, Math.round(height * scale));
+  const whole = readPixels(picture, part, across, down);
+  const tiles = await session.survey(whole, across, down, width, height, side, hook);
   const result = canvas2d(width, height, false);
   try {
     await draw(tiles, picture, part, [width, height], result, hook);
     // The opacity of the source.
     result.globalCompositeOperation = "destination-in";
     result.drawImage(picture, part.x, part.y, part.width, part.height, 0, 0, width, height);
-    return await createImageBitmap(result.canvas);
+    const map = attention ? tiles.attention() : undefined;
+    return {
+      bitmap: await take(result),
+      attention: map && (await toBitmap(map.rgba, map.width, map.height)),
+    };
   } finally {
     tiles.free();
     discard(result);

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { startWorker, wasmModule } from "./assets.js";
 import { UgatitError, asUgatitError, orAborted, throwIfAborted } from "./errors.js";
 import type { ModelFile } from "./model.js";
@@ -8,6 +10,7 @@ import type {
   LoadOptions,
   ModelSource,
   PictureSource,
+  Progress,
   TranslateOptions,
   Translation,
   TranslatorInfo,
@@ -110,7 +113,7 @@ export class Translator {
     if (worker) host = new WorkerHost(() => startWorker(workerUrl), module);
     else host = new (await import("./engine.js")).Engine(module);
     this.#host = host;
-    const report = this.#info ? () => {} : onProgress;
+    const report = this.#info ? () => {} : safely(onProgress);
     let loaded: Loaded;
     try {
       this.#throwIfDisposed();
@@ -147,7 +150,7 @@ export class Translator {
       throwIfAborted(signal);
       const host = this.#host ?? (await this.#open(undefined));
       const request = { picture, options: { size, fit, attention, tile, crop } };
-      output = await host.translate(request, onProgress, signal);
+      output = await host.translate(request, safely(onProgress), signal);
     } catch (error) {
       picture.close();
       const failure = asUgatitError(error);
@@ -160,6 +163,17 @@ export class Translator {
     if (output.reopened) this.#learn({ ...output.reopened, worker: this.info.worker });
     return new TranslationResult(output);
   }
+}
+
+/** A mistake in the page's callback is the page's, and stops nothing here. */
+function safely(onProgress: (progress: Progress) => void): (progress: Progress) => void {
+  return (progress) => {
+    try {
+      onProgress(progress);
+    } catch (error) {
+      globalThis.reportError?.(error);
+    }
+  };
 }
 
 function asFile(model: ModelSource): ModelFile {

@@ -108,9 +108,9 @@ export type Fit = "pad" | "stretch" | "crop";
 
 export interface TranslateOptions {
   /**
-   * The size to translate at: `model` (if left out) fits the picture into the size that the model
-   * was trained with, `native` is the picture's own, a number the longer side. The full
-   * architecture takes its own size only.
+   * The size to translate at: `model` (if left out) is the one that the model was trained with,
+   * `native` the picture's own, a number is both sides of a square. With the fit `pad` the picture
+   * keeps its shape, so that this is its longer side. The full architecture takes its own size only.
    */
   size?: SizeOption;
   /** `pad` (if left out) keeps the whole picture and its shape. */
@@ -136,7 +136,10 @@ export interface Translation {
   readonly height: number;
   /** The picture; it belongs to this object and is gone after `close()`. */
   readonly bitmap: ImageBitmap;
-  /** Where the model looked, in colours from blue (little) to red (much), of the same size. */
+  /**
+   * Where the model looked, in colours from blue (little) to red (much). Of the picture's size, and
+   * of the model's for a picture that was cut into tiles.
+   */
   readonly attention?: ImageBitmap;
   /** How long it took, without waiting for other translations. */
   readonly milliseconds: number;

@@ -74,6 +74,13 @@ for (const [name, { command, served }] of Object.entries(APPS)) {
   });
 }
 
+test("its types, in a strict TypeScript project", () => {
+  const app = join(folder, "types");
+  cpSync(join(TESTS, "embed/types"), app, { recursive: true });
+  npm(app, "install", "--no-audit", "--no-fund", tarball);
+  execFileSync(join(ROOT, "web/node_modules/.bin/tsc"), { cwd: app, stdio: "inherit" });
+});
+
 /** esbuild leaves `new URL(…, import.meta.url)` as it is: what that names is copied. */
 function copyAssets(app: string, root: string): void {
   const dist = join(app, "node_modules/ugatit-web/dist");

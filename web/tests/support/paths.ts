@@ -11,7 +11,8 @@ export const OUT = join(TESTS, "out");
 
 /** The program `ugatit`, whose results ours are compared with. */
 export function program(): string {
-  const path = process.env.UGATIT ?? join(ROOT, "target/release/ugatit");
+  const suffix = process.platform === "win32" ? ".exe" : "";
+  const path = process.env.UGATIT ?? join(ROOT, `target/release/ugatit${suffix}`);
   if (existsSync(path)) return path;
   throw new Error(`${path} is missing: run \`cargo build --release --workspace\` first`);
 }

@@ -25,6 +25,9 @@ export default function setup(): void {
   const dog = readFileSync(join(ROOT, "docs/pictures/demo/landscape.jpg"));
   write("turned.jpg", turned(dog, 6));
 
+  const checkpoint = join(ROOT, "tests/golden/tiny_params_0000005.pt");
+  execFileSync(program(), ["import", checkpoint, "-o", join(OUT, "tiny"), "--size", "96"]);
+
   for (const name of EMOJI) {
     native(`emoji/noto/${name}.png`, "models/A2B.safetensors", `${name}_A2B.png`, "64");
     native(`emoji/twemoji/${name}.png`, "models/B2A.safetensors", `${name}_B2A.png`, "64");

@@ -30,6 +30,12 @@ export interface WasmTranslation {
   attention?: Uint8ClampedArray<ArrayBuffer>;
 }
 
+export interface WasmPicture {
+  width: number;
+  height: number;
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+}
+
 export interface WasmTile {
   x: number;
   y: number;
@@ -42,6 +48,8 @@ export interface Tiles {
   readonly count: number;
   read(i: number): [x: number, y: number, width: number, height: number];
   run(i: number, rgba: Uint8Array, hook: Hook): Promise<WasmTile>;
+  /** Of the whole picture, at the model's scale; once. */
+  attention(): WasmPicture | undefined;
   free(): void;
 }
 
