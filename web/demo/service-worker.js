@@ -14,7 +14,11 @@ self.addEventListener("install", (event) => {
     (async () => {
       const cache = await caches.open(NAME);
       // Files with a hash in their name never change and may come from the browser's own cache.
-      await cache.addAll(FILES.map((file) => new Request(file, { cache: file.startsWith("assets/") ? "default" : "reload" })));
+      await cache.addAll(
+        FILES.map(
+          (file) => new Request(file, { cache: file.startsWith("assets/") ? "default" : "reload" }),
+        ),
+      );
       await self.skipWaiting();
     })(),
   );
@@ -24,7 +28,11 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
       const names = await caches.keys();
-      await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== NAME).map((name) => caches.delete(name)));
+      await Promise.all(
+        names
+          .filter((name) => name.startsWith(PREFIX) && name !== NAME)
+          .map((name) => caches.delete(name)),
+      );
       await self.clients.claim();
     })(),
   );

@@ -23,7 +23,17 @@ export function drawEnlarged(
   if (!context) return;
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  context.drawImage(source, from.x, from.y, from.width, from.height, 0, 0, target.width, target.height);
+  context.drawImage(
+    source,
+    from.x,
+    from.y,
+    from.width,
+    from.height,
+    0,
+    0,
+    target.width,
+    target.height,
+  );
 }
 
 /** The crop box in the pixels of the canvas that is shown, which may be smaller than the picture. */
@@ -31,7 +41,12 @@ export function shownRect(picture: Picture, crop: Rect | null): Rect {
   const { shown } = picture;
   if (!crop) return { x: 0, y: 0, width: shown.width, height: shown.height };
   const scale = shown.width / picture.width;
-  return { x: crop.x * scale, y: crop.y * scale, width: crop.width * scale, height: crop.height * scale };
+  return {
+    x: crop.x * scale,
+    y: crop.y * scale,
+    width: crop.width * scale,
+    height: crop.height * scale,
+  };
 }
 
 export function mountStage(store: Store): void {
@@ -51,7 +66,11 @@ export function mountStage(store: Store): void {
     print.hidden = view === "empty";
 
     const cropping = view === "crop";
-    if (picture && view !== "camera" && (picture !== old.picture || crop !== old.crop || view !== old.view)) {
+    if (
+      picture &&
+      view !== "camera" &&
+      (picture !== old.picture || crop !== old.crop || view !== old.view)
+    ) {
       const part = shownRect(picture, cropping ? null : crop);
       drawEnlarged(before, picture.shown, part);
       main.style.setProperty("--ratio", String(part.width / part.height));
@@ -81,7 +100,10 @@ function mountLine(paper: HTMLElement, compare: HTMLInputElement): { reveal(): v
   let animation = 0;
   const show = (value = Number(compare.value)) => {
     paper.style.setProperty("--cut", `${value}%`);
-    compare.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
+    compare.setAttribute(
+      "aria-valuetext",
+      `${Math.round(value)} % before, ${Math.round(100 - value)} % after`,
+    );
   };
   const stop = () => cancelAnimationFrame(animation);
   compare.addEventListener("input", () => {
