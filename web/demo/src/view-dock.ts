@@ -57,9 +57,9 @@ export function mountDock(store: Store, actions: Actions): void {
     if (state.result && state.result !== before.result) {
       const { width, height, milliseconds } = state.result;
       const { to } = domains(state.models, state.direction);
-      const where = state.models.info?.backend === "wasm" ? "processor" : "GPU";
+      const where = state.models.info?.backend === "wasm" ? "CPU" : "GPU";
       element("caption-size").textContent = `${width} × ${height} px`;
-      element("caption-time").textContent = `${time(milliseconds)} on the ${where}`;
+      element("caption-time").textContent = `${time(milliseconds)} on ${where}`;
       announce(`Done: ${to}, ${width} by ${height} pixels. The slider compares before and after.`);
     }
   });

@@ -4,8 +4,10 @@ import type { Picture } from "./picture.ts";
 import type { Rect } from "./crop-geometry.ts";
 import type { Store } from "./state.ts";
 
-/** Results smaller than this are drawn enlarged, with the browser's best smoothing instead of its fastest. */
+/** Small results are drawn enlarged to about this, with the browser's best smoothing instead of its fastest. */
 const ENLARGE_TO = 768;
+/** Larger ones are shown no larger than this; the download has every pixel. */
+const SHOWN = 1600;
 
 const REVEAL_MS = 900;
 
@@ -16,7 +18,8 @@ export function drawEnlarged(
   from: Rect,
   at: { width: number; height: number } = from,
 ): void {
-  const scale = Math.max(1, Math.floor(ENLARGE_TO / Math.max(at.width, at.height)));
+  const side = Math.max(at.width, at.height);
+  const scale = side > SHOWN ? SHOWN / side : Math.max(1, Math.floor(ENLARGE_TO / side));
   target.width = Math.max(1, Math.round(at.width * scale));
   target.height = Math.max(1, Math.round(at.height * scale));
   const context = target.getContext("2d");

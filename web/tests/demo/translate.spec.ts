@@ -49,21 +49,16 @@ test("the GPU and the processor draw the same, and progress is told in order", a
   const gpu = await demo.pixels("after");
   const seen = await demo.page.evaluate(() => (window as unknown as { seen: string[] }).seen);
   const first = (start: string) => seen.findIndex((text) => text.startsWith(start));
-  const order = [
-    "Checking the GPU",
-    "Fetching the model",
-    "Preparing the network, ",
-    "Redrawing, ",
-  ];
+  const order = ["Checking the GPU", "Fetching the model", "Preparing, ", "Redrawing, "];
   const at = order.map(first);
   expect(at, seen.join(" | ")).not.toContain(-1);
   expect(at).toEqual([...at].sort((a, b) => a - b));
-  expect(seen.join()).toMatch(/Fetching the model, [\d.]+ of 1\.3 MB/);
-  expect(seen.join()).toMatch(/Preparing the network, \d+ of \d+/);
+  expect(seen.join()).toMatch(/Model, [\d.]+ of 1\.3 MB/);
+  expect(seen.join()).toMatch(/Preparing, \d+ of \d+/);
 
   await demo.runOn("wasm");
   await demo.result();
-  await expect(demo.at("caption-time")).toContainText("processor");
+  await expect(demo.at("caption-time")).toContainText("CPU");
   const processor = await demo.pixels("after");
   expect(difference(gpu, processor).most).toBeLessThanOrEqual(2);
 });
@@ -138,7 +133,7 @@ test("the original size of a large picture is redrawn in tiles", async ({ demo }
     buffer: Buffer.from(png),
   });
   await expect(demo.at("size-native")).toHaveText("1600 × 1400");
-  await expect(demo.at("phase")).toContainText(/tile \d+ of \d+/, { timeout: 60_000 });
+  await expect(demo.at("phase")).toContainText(/Tile \d+ of \d+/, { timeout: 60_000 });
   await expect(demo.at("actions")).toBeVisible({ timeout: 240_000 });
   await expect(demo.at("caption-size")).toHaveText("1600 × 1400 px");
 });
