@@ -17,7 +17,8 @@
 //   coefficients [N, C/4, 3]: shift, a, b
 //
 // Launch: workgroups of COLUMNS vec4s x ROWS chunks; N in y; in x any number for LAYER 0, one
-// for LAYER 1 (it needs all channels).
+// for LAYER 1 (it needs all channels). With one row, and for LAYER 1 one column, an invocation
+// does it alone: see reduce.wgsl.
 #import shared/moments.wgsl
 
 struct Params {
@@ -42,6 +43,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> coefficients: array<vec4f>;
 #endif
 
+#if ROWS - 1 + LAYER * (COLUMNS - 1)
 var<workgroup> shifts: array<vec4f, ${COLUMNS * ROWS}>;
 var<workgroup> offsets: array<vec4f, ${COLUMNS * ROWS}>;
 var<workgroup> squares: array<vec4f, ${COLUMNS * ROWS}>;
@@ -57,6 +59,7 @@ fn store(at: u32, m: Moments) {
 fn load(at: u32) -> Moments {
     return Moments(shifts[at], offsets[at], squares[at], counts[at]);
 }
+#endif
 
 @compute @workgroup_size(${COLUMNS}, ${ROWS})
 fn main(
@@ -79,6 +82,7 @@ fn main(
             let count = f32(min(params.chunk, params.pixels - i * params.chunk));
             own = merge(own, Moments(partials[at], partials[at + 1u], partials[at + 2u], count));
         }
+#if ROWS - 1
         store(invocation, own);
         workgroupBarrier();
         for (var half = ${ROWS / 2}u; half > 0u; half /= 2u) {
@@ -87,8 +91,10 @@ fn main(
             }
             workgroupBarrier();
         }
+        own = load(invocation);
+#endif
         if (local.y == 0u && quad < params.quads) {
-            let m = load(invocation);
+            let m = own;
             let at = 3u * (group.y * params.quads + quad);
 #if LAYER
             coefficients[at] = m.shift;
@@ -110,9 +116,12 @@ fn main(
 #endif
 #endif
         }
+#if ROWS - 1
         workgroupBarrier();
+#endif
     }
 #if LAYER
+#if ROWS - 1 + LAYER * (COLUMNS - 1)
     if (local.y == 0u) {
         store(invocation, layer);
     }
@@ -124,6 +133,9 @@ fn main(
         workgroupBarrier();
     }
     let total = load(0u);
+#else
+    let total = layer;
+#endif
     let layer_scale = inverseSqrt(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
     for (var quad = local.x; local.y == 0u && quad < params.quads; quad += ${COLUMNS}u) {
         let at = 3u * (group.y * params.quads + quad);

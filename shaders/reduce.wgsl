@@ -8,6 +8,9 @@
 //
 // Launch: workgroups of COLUMNS vec4s of channels x ROWS pixels; ceil(C/4 / COLUMNS) in x,
 // chunks in y, N in z. The second half is norm_coefficients.wgsl or pool.wgsl.
+//
+// With one row an invocation does its chunk alone. Drivers that run shaders on the CPU take
+// seconds to compile a barrier, and gain nothing by one.
 #if MODE == 0
 #import shared/moments.wgsl
 #endif
@@ -23,6 +26,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
+#if ROWS - 1
 #if MODE == 0
 var<workgroup> shifts: array<vec4f, ${COLUMNS * ROWS}>;
 var<workgroup> offsets: array<vec4f, ${COLUMNS * ROWS}>;
@@ -34,6 +38,7 @@ fn load(at: u32, row: u32) -> Moments {
 }
 #else
 var<workgroup> values: array<vec4f, ${COLUMNS * ROWS}>;
+#endif
 #endif
 
 @compute @workgroup_size(${COLUMNS}, ${ROWS})
@@ -62,9 +67,11 @@ fn main(
         count += 1.0;
     }
     let offset = sum / max(count, 1.0);
+    let deviations = max(sum_of_squares - sum * offset, vec4f(0.0));
+#if ROWS - 1
     shifts[invocation] = shift;
     offsets[invocation] = offset;
-    squares[invocation] = max(sum_of_squares - sum * offset, vec4f(0.0));
+    squares[invocation] = deviations;
     if (local.x == 0u) {
         counts[local.y] = count;
     }
@@ -92,6 +99,14 @@ fn main(
         partials[at + 2u] = squares[invocation];
     }
 #else
+    if (quad < params.quads) {
+        let at = 3u * ((group.z * groups.y + group.y) * params.quads + quad);
+        partials[at] = shift;
+        partials[at + 1u] = offset;
+        partials[at + 2u] = deviations;
+    }
+#endif
+#else
     var value = x[(start + min(first, end - 1u)) * params.quads + column];
 #if MODE == 1
     value = select(vec4f(0.0), value, first < end);
@@ -104,6 +119,7 @@ fn main(
         value = max(value, v);
 #endif
     }
+#if ROWS - 1
     values[invocation] = value;
     workgroupBarrier();
     for (var half = ${ROWS / 2}u; half > 0u; half /= 2u) {
@@ -119,5 +135,10 @@ fn main(
     if (local.y == 0u && quad < params.quads) {
         partials[(group.z * groups.y + group.y) * params.quads + quad] = values[invocation];
     }
+#else
+    if (quad < params.quads) {
+        partials[(group.z * groups.y + group.y) * params.quads + quad] = value;
+    }
+#endif
 #endif
 }

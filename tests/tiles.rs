@@ -1,6 +1,11 @@
 //! Large pictures in tiles, against the same picture as a whole.
 #![cfg(feature = "pictures")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail and report like the tests themselves"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,8 +94,17 @@ fn cut() -> (Picture, TileOptions) {
 
 /// The models that pictures are compared with: one that draws, and one whose every layer carries as
 /// far as the next, which is the hardest to cut.
-fn models() -> [(&'static str, fn() -> Model); 2] {
-    [("trained", trained), ("random", || random(16, 4, 64))]
+fn models() -> [(&'static str, Model); 2] {
+    [("trained", trained()), ("random", random(16, 4, 64))]
+}
+
+/// What the ordinary network makes of a picture.
+fn untiled(model: Model, picture: &Picture) -> Picture {
+    pollster::block_on(async {
+        let mut translator = Translator::new(Device::Cpu, model).await.unwrap();
+        let translation = translator.run(&picture.to_tensor().unwrap()).await.unwrap();
+        Picture::from_tensor(&translation.image, 0).unwrap()
+    })
 }
 
 /// Where the statistics are those of the picture itself, tiles are what the ordinary network makes
@@ -99,24 +113,16 @@ fn models() -> [(&'static str, fn() -> Model); 2] {
 fn with_the_pictures_own_statistics_tiles_are_the_whole() {
     let (picture, options) = cut();
     for (name, model) in models() {
-        let model = surveying(model(), 1024);
+        let model = surveying(model, 1024);
         assert_eq!(
             survey_size(&model.config, picture.width, picture.height),
             (picture.width, picture.height)
         );
-        let whole = pollster::block_on(async {
-            let mut translator = Translator::new(Device::Cpu, surveying(model_of(name), 1024)).await.unwrap();
-            let translation = translator.run(&picture.to_tensor().unwrap()).await.unwrap();
-            Picture::from_tensor(&translation.image, 0).unwrap()
-        });
+        let whole = untiled(model.clone(), &picture);
         let (most, mean) = difference(&large(model, &picture, &options).picture, &whole);
         println!("{name}, own statistics: at most {most} of 255, {mean:.5} on average");
         assert!(most <= 2 && mean < 0.01, "{name}: {most}, {mean}");
     }
-}
-
-fn model_of(name: &str) -> Model {
-    models().into_iter().find(|m| m.0 == name).unwrap().1()
 }
 
 /// With the statistics of the model's own scale, tiles are what the same network makes of the whole
@@ -125,8 +131,8 @@ fn model_of(name: &str) -> Model {
 fn with_the_statistics_of_the_models_scale_tiles_are_one_tile() {
     let (picture, options) = cut();
     for (name, model) in models() {
-        let one = large(model(), &picture, &TileOptions { side: 1024, ..options });
-        let many = large(model(), &picture, &options);
+        let one = large(model.clone(), &picture, &TileOptions { side: 1024, ..options });
+        let many = large(model.clone(), &picture, &options);
         let (most, mean) = difference(&many.picture, &one.picture);
         println!("{name}, the model's scale: at most {most} of 255, {mean:.5} on average");
         assert!(most <= 2 && mean < 0.01, "{name}: {most}, {mean}");
@@ -185,8 +191,8 @@ fn there_is_no_seam() {
     let square = TileGrid::new(736, 736, &options).unwrap();
     let one = TileOptions { side: 1024, ..options };
     for (name, model) in models() {
-        let even = large(model(), &texture(736, 736), &options).picture;
-        let [cut, whole] = [options, one].map(|options| large(model(), &photo, &options).picture);
+        let even = large(model.clone(), &texture(736, 736), &options).picture;
+        let [cut, whole] = [options, one].map(|options| large(model.clone(), &photo, &options).picture);
         for down in [false, true] {
             let [seams, elsewhere] = jumps(&even, &square, down);
             println!("{name}: a jump of {seams:.3} of 255 at seams, {elsewhere:.3} elsewhere");
@@ -204,12 +210,8 @@ fn there_is_no_seam() {
 #[test]
 fn the_difference_to_the_untiled_translation_is_bounded() {
     let (picture, options) = cut();
-    let untiled = pollster::block_on(async {
-        let mut translator = Translator::new(Device::Cpu, trained()).await.unwrap();
-        let translation = translator.run(&picture.to_tensor().unwrap()).await.unwrap();
-        Picture::from_tensor(&translation.image, 0).unwrap()
-    });
-    let (most, mean) = difference(&large(trained(), &picture, &options).picture, &untiled);
+    let whole = untiled(trained(), &picture);
+    let (most, mean) = difference(&large(trained(), &picture, &options).picture, &whole);
     println!(
         "tiled against untiled, {}x{}: at most {most}, {mean:.2} of 255 on average",
         picture.width, picture.height

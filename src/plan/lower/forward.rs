@@ -10,7 +10,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::super::select::{conv2d, conv2d_tile};
+use super::super::select::{self, conv2d, conv2d_tile};
 use super::{Lowering, Reduction, Value, activation_code};
 
 impl Lowering<'_> {
@@ -111,7 +111,11 @@ impl Lowering<'_> {
         };
         let (shader, groups) = match norm.kind {
             NormKind::Instance => {
-                let shader = &norm_coefficients::NORM_COEFFICIENTS_INSTANCE;
+                let variants = [
+                    &norm_coefficients::NORM_COEFFICIENTS_INSTANCE,
+                    &norm_coefficients::NORM_COEFFICIENTS_INSTANCE_SERIAL,
+                ];
+                let shader = select::joined_or_serial(self.target.class, variants);
                 (shader, q.div_ceil(shader.workgroup_size[0] as usize))
             }
             NormKind::LayerInstance => {
@@ -119,7 +123,11 @@ impl Lowering<'_> {
                     bindings.push(self.operand(input)?);
                 }
                 params.gamma_stride = self.gamma_stride(node.inputs[2], q);
-                (&norm_coefficients::NORM_COEFFICIENTS_LAYER, 1)
+                let variants = [
+                    &norm_coefficients::NORM_COEFFICIENTS_LAYER,
+                    &norm_coefficients::NORM_COEFFICIENTS_LAYER_SERIAL,
+                ];
+                (select::joined_or_serial(self.target.class, variants), 1)
             }
         };
         bindings.push(self.whole(y));
@@ -143,7 +151,8 @@ impl Lowering<'_> {
             return Ok(reduction);
         }
         let [n, c, h, w] = self.image(x)?;
-        let variants = [&reduce::REDUCE_MOMENTS_16, &reduce::REDUCE_MOMENTS_4];
+        let variants =
+            [&reduce::REDUCE_MOMENTS_16, &reduce::REDUCE_MOMENTS_4, &reduce::REDUCE_MOMENTS_SERIAL];
         let reduction = self.reduce(self.operand(x)?, [n, c, h * w], 3, variants, "norm moments")?;
         self.moments.insert(x, reduction);
         Ok(reduction)
@@ -155,11 +164,11 @@ impl Lowering<'_> {
         x: Bound,
         [n, c, pixels]: [usize; 3],
         width: usize,
-        [wide, narrow]: [&'static Shader; 2],
+        variants: [&'static Shader; 3],
         what: &str,
     ) -> Result<Reduction> {
         let q = quads(c);
-        let shader = if q >= 16 { wide } else { narrow };
+        let shader = select::reduce(self.target.class, q, variants);
         // Sixteen pixels for each row of a workgroup, so that joining the rows costs little.
         let chunk = pixels.div_ceil(64).max(16 * shader.workgroup_size[1] as usize);
         let chunks = pixels.div_ceil(chunk);
@@ -197,9 +206,9 @@ impl Lowering<'_> {
         let x = self.operand(node.inputs[0])?;
         let average = node.op == Op::GlobalAvgPool;
         let (first, second) = if average {
-            ([&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4], &pool::POOL_SUM)
+            ([&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL], &pool::POOL_SUM)
         } else {
-            ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4], &pool::POOL_MAX)
+            ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4, &reduce::REDUCE_MAX_SERIAL], &pool::POOL_MAX)
         };
         let reduction = self.reduce(x, [n, c, h * w], 1, first, "pool")?;
         let y = self.result(id)?;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind, Op};
 
 use super::super::layout::{Layout, quads};
+use super::super::select;
 use super::{Lowering, Value, activation_code};
 
 impl Lowering<'_> {
@@ -25,7 +26,7 @@ impl Lowering<'_> {
 
     fn sum_columns(&mut self, id: NodeId, node: &Node, c: usize, pixels: usize) -> Result<()> {
         let x = self.operand(node.inputs[0])?;
-        let variants = [&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4];
+        let variants = [&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL];
         let reduction = self.reduce(x, [1, c, pixels], 1, variants, "sum")?;
         let y = self.result(id)?;
         self.pool(&pool::POOL_SUM, reduction, [1, c], 1.0, y)
@@ -54,7 +55,11 @@ impl Lowering<'_> {
             eps: norm.eps,
             reserved: 0,
         };
-        let shader = &norm_coefficients::NORM_COEFFICIENTS_MOMENTS;
+        let variants = [
+            &norm_coefficients::NORM_COEFFICIENTS_MOMENTS,
+            &norm_coefficients::NORM_COEFFICIENTS_MOMENTS_SERIAL,
+        ];
+        let shader = select::joined_or_serial(self.target.class, variants);
         let groups = q.div_ceil(shader.workgroup_size[0] as usize);
         let bindings = [self.whole(chunks.partials), self.whole(moments)];
         self.step(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
