@@ -1,6 +1,7 @@
 /*
  * Keeps every file of the page, so that it works without a network. The build fills in the two constants.
- * A new build has another name: its files are fetched in whole before the old ones go.
+ * A new build has another name: its files are fetched in whole, and wait until no page of the old build is open, which
+ * so never finds its own files gone.
  */
 const BUILD = "BUILD";
 const FILES = ["FILES"];
@@ -14,8 +15,11 @@ self.addEventListener("install", (event) => {
     (async () => {
       const cache = await caches.open(NAME);
       // Files with a hash in their name never change and may come from the browser's own cache.
-      await cache.addAll(FILES.map((file) => new Request(file, { cache: file.startsWith("assets/") ? "default" : "reload" })));
-      await self.skipWaiting();
+      await cache.addAll(
+        FILES.map(
+          (file) => new Request(file, { cache: file.startsWith("assets/") ? "default" : "reload" }),
+        ),
+      );
     })(),
   );
 });
@@ -24,7 +28,11 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
       const names = await caches.keys();
-      await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== NAME).map((name) => caches.delete(name)));
+      await Promise.all(
+        names
+          .filter((name) => name.startsWith(PREFIX) && name !== NAME)
+          .map((name) => caches.delete(name)),
+      );
       await self.clients.claim();
     })(),
   );
@@ -36,7 +44,9 @@ self.addEventListener("fetch", (event) => {
   event.respondWith(
     (async () => {
       const cache = await caches.open(NAME);
-      const kept = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
+      // The page has two addresses: the folder, and index.html in it.
+      const asked = request.mode === "navigate" ? "./" : request;
+      const kept = await cache.match(asked, { ignoreSearch: true, ignoreVary: true });
       return kept ?? fetch(request);
     })(),
   );

@@ -19,7 +19,15 @@ export default defineConfig(({ mode }) => ({
   worker: { format: "es" as const },
   server: { fs: { allow: [fileURLToPath(new URL("../..", import.meta.url))] } },
   resolve: {
-    alias: mode === "stub" ? [{ find: "ugatit-web", replacement: fileURLToPath(new URL("./dev/stub.ts", import.meta.url)) }] : [],
+    alias:
+      mode === "stub"
+        ? [
+            {
+              find: "ugatit-web",
+              replacement: fileURLToPath(new URL("./dev/stub.ts", import.meta.url)),
+            },
+          ]
+        : [],
   },
   plugins: [contentSecurityPolicy(), serviceWorker()],
 }));

@@ -26,7 +26,10 @@ export function serviceWorker(): Plugin {
       for (const file of files) hash.update(file).update(await readFile(join(out, file)));
       const text = (await readFile(SOURCE, "utf8"))
         .replace('"BUILD"', JSON.stringify(hash.digest("hex").slice(0, 16)))
-        .replace('["FILES"]', JSON.stringify(files.map((file) => (file === "index.html" ? "./" : file))));
+        .replace(
+          '["FILES"]',
+          JSON.stringify(files.map((file) => (file === "index.html" ? "./" : file))),
+        );
       await writeFile(join(out, "service-worker.js"), text);
     },
   };

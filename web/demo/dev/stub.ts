@@ -17,8 +17,17 @@ export class UgatitError extends Error {
     super(message);
   }
 }
-export type Progress = { phase: "download" | "verify" | "compile" | "run" | "tile"; done: number; total: number };
-export type Probe = { webgpu: boolean; adapter: string | null; software: boolean; problem: string | null };
+export type Progress = {
+  phase: "download" | "verify" | "compile" | "run" | "tile";
+  done: number;
+  total: number;
+};
+export type Probe = {
+  webgpu: boolean;
+  adapter: string | null;
+  software: boolean;
+  problem: string | null;
+};
 export interface TranslatorInfo {
   light: boolean;
   size: number;
@@ -77,7 +86,12 @@ const pause = (ms: number, signal?: AbortSignal) =>
     setTimeout(resolve, ms * slow);
   });
 
-async function count(phase: Progress["phase"], total: number, ms: number, options: LoadOptions | TranslateOptions) {
+async function count(
+  phase: Progress["phase"],
+  total: number,
+  ms: number,
+  options: LoadOptions | TranslateOptions,
+) {
   for (let done = 0; done <= total; done += Math.ceil(total / 9)) {
     await pause(ms, options.signal);
     options.onProgress?.({ phase, done, total });
@@ -91,19 +105,41 @@ export class Translator {
     await count("download", 1336424, 30, options);
     const b2a = String(model instanceof Blob ? "" : model).includes("B2A");
     return new Translator({
-      light: true, size: 64, channels: 3, ch: 16, direction: b2a ? "B2A" : "A2B", domainA: "Noto emoji", domainB: "Twemoji",
-      license: "CC-BY-4.0 AND OFL-1.1", provenance: "a stub", parameters: 666032, backend: query.get("gpu") === "none" ? "wasm" : "webgpu",
-      adapter: "stub", software: query.get("gpu") === "software", sha256: "", bytes: 1336424, fromCache: false, worker: true,
+      light: true,
+      size: 64,
+      channels: 3,
+      ch: 16,
+      direction: b2a ? "B2A" : "A2B",
+      domainA: "Noto emoji",
+      domainB: "Twemoji",
+      license: "CC-BY-4.0 AND OFL-1.1",
+      provenance: "a stub",
+      parameters: 666032,
+      backend: query.get("gpu") === "none" ? "wasm" : "webgpu",
+      adapter: "stub",
+      software: query.get("gpu") === "software",
+      sha256: "",
+      bytes: 1336424,
+      fromCache: false,
+      worker: true,
     });
   }
 
-  async translate(source: Blob | HTMLVideoElement | HTMLCanvasElement, options: TranslateOptions = {}): Promise<Translation> {
+  async translate(
+    source: Blob | HTMLVideoElement | HTMLCanvasElement,
+    options: TranslateOptions = {},
+  ): Promise<Translation> {
     const start = performance.now();
     const fail = query.get("fail");
     await count("compile", 31, 20, options);
     if (fail) throw new UgatitError(fail, "the stub was asked to fail");
     const whole = await createImageBitmap(source);
-    const { x, y, width: w, height: h } = options.crop ?? { x: 0, y: 0, width: whole.width, height: whole.height };
+    const {
+      x,
+      y,
+      width: w,
+      height: h,
+    } = options.crop ?? { x: 0, y: 0, width: whole.width, height: whole.height };
     const scale = options.size === "native" ? 1 : 64 / Math.max(w, h);
     await count(options.size === "native" ? "tile" : "run", 9, 20, options);
     const width = Math.max(1, Math.round(w * scale));
@@ -115,13 +151,26 @@ export class Translator {
     const bitmap = await createImageBitmap(canvas);
     const heat = new OffscreenCanvas(width, height);
     const paint = heat.getContext("2d")!;
-    const glow = paint.createRadialGradient(width / 2, height / 2, 0, width / 2, height / 2, width / 1.6);
-    ["#7f0000", "#ff4d00", "#e6ff1a", "#2effc8", "#0080ff", "#00007f"].forEach((c, i) => glow.addColorStop(i / 5, c));
+    const glow = paint.createRadialGradient(
+      width / 2,
+      height / 2,
+      0,
+      width / 2,
+      height / 2,
+      width / 1.6,
+    );
+    ["#7f0000", "#ff4d00", "#e6ff1a", "#2effc8", "#0080ff", "#00007f"].forEach((c, i) =>
+      glow.addColorStop(i / 5, c),
+    );
     paint.fillStyle = glow;
     paint.fillRect(0, 0, width, height);
     const attention = await createImageBitmap(heat);
     return {
-      width, height, bitmap, attention, milliseconds: performance.now() - start,
+      width,
+      height,
+      bitmap,
+      attention,
+      milliseconds: performance.now() - start,
       toBlob: (type = "image/png") => canvas.convertToBlob({ type }),
       toImageData: () => context.getImageData(0, 0, width, height),
       close: () => bitmap.close(),
@@ -134,7 +183,13 @@ export class Translator {
 export async function probe(): Promise<Probe> {
   await pause(200);
   const gpu = query.get("gpu") ?? "real";
-  if (gpu === "none") return { webgpu: false, adapter: null, software: false, problem: "no WebGPU" };
-  return { webgpu: true, adapter: gpu === "software" ? "SwiftShader" : "Stub GPU", software: gpu === "software", problem: null };
+  if (gpu === "none")
+    return { webgpu: false, adapter: null, software: false, problem: "no WebGPU" };
+  return {
+    webgpu: true,
+    adapter: gpu === "software" ? "SwiftShader" : "Stub GPU",
+    software: gpu === "software",
+    problem: null,
+  };
 }
 export async function clearCache(): Promise<void> {}

@@ -92,7 +92,9 @@ export class Actions {
         const opened: { file: File; translator: Translator }[] = [];
         try {
           for (const file of files.slice(0, 2)) {
-            const translator = await this.engine.load(file, signal, (p) => this.#progress(signal, p));
+            const translator = await this.engine.load(file, signal, (p) =>
+              this.#progress(signal, p),
+            );
             opened.push({ file, translator });
           }
         } catch (error) {
@@ -122,7 +124,11 @@ export class Actions {
   }
 
   #useModels(models: ModelSet, direction: Direction): void {
-    this.store.set({ models, direction, ...(models.info?.light === false ? { size: "model" as const } : {}) });
+    this.store.set({
+      models,
+      direction,
+      ...(models.info?.light === false ? { size: "model" as const } : {}),
+    });
     const { from, to } = domains(models, direction);
     announce(`Model ${models.name}: ${from} to ${to}.`);
     this.#refresh();
@@ -136,7 +142,11 @@ export class Actions {
     const { from, to } = domains(models, other);
     announce(`From ${from} to ${to}.`);
     // A sample stands for its design: the other way begins with the other designer's drawing of the same thing.
-    const twin = view === "picture" && picture?.sample && !models.own && samples(other).find((sample) => sample.name === picture.sample);
+    const twin =
+      view === "picture" &&
+      picture?.sample &&
+      !models.own &&
+      samples(other).find((sample) => sample.name === picture.sample);
     if (twin) void this.openSample(twin);
     else this.#refresh();
   }

@@ -22,9 +22,14 @@ export function mountCamera(store: Store, actions: Actions): void {
     stopStream();
     actions.cancel();
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: facing, width: { ideal: 1280 } }, audio: false });
+      stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: facing, width: { ideal: 1280 } },
+        audio: false,
+      });
     } catch (error) {
-      const missing = error instanceof DOMException && ["NotFoundError", "OverconstrainedError"].includes(error.name);
+      const missing =
+        error instanceof DOMException &&
+        ["NotFoundError", "OverconstrainedError"].includes(error.name);
       store.set({ view: store.state.picture ? "picture" : "empty", live: false });
       return actions.fail(missing ? "camera-missing" : "camera-refused", () => void start());
     }
@@ -33,7 +38,9 @@ export function mountCamera(store: Store, actions: Actions): void {
     element("main").style.setProperty("--ratio", "1");
     store.set({ view: "camera", problem: null });
     announce("The camera is on.");
-    const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
+    const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(
+      ({ kind }) => kind === "videoinput",
+    );
     flip.hidden = cameras.length < 2;
   };
 
@@ -58,7 +65,17 @@ export function mountCamera(store: Store, actions: Actions): void {
     const frame = document.createElement("canvas");
     frame.width = frame.height = Math.min(side, edge) || 1;
     const context = frame.getContext("2d");
-    context?.drawImage(video, (width - edge) / 2, (height - edge) / 2, edge, edge, 0, 0, frame.width, frame.height);
+    context?.drawImage(
+      video,
+      (width - edge) / 2,
+      (height - edge) / 2,
+      edge,
+      edge,
+      0,
+      0,
+      frame.width,
+      frame.height,
+    );
     return frame;
   };
 
@@ -90,8 +107,18 @@ export function mountCamera(store: Store, actions: Actions): void {
         const frame = grab(FRAME);
         const result = await translator.translate(frame, { size: "model", signal });
         if (signal.aborted) return result.close();
-        drawEnlarged(canvas("before"), frame, { x: 0, y: 0, width: frame.width, height: frame.height });
-        drawEnlarged(canvas("after"), result.bitmap, { x: 0, y: 0, width: result.width, height: result.height });
+        drawEnlarged(canvas("before"), frame, {
+          x: 0,
+          y: 0,
+          width: frame.width,
+          height: frame.height,
+        });
+        drawEnlarged(canvas("after"), result.bitmap, {
+          x: 0,
+          y: 0,
+          width: result.width,
+          height: result.height,
+        });
         result.close();
         const now = performance.now();
         const rate = 1000 / Math.max(1, now - last);

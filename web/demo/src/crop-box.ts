@@ -4,7 +4,16 @@
  */
 import type { Actions } from "./actions.ts";
 import { announce } from "./announce.ts";
-import { type Corner, moved, type Rect, resized, type Size, squared, squareIn, wholeOf } from "./crop-geometry.ts";
+import {
+  type Corner,
+  moved,
+  type Rect,
+  resized,
+  type Size,
+  squared,
+  squareIn,
+  wholeOf,
+} from "./crop-geometry.ts";
 import { button, element } from "./dom.ts";
 import type { Store } from "./state.ts";
 
@@ -43,7 +52,8 @@ export function mountCropBox(store: Store, actions: Actions): void {
     group.style.setProperty("--height", `${(rect.height / height) * 100}%`);
     const where = `${rect.width} by ${rect.height} pixels at ${rect.x}, ${rect.y}`;
     box.setAttribute("aria-label", `Crop box, ${where}. Arrow keys move it, with Shift further.`);
-    for (const { name, handle } of corners) handle.setAttribute("aria-label", `Corner ${name}. Arrow keys resize the box.`);
+    for (const { name, handle } of corners)
+      handle.setAttribute("aria-label", `Corner ${name}. Arrow keys resize the box.`);
     clearTimeout(saying);
     if (say) saying = window.setTimeout(() => announce(where), 400);
   };
@@ -61,7 +71,13 @@ export function mountCropBox(store: Store, actions: Actions): void {
       handle.setPointerCapture(event.pointerId);
       const from = rect;
       const scale = size().width / group.getBoundingClientRect().width;
-      const move = (to: PointerEvent) => change(corner, from, (to.clientX - event.clientX) * scale, (to.clientY - event.clientY) * scale);
+      const move = (to: PointerEvent) =>
+        change(
+          corner,
+          from,
+          (to.clientX - event.clientX) * scale,
+          (to.clientY - event.clientY) * scale,
+        );
       const end = () => {
         handle.removeEventListener("pointermove", move);
         handle.removeEventListener("lostpointercapture", end);
@@ -71,8 +87,16 @@ export function mountCropBox(store: Store, actions: Actions): void {
     });
     handle.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && corner === null) return use();
-      const step = Math.max(1, Math.round(Math.max(size().width, size().height) / (event.shiftKey ? 10 : 100)));
-      const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
+      const step = Math.max(
+        1,
+        Math.round(Math.max(size().width, size().height) / (event.shiftKey ? 10 : 100)),
+      );
+      const by = {
+        ArrowLeft: [-step, 0],
+        ArrowRight: [step, 0],
+        ArrowUp: [0, -step],
+        ArrowDown: [0, step],
+      }[event.key];
       if (!by) return;
       event.preventDefault();
       change(corner, rect, by[0] ?? 0, by[1] ?? 0);
@@ -96,9 +120,12 @@ export function mountCropBox(store: Store, actions: Actions): void {
   store.watch((state, before) => {
     const cropping = state.view === "crop";
     group.hidden = !cropping;
-    if (!cropping || !state.picture || (before.view === "crop" && before.picture === state.picture)) return;
+    if (!cropping || !state.picture || (before.view === "crop" && before.picture === state.picture))
+      return;
     rect = state.crop ?? squareIn(state.picture);
-    const radio = shapes.querySelector<HTMLInputElement>(`input[value=${rect.width === rect.height ? "square" : "free"}]`);
+    const radio = shapes.querySelector<HTMLInputElement>(
+      `input[value=${rect.width === rect.height ? "square" : "free"}]`,
+    );
     if (radio) radio.checked = true;
     draw(false);
     queueMicrotask(() => box.focus({ preventScroll: true }));

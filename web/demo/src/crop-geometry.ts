@@ -14,14 +14,20 @@ export type Corner = "nw" | "ne" | "sw" | "se";
 /** No box is smaller, so that a corner can still be grasped. */
 export const SMALLEST = 16;
 
-const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), Math.max(low, high));
+const clamp = (value: number, low: number, high: number) =>
+  Math.min(Math.max(value, low), Math.max(low, high));
 
 const least = (size: Size) => Math.min(SMALLEST, size.width, size.height);
 
 /** The largest square in the middle, a little above it in upright pictures: faces are there. */
 export function squareIn(size: Size): Rect {
   const side = Math.min(size.width, size.height);
-  return { x: Math.round((size.width - side) / 2), y: Math.round((size.height - side) / 3), width: side, height: side };
+  return {
+    x: Math.round((size.width - side) / 2),
+    y: Math.round((size.height - side) / 3),
+    width: side,
+    height: side,
+  };
 }
 
 export const wholeOf = (size: Size): Rect => ({ x: 0, y: 0, ...size });
@@ -39,7 +45,14 @@ export function moved(rect: Rect, dx: number, dy: number, size: Size): Rect {
 }
 
 /** The box with one corner drawn by (dx, dy); the corner across stays, and so does a square. */
-export function resized(rect: Rect, corner: Corner, dx: number, dy: number, size: Size, square: boolean): Rect {
+export function resized(
+  rect: Rect,
+  corner: Corner,
+  dx: number,
+  dy: number,
+  size: Size,
+  square: boolean,
+): Rect {
   const west = corner === "nw" || corner === "sw";
   const north = corner === "nw" || corner === "ne";
   const fixedX = west ? rect.x + rect.width : rect.x;
@@ -55,7 +68,12 @@ export function resized(rect: Rect, corner: Corner, dx: number, dy: number, size
   }
   width = Math.round(width);
   height = Math.round(height);
-  return { x: Math.round(west ? fixedX - width : fixedX), y: Math.round(north ? fixedY - height : fixedY), width, height };
+  return {
+    x: Math.round(west ? fixedX - width : fixedX),
+    y: Math.round(north ? fixedY - height : fixedY),
+    width,
+    height,
+  };
 }
 
 /** The largest square within a box, about its middle. */

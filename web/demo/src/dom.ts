@@ -1,5 +1,8 @@
 /** The elements of `index.html`, by id. A missing one is a mistake of ours, found at the first start. */
-export function element<T extends Element = HTMLElement>(id: string, kind: abstract new () => T = HTMLElement as never): T {
+export function element<T extends Element = HTMLElement>(
+  id: string,
+  kind: abstract new () => T = HTMLElement as never,
+): T {
   const found = document.getElementById(id);
   if (!(found instanceof kind)) throw new Error(`index.html has no ${kind.name} #${id}`);
   return found;

@@ -26,7 +26,11 @@ export class Engine {
   }
 
   /** Opens a model without knowing its direction. Whoever calls this keeps or disposes of it. */
-  load(source: string | Blob, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<Translator> {
+  load(
+    source: string | Blob,
+    signal: AbortSignal,
+    onProgress: (progress: Progress) => void,
+  ): Promise<Translator> {
     // The models of the page are in the service worker's cache already; a second copy would be waste.
     const options = { backend: this.backend, cache: false, workerUrl: workerUrl() };
     return Translator.load(source, { ...options, signal, onProgress });

@@ -8,7 +8,8 @@ export function mountOffline(): void {
     document.documentElement.dataset["offline"] = "ready";
   };
   void navigator.serviceWorker.ready.then(say);
-  const register = () => navigator.serviceWorker.register("./service-worker.js").catch(console.warn);
+  const register = () =>
+    navigator.serviceWorker.register("./service-worker.js").catch(console.warn);
   // After the page itself has arrived: what is kept is fetched again, and must not stand in its way.
   if (document.readyState === "complete") void register();
   else window.addEventListener("load", () => void register(), { once: true });

@@ -11,7 +11,9 @@ const CONFIRM_MS = 1800;
 export function mountOutput(store: Store, actions: Actions): void {
   const name = () => {
     const { picture, models, direction } = store.state;
-    const kind = domains(models, direction).to.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const kind = domains(models, direction)
+      .to.toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-");
     return `${stem(picture?.name ?? "picture")}-${kind}.png`;
   };
   const blob = () => store.state.result?.toBlob("image/png");
@@ -30,7 +32,8 @@ export function mountOutput(store: Store, actions: Actions): void {
   });
 
   const copy = button("copy");
-  copy.hidden = typeof ClipboardItem === "undefined" || typeof navigator.clipboard?.write !== "function";
+  copy.hidden =
+    typeof ClipboardItem === "undefined" || typeof navigator.clipboard?.write !== "function";
   copy.addEventListener("click", async () => {
     const made = blob();
     if (!made) return;
@@ -51,7 +54,8 @@ export function mountOutput(store: Store, actions: Actions): void {
     try {
       await navigator.share({ files: [new File([made], name(), { type: "image/png" })] });
     } catch (error) {
-      if (!(error instanceof DOMException && error.name === "AbortError")) actions.fail("share-failed");
+      if (!(error instanceof DOMException && error.name === "AbortError"))
+        actions.fail("share-failed");
     }
   });
 }

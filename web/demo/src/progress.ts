@@ -10,7 +10,14 @@ export interface Work {
 }
 
 /** Which of the four stretches a phase belongs to. */
-const STRETCH: Record<Work["phase"], number> = { check: 0, download: 1, verify: 1, compile: 2, run: 3, tile: 3 };
+const STRETCH: Record<Work["phase"], number> = {
+  check: 0,
+  download: 1,
+  verify: 1,
+  compile: 2,
+  run: 3,
+  tile: 3,
+};
 
 export const STRETCHES = 4;
 
@@ -53,25 +60,26 @@ export function phaseName(work: Work): string {
   }
 }
 
-/** What is going on, with counts. */
+/** What is going on, with counts, short enough for a small screen. */
 export function phaseText(work: Work): string {
-  const name = phaseName(work);
-  const { done, total } = work;
-  if (work.phase === "download") {
-    if (total > 0) return `${name}, ${megabytes(done)} of ${megabytes(total)} MB`;
-    return done > 0 ? `${name}, ${megabytes(done)} MB` : name;
+  const { phase, done, total } = work;
+  if (phase === "check" || phase === "verify" || (total <= 0 && done <= 0)) return phaseName(work);
+  if (phase === "download") {
+    return `Model, ${megabytes(done)}${total > 0 ? ` of ${megabytes(total)}` : ""} MB`;
   }
-  if (total <= 0 || work.phase === "check" || work.phase === "verify") return name;
-  if (work.phase === "tile") return `Redrawing, tile ${Math.min(done + 1, total)} of ${total}${left(work)}`;
-  return `${name}, ${done} of ${total}`;
+  if (phase === "compile") return `Preparing, ${done} of ${total}`;
+  if (phase === "run") return `Redrawing, ${done} of ${total}`;
+  return `Tile ${Math.min(done + 1, total)} of ${total}${left(work)}`;
 }
 
 /** How long the tiles that are left will take, once two of them have shown it. */
 function left({ done, total, since }: Work): string {
   if (done < 2 || done >= total) return "";
-  const seconds = ((performance.now() - since) / done) * (total - done) / 1000;
+  const seconds = (((performance.now() - since) / done) * (total - done)) / 1000;
   if (seconds < 5) return "";
-  return seconds < 90 ? `, about ${Math.ceil(seconds / 5) * 5} s left` : `, about ${Math.round(seconds / 60)} min left`;
+  return seconds < 90
+    ? `, about ${Math.ceil(seconds / 5) * 5} s left`
+    : `, about ${Math.round(seconds / 60)} min left`;
 }
 
 export const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);

@@ -13,14 +13,16 @@ export function mountCapability(store: Store, actions: Actions): void {
     const { webgpu, software, adapter } = state.probe;
     if (webgpu && !software) return;
     const missing = webgpu ? `No real GPU here${adapter ? ` (${adapter})` : ""}` : "No WebGPU here";
-    element("notice-text").textContent = `${missing}: the processor does the work. The same pictures, only slower.`;
+    element("notice-text").textContent =
+      `${missing}: the processor does the work. The same pictures, only slower.`;
     notice.hidden = false;
   });
 
   if (typeof WebAssembly !== "object") {
     document.documentElement.dataset["unable"] = "true";
     actions.fail("unable");
-    for (const control of element("main").querySelectorAll<HTMLButtonElement>("button, input")) control.disabled = true;
+    for (const control of element("main").querySelectorAll<HTMLButtonElement>("button, input"))
+      control.disabled = true;
     return;
   }
   void actions.look();

@@ -26,11 +26,13 @@ export function mountDock(store: Store, actions: Actions): void {
 
   store.watch((state, before) => {
     const shown = row(state);
-    const focusLost = document.activeElement instanceof HTMLElement && dock.contains(document.activeElement);
+    const focusLost =
+      document.activeElement instanceof HTMLElement && dock.contains(document.activeElement);
     dock.hidden = shown === null;
     for (const name of ROWS) element(name).hidden = name !== shown;
     // A button that disappears under the keyboard must not throw its user back to the top of the page.
-    if (focusLost && !document.activeElement?.checkVisibility?.()) element("stage").focus({ preventScroll: true });
+    if (focusLost && !document.activeElement?.checkVisibility?.())
+      element("stage").focus({ preventScroll: true });
 
     if (state.work) {
       phase.textContent = phaseText(state.work);
@@ -55,9 +57,9 @@ export function mountDock(store: Store, actions: Actions): void {
     if (state.result && state.result !== before.result) {
       const { width, height, milliseconds } = state.result;
       const { to } = domains(state.models, state.direction);
-      const where = state.models.info?.backend === "wasm" ? "processor" : "GPU";
+      const where = state.models.info?.backend === "wasm" ? "CPU" : "GPU";
       element("caption-size").textContent = `${width} × ${height} px`;
-      element("caption-time").textContent = `${time(milliseconds)} on the ${where}`;
+      element("caption-time").textContent = `${time(milliseconds)} on ${where}`;
       announce(`Done: ${to}, ${width} by ${height} pixels. The slider compares before and after.`);
     }
   });
@@ -67,10 +69,13 @@ export function mountDock(store: Store, actions: Actions): void {
   button("problem-retry").addEventListener("click", () => actions.retry());
   button("problem-close").addEventListener("click", () => actions.closeProblem());
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && store.state.work && !document.querySelector("dialog[open]")) actions.cancel();
+    if (event.key === "Escape" && store.state.work && !document.querySelector("dialog[open]"))
+      actions.cancel();
   });
 }
 
 function time(milliseconds: number): string {
-  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  return milliseconds < 1000
+    ? `${Math.round(milliseconds)} ms`
+    : `${(milliseconds / 1000).toFixed(1)} s`;
 }

@@ -26,7 +26,12 @@ function mountDirection(store: Store, actions: Actions): void {
     const able = models.sources[other] !== undefined;
     swap.disabled = !able;
     swap.dataset["direction"] = direction;
-    swap.setAttribute("aria-label", able ? `Swap direction: now ${from} to ${to}` : `${from} to ${to}; this model knows no other direction`);
+    swap.setAttribute(
+      "aria-label",
+      able
+        ? `Swap direction: now ${from} to ${to}`
+        : `${from} to ${to}; this model knows no other direction`,
+    );
     element("lede").textContent = models.own
       ? `Open a photo. Your model draws it again, ${from} to ${to}, on this machine.`
       : `Pick one. A small network on your own machine draws it again, the way ${to} would.`;
@@ -53,7 +58,9 @@ function mountAttention(store: Store): void {
 function mountSize(store: Store, actions: Actions): void {
   const radios = [...element("size-row").querySelectorAll<HTMLInputElement>("input[name=size]")];
   for (const radio of radios) {
-    radio.addEventListener("change", () => actions.setSize(radio.value === "native" ? "native" : "model"));
+    radio.addEventListener("change", () =>
+      actions.setSize(radio.value === "native" ? "native" : "model"),
+    );
   }
   store.watch((state) => {
     const fixed = state.models.info?.light === false;
@@ -63,8 +70,14 @@ function mountSize(store: Store, actions: Actions): void {
     }
     const { picture, crop } = state;
     const own = crop ?? picture;
-    element("size-model").textContent = String(state.models.info?.size ?? (state.models.own ? "" : 64));
-    element("size-native").textContent = fixed ? "light models only" : own ? `${own.width} × ${own.height}` : "";
+    element("size-model").textContent = String(
+      state.models.info?.size ?? (state.models.own ? "" : 64),
+    );
+    element("size-native").textContent = fixed
+      ? "light models only"
+      : own
+        ? `${own.width} × ${own.height}`
+        : "";
   });
 }
 
@@ -78,15 +91,21 @@ function mountModel(store: Store, actions: Actions): void {
   });
   button("model-reset").addEventListener("click", () => actions.resetModels());
   store.watch((state, before) => {
-    element("model-name").textContent = state.models.own ? state.models.name : "Noto Emoji ⇄ Twemoji";
+    element("model-name").textContent = state.models.own
+      ? state.models.name
+      : "Noto Emoji ⇄ Twemoji";
     button("model-reset").hidden = !state.models.own;
     if (state.models === before.models && element("model-facts").childElementCount > 0) return;
-    element("model-facts").replaceChildren(...facts(state).flatMap(([name, text]) => fact(name, text)));
+    element("model-facts").replaceChildren(
+      ...facts(state).flatMap(([name, text]) => fact(name, text)),
+    );
   });
 }
 
 function mountBackend(store: Store, actions: Actions): void {
-  const radios = [...element("backend-row").querySelectorAll<HTMLInputElement>("input[name=backend]")];
+  const radios = [
+    ...element("backend-row").querySelectorAll<HTMLInputElement>("input[name=backend]"),
+  ];
   for (const radio of radios) {
     radio.addEventListener("change", () => actions.setBackend(radio.value as BackendChoice));
   }
@@ -102,9 +121,17 @@ function mountBackend(store: Store, actions: Actions): void {
 function facts({ models }: Readonly<State>): [name: string, text: string][] {
   const { info } = models;
   const directions = Object.keys(models.sources).sort().join(", ");
-  if (!info) return [["Directions", directions], ["Licence", "CC-BY-4.0 AND OFL-1.1"], ["Pictures", "64 px"]];
+  if (!info)
+    return [
+      ["Directions", directions],
+      ["Licence", "CC-BY-4.0 AND OFL-1.1"],
+      ["Pictures", "64 px"],
+    ];
   const found: [string, string | undefined][] = [
-    ["Domains", info.domainA || info.domainB ? `${info.domainA ?? "A"}, ${info.domainB ?? "B"}` : "not named"],
+    [
+      "Domains",
+      info.domainA || info.domainB ? `${info.domainA ?? "A"}, ${info.domainB ?? "B"}` : "not named",
+    ],
     ["Directions", directions],
     ["Kind", `${info.light ? "light" : "full"}, ch ${info.ch}, ${info.size} px`],
     ["Size", `${info.parameters.toLocaleString("en")} parameters, ${megabytes(info.bytes)} MB`],

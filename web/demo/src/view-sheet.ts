@@ -48,14 +48,20 @@ export function mountSheet(store: Store, actions: Actions): void {
       const made = samples(state.direction).map((sample, i) =>
         frame(sample, `${i + 1}${letter}`, () => void actions.openSample(sample)),
       );
-      const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["sample"] : undefined;
+      const focused =
+        document.activeElement instanceof HTMLElement
+          ? document.activeElement.dataset["sample"]
+          : undefined;
       frames.replaceChildren(...made);
       if (focused) frames.querySelector<HTMLElement>(`[data-sample="${focused}"]`)?.focus();
       element("edge-text").textContent = state.direction === "A2B" ? "Noto Emoji" : "Twemoji";
     }
     const chosen = state.view === "empty" ? undefined : state.picture?.sample;
     for (const button of frames.querySelectorAll("button")) {
-      button.setAttribute("aria-pressed", String(chosen !== undefined && button.dataset["sample"] === chosen));
+      button.setAttribute(
+        "aria-pressed",
+        String(chosen !== undefined && button.dataset["sample"] === chosen),
+      );
     }
   });
 }

@@ -4,8 +4,10 @@ import type { Picture } from "./picture.ts";
 import type { Rect } from "./crop-geometry.ts";
 import type { Store } from "./state.ts";
 
-/** Results smaller than this are drawn enlarged, with the browser's best smoothing instead of its fastest. */
+/** Small results are drawn enlarged to about this, with the browser's best smoothing instead of its fastest. */
 const ENLARGE_TO = 768;
+/** Larger ones are shown no larger than this; the download has every pixel. */
+const SHOWN = 1600;
 
 const REVEAL_MS = 900;
 
@@ -16,14 +18,25 @@ export function drawEnlarged(
   from: Rect,
   at: { width: number; height: number } = from,
 ): void {
-  const scale = Math.max(1, Math.floor(ENLARGE_TO / Math.max(at.width, at.height)));
+  const side = Math.max(at.width, at.height);
+  const scale = side > SHOWN ? SHOWN / side : Math.max(1, Math.floor(ENLARGE_TO / side));
   target.width = Math.max(1, Math.round(at.width * scale));
   target.height = Math.max(1, Math.round(at.height * scale));
   const context = target.getContext("2d");
   if (!context) return;
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  context.drawImage(source, from.x, from.y, from.width, from.height, 0, 0, target.width, target.height);
+  context.drawImage(
+    source,
+    from.x,
+    from.y,
+    from.width,
+    from.height,
+    0,
+    0,
+    target.width,
+    target.height,
+  );
 }
 
 /** The crop box in the pixels of the canvas that is shown, which may be smaller than the picture. */
@@ -31,7 +44,12 @@ export function shownRect(picture: Picture, crop: Rect | null): Rect {
   const { shown } = picture;
   if (!crop) return { x: 0, y: 0, width: shown.width, height: shown.height };
   const scale = shown.width / picture.width;
-  return { x: crop.x * scale, y: crop.y * scale, width: crop.width * scale, height: crop.height * scale };
+  return {
+    x: crop.x * scale,
+    y: crop.y * scale,
+    width: crop.width * scale,
+    height: crop.height * scale,
+  };
 }
 
 export function mountStage(store: Store): void {
@@ -51,7 +69,11 @@ export function mountStage(store: Store): void {
     print.hidden = view === "empty";
 
     const cropping = view === "crop";
-    if (picture && view !== "camera" && (picture !== old.picture || crop !== old.crop || view !== old.view)) {
+    if (
+      picture &&
+      view !== "camera" &&
+      (picture !== old.picture || crop !== old.crop || view !== old.view)
+    ) {
       const part = shownRect(picture, cropping ? null : crop);
       drawEnlarged(before, picture.shown, part);
       main.style.setProperty("--ratio", String(part.width / part.height));
@@ -81,7 +103,10 @@ function mountLine(paper: HTMLElement, compare: HTMLInputElement): { reveal(): v
   let animation = 0;
   const show = (value = Number(compare.value)) => {
     paper.style.setProperty("--cut", `${value}%`);
-    compare.setAttribute("aria-valuetext", `${Math.round(value)} % before, ${Math.round(100 - value)} % after`);
+    compare.setAttribute(
+      "aria-valuetext",
+      `${Math.round(value)} % before, ${Math.round(100 - value)} % after`,
+    );
   };
   const stop = () => cancelAnimationFrame(animation);
   compare.addEventListener("input", () => {

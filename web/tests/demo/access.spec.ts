@@ -12,7 +12,10 @@ for (const [name, reach] of Object.entries(STATES)) {
       const { violations } = await new AxeBuilder({ page: demo.page }).analyze();
       const serious = violations
         .filter(({ impact }) => impact === "serious" || impact === "critical")
-        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
+        .map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
+        );
       expect(serious, colorScheme).toEqual([]);
     }
     await demo.page.emulateMedia({ colorScheme: null });
@@ -48,15 +51,31 @@ test("what the keyboard reaches is seen to have the focus", async ({ demo }) => 
     const focus = await demo.page.evaluate(() => {
       const at = document.activeElement;
       if (!at || at === document.body) return null;
-      const outlines = [at, at.nextElementSibling, at.closest(".paper")].map((each) => each && getComputedStyle(each));
-      const seen = outlines.some((style) => style && style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) > 0);
+      const outlines = [at, at.nextElementSibling, at.closest(".paper")].map(
+        (each) => each && getComputedStyle(each),
+      );
+      const seen = outlines.some(
+        (style) =>
+          style && style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) > 0,
+      );
       return { name: at.id || at.className || at.tagName, seen };
     });
     if (!focus) break;
     expect(focus.seen, `the focus on ${focus.name}`).toBe(true);
     names.push(focus.name);
   }
-  for (const wanted of ["about-open", "swap", "compare", "download", "copy", "frame", "pick", "camera", "crop-open", "attention"]) {
+  for (const wanted of [
+    "about-open",
+    "swap",
+    "compare",
+    "download",
+    "copy",
+    "frame",
+    "pick",
+    "camera",
+    "crop-open",
+    "attention",
+  ]) {
     expect(names).toContain(wanted);
   }
 });
@@ -68,7 +87,10 @@ test("targets are large enough for fingers", async ({ demo }) => {
   const small = await demo.page.evaluate(() =>
     [...document.querySelectorAll("button, summary, .switch, .segments label")]
       .filter((each) => each.checkVisibility())
-      .map((each) => ({ name: each.id || each.className || each.textContent, box: each.getBoundingClientRect() }))
+      .map((each) => ({
+        name: each.id || each.className || each.textContent,
+        box: each.getBoundingClientRect(),
+      }))
       .filter(({ box }) => box.width < 32 || box.height < 32)
       .map(({ name }) => name),
   );

@@ -31,7 +31,9 @@ test("the pointer drags the line", async ({ demo }) => {
   await mouse.move(box.x + box.width / 4, box.y + box.height / 3, { steps: 5 });
   await mouse.up();
   const line = (await demo.page.locator(".seam").boundingBox())!;
-  expect(Math.abs(line.x + line.width / 2 - (box.x + box.width / 4))).toBeLessThan(box.width * 0.01 + 2);
+  expect(Math.abs(line.x + line.width / 2 - (box.x + box.width / 4))).toBeLessThan(
+    box.width * 0.01 + 2,
+  );
 });
 
 test("the attention map lies over the picture, as dense as one likes", async ({ demo }) => {

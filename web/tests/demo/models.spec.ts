@@ -4,7 +4,11 @@ import { brokenModels, goldenModel, withLength } from "../support/models.ts";
 import { ROOT } from "../support/paths.ts";
 import { Demo, expect, host, test } from "./demo.ts";
 
-const file = (name: string, buffer: Buffer) => ({ name, mimeType: "application/octet-stream", buffer });
+const file = (name: string, buffer: Buffer) => ({
+  name,
+  mimeType: "application/octet-stream",
+  buffer,
+});
 const emoji = (direction: string) => readFileSync(join(ROOT, `models/${direction}.safetensors`));
 
 const facts = (demo: Demo) => demo.at("model-facts").evaluate((list) => list.textContent ?? "");
@@ -13,7 +17,9 @@ test("one's own model, by picking it", async ({ demo }) => {
   await demo.openFile("docs/pictures/demo/portrait.png");
   await demo.result();
   await demo.at("model").locator("summary").click();
-  await demo.at("model-file").setInputFiles(file("golden.safetensors", goldenModel("gen_light_ch8_32")));
+  await demo
+    .at("model-file")
+    .setInputFiles(file("golden.safetensors", goldenModel("gen_light_ch8_32")));
   await expect(demo.at("model-name")).toHaveText("golden.safetensors");
   await demo.result();
   expect(await facts(demo)).toMatch(/light, ch 8/);
@@ -27,7 +33,9 @@ test("one's own model, by picking it", async ({ demo }) => {
 });
 
 test("one's own models, one a direction, by dropping them", async ({ demo }) => {
-  await demo.at("model-file").setInputFiles([file("to.safetensors", emoji("A2B")), file("fro.safetensors", emoji("B2A"))]);
+  await demo
+    .at("model-file")
+    .setInputFiles([file("to.safetensors", emoji("A2B")), file("fro.safetensors", emoji("B2A"))]);
   await expect(demo.at("model-name")).toHaveText("to.safetensors");
   await expect(demo.at("domain-from")).toHaveText("Noto emoji");
   await demo.at("swap").click();
@@ -42,7 +50,9 @@ test("one's own models, one a direction, by dropping them", async ({ demo }) => 
 test("a model of faces begins with the crop box", async ({ demo }) => {
   const model = emoji("A2B");
   const start = 8 + Number(model.readBigUInt64LE(0));
-  const header = JSON.parse(model.subarray(8, start).toString()) as { __metadata__: Record<string, string> };
+  const header = JSON.parse(model.subarray(8, start).toString()) as {
+    __metadata__: Record<string, string>;
+  };
   Object.assign(header.__metadata__, { domain_a: "selfie", domain_b: "anime" });
   const faces = Buffer.concat([withLength(JSON.stringify(header)), model.subarray(start)]);
   await demo.at("model-file").setInputFiles(file("faces.safetensors", faces));
@@ -75,7 +85,10 @@ test("a model that does not arrive can be asked for again", async ({ page }) => 
   await page.route(models, (route) => route.abort());
   await demo.open();
   await demo.sample();
-  await expect(demo.at("problem")).toContainText("The model did not arrive. Look at your connection", { timeout: 30_000 });
+  await expect(demo.at("problem")).toContainText(
+    "The model did not arrive. Look at your connection",
+    { timeout: 30_000 },
+  );
   await page.unroute(models);
   await demo.at("problem-retry").click();
   await demo.result();

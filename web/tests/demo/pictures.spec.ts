@@ -22,7 +22,9 @@ test("dragging shows where to let go", async ({ demo }) => {
     demo.page.evaluate((type) => {
       const data = new DataTransfer();
       data.items.add(new File([""], "a.png", { type: "image/png" }));
-      document.body.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+      document.body.dispatchEvent(
+        new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }),
+      );
     }, type);
   await drag("dragover");
   await expect(demo.at("drop")).toBeVisible();
@@ -35,7 +37,9 @@ test("paste, by event and by button", async ({ demo }) => {
   await demo.result();
   await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: dog.jpg");
 
-  await demo.page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
+  await demo.page
+    .context()
+    .grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
   await demo.at("copy").click();
   await expect(demo.at("copy")).toContainText("Copied");
   await demo.at("paste").click();
@@ -50,7 +54,9 @@ test("paste, by event and by button", async ({ demo }) => {
 
 test("a turned photo is shown and redrawn upright", async ({ demo }) => {
   const photo = turned(readFileSync(join(ROOT, "docs/pictures/demo/landscape.jpg")), 6);
-  await demo.at("pick-file").setInputFiles({ name: "turned.jpg", mimeType: "image/jpeg", buffer: photo });
+  await demo
+    .at("pick-file")
+    .setInputFiles({ name: "turned.jpg", mimeType: "image/jpeg", buffer: photo });
   await demo.result();
   await expect(demo.at("size-native")).toHaveText("127 × 190");
   await expect(demo.at("caption-size")).toHaveText("43 × 64 px");
@@ -71,7 +77,9 @@ test("what is no picture is said to be none", async ({ demo }) => {
   const give = (name: string, mimeType: string) =>
     demo.at("pick-file").setInputFiles({ name, mimeType, buffer: Buffer.from("neither") });
   await give("broken.png", "image/png");
-  await expect(demo.at("problem")).toContainText("cannot read that picture. Save it as PNG, JPEG or WebP");
+  await expect(demo.at("problem")).toContainText(
+    "cannot read that picture. Save it as PNG, JPEG or WebP",
+  );
   await give("letter.pdf", "application/pdf");
   await expect(demo.at("problem")).toContainText("neither a picture nor a model");
   await give("model.pt", "");
@@ -94,12 +102,16 @@ test("download", async ({ demo }) => {
 });
 
 test("copy", async ({ demo }) => {
-  await demo.page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
+  await demo.page
+    .context()
+    .grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
   await demo.sample();
   await demo.result();
   await demo.at("copy").click();
   await expect(demo.at("copy")).toContainText("Copied");
-  const types = await demo.page.evaluate(async () => (await navigator.clipboard.read()).flatMap(({ types }) => types));
+  const types = await demo.page.evaluate(async () =>
+    (await navigator.clipboard.read()).flatMap(({ types }) => types),
+  );
   expect(types).toContain("image/png");
 });
 
@@ -137,7 +149,9 @@ test("the camera: live, in both directions, until it is stopped", async ({ demo 
   await demo.at("camera-live").click();
   await expect(demo.at("live-rate")).toContainText("pictures a second", { timeout: 60_000 });
   const first = await demo.pixels("after");
-  await expect.poll(async () => (await demo.pixels("after")).equals(first), { timeout: 30_000 }).toBe(false);
+  await expect
+    .poll(async () => (await demo.pixels("after")).equals(first), { timeout: 30_000 })
+    .toBe(false);
   await demo.at("swap").click();
   await expect(demo.at("live-rate")).toBeVisible();
   await demo.page.waitForTimeout(1500);

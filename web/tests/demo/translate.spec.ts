@@ -39,7 +39,9 @@ test("the GPU and the processor draw the same, and progress is told in order", a
     const phase = document.querySelector("#phase")!;
     const seen: string[] = [];
     Object.assign(window, { seen });
-    new MutationObserver(() => seen.push(phase.textContent ?? "")).observe(phase, { childList: true });
+    new MutationObserver(() => seen.push(phase.textContent ?? "")).observe(phase, {
+      childList: true,
+    });
   });
   await demo.sample("fox");
   await demo.result();
@@ -47,16 +49,16 @@ test("the GPU and the processor draw the same, and progress is told in order", a
   const gpu = await demo.pixels("after");
   const seen = await demo.page.evaluate(() => (window as unknown as { seen: string[] }).seen);
   const first = (start: string) => seen.findIndex((text) => text.startsWith(start));
-  const order = ["Checking the GPU", "Fetching the model", "Preparing the network, ", "Redrawing, "];
+  const order = ["Checking the GPU", "Fetching the model", "Preparing, ", "Redrawing, "];
   const at = order.map(first);
   expect(at, seen.join(" | ")).not.toContain(-1);
   expect(at).toEqual([...at].sort((a, b) => a - b));
-  expect(seen.join()).toMatch(/Fetching the model, [\d.]+ of 1\.3 MB/);
-  expect(seen.join()).toMatch(/Preparing the network, \d+ of \d+/);
+  expect(seen.join()).toMatch(/Model, [\d.]+ of 1\.3 MB/);
+  expect(seen.join()).toMatch(/Preparing, \d+ of \d+/);
 
   await demo.runOn("wasm");
   await demo.result();
-  await expect(demo.at("caption-time")).toContainText("processor");
+  await expect(demo.at("caption-time")).toContainText("CPU");
   const processor = await demo.pixels("after");
   expect(difference(gpu, processor).most).toBeLessThanOrEqual(2);
 });
@@ -73,7 +75,10 @@ test("both directions", async ({ demo }) => {
   await expect(demo.at("live")).toContainText("Done: Noto Emoji");
   // The other way begins with the other designer's drawing of the same thing.
   expect(difference(await demo.pixels("before"), noto).mean).toBeGreaterThan(2);
-  await expect(demo.page.locator('.frame[data-sample="cherries"]')).toHaveAttribute("aria-pressed", "true");
+  await expect(demo.page.locator('.frame[data-sample="cherries"]')).toHaveAttribute(
+    "aria-pressed",
+    "true",
+  );
   await demo.at("swap").click();
   await demo.result();
   expect(difference(await demo.pixels("before"), noto).most).toBe(0);
@@ -99,7 +104,10 @@ test("a new picture overtakes the one before", async ({ demo }) => {
   for (const name of ["face", "fox", "hearts", "dog", "car"]) await demo.sample(name);
   await demo.result();
   await demo.page.waitForTimeout(1500);
-  await expect(demo.page.locator('.frame[aria-pressed="true"]')).toHaveAttribute("data-sample", "car");
+  await expect(demo.page.locator('.frame[aria-pressed="true"]')).toHaveAttribute(
+    "data-sample",
+    "car",
+  );
   await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: car.png");
   await expect(demo.at("problem")).toBeHidden();
 });
@@ -109,11 +117,11 @@ test("the original size of a large picture is redrawn in tiles", async ({ demo }
   await demo.sample();
   await demo.result();
   const png = await demo.page.evaluate(async () => {
-    const canvas = new OffscreenCanvas(1200, 900);
+    const canvas = new OffscreenCanvas(1600, 1400);
     const context = canvas.getContext("2d")!;
-    for (let i = 0; i < 48; i++) {
+    for (let i = 0; i < 88; i++) {
       context.fillStyle = `hsl(${i * 37} 80% 60%)`;
-      context.fillRect((i % 8) * 150, Math.floor(i / 8) * 150, 150, 150);
+      context.fillRect((i % 11) * 150, Math.floor(i / 11) * 175, 150, 175);
     }
     const bytes = new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer());
     return Array.from(bytes);
@@ -124,8 +132,8 @@ test("the original size of a large picture is redrawn in tiles", async ({ demo }
     mimeType: "image/png",
     buffer: Buffer.from(png),
   });
-  await expect(demo.at("size-native")).toHaveText("1200 × 900");
-  await expect(demo.at("phase")).toContainText(/tile \d+ of \d+/, { timeout: 60_000 });
+  await expect(demo.at("size-native")).toHaveText("1600 × 1400");
+  await expect(demo.at("phase")).toContainText(/Tile \d+ of \d+/, { timeout: 60_000 });
   await expect(demo.at("actions")).toBeVisible({ timeout: 240_000 });
-  await expect(demo.at("caption-size")).toHaveText("1200 × 900 px");
+  await expect(demo.at("caption-size")).toHaveText("1600 × 1400 px");
 });
