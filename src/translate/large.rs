@@ -72,6 +72,14 @@ impl Tiles {
         &self.survey
     }
 
+    /// Errs where the GPU has been lost or has reported an error since the last call.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
+    pub fn check(&self) -> Result<()> {
+        self.engine.check()
+    }
+
     /// Bytes of GPU memory for the weights and one tile, however large the picture is.
     pub fn gpu_bytes(&self) -> u64 {
         self.engine.gpu_bytes() + self.program.gpu_bytes()

@@ -1,10 +1,24 @@
 //! Errors as JavaScript sees them: an `Error` with a `code`.
 
 use js_sys::{Error as JsError, Reflect};
-use ugatit::Error;
+use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 
 use crate::page;
+
+/// How long after a failed call a device may take to say that it is lost, milliseconds.
+const LOSS_MS: f64 = 300.0;
+
+/// A call's result; `check` asks the device. On one that is lost calls fail a moment before it says
+/// that it is lost.
+pub(crate) async fn explained<T>(result: Result<T>, check: impl Fn() -> Result<()>) -> Result<T> {
+    let since = page::now();
+    while matches!(result, Err(Error::Gpu { .. })) && page::now() - since < LOSS_MS {
+        page::pause().await;
+        check()?;
+    }
+    result
+}
 
 /// What a promise is rejected with.
 pub(crate) fn thrown(error: &Error) -> JsValue {

@@ -15,13 +15,10 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{busy, thrown};
+use crate::error::{busy, explained, thrown};
 use crate::hook::Hook;
 use crate::tiles::Tiles;
 use crate::{page, pixels};
-
-/// How long after a failed call a device may take to say that it is lost, milliseconds.
-const LOSS_MS: f64 = 300.0;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -105,7 +102,7 @@ impl Session {
                 Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
                 Err(error) => Err(error),
             };
-            let result = explained(result, &translator).await;
+            let result = explained(result, || translator.check()).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
@@ -138,21 +135,11 @@ impl Session {
                 Ok(()) => survey(&translator, &rgba, [width, height], full, &options, Hook::new(hook)).await,
                 Err(error) => Err(error),
             };
-            let result = explained(result, &translator).await;
+            let result = explained(result, || translator.check()).await;
             held.set(Some(translator));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
     }
-}
-
-/// On a device that is lost calls fail a moment before it says that it is lost.
-async fn explained<T>(result: Result<T>, translator: &Translator) -> Result<T> {
-    let since = page::now();
-    while matches!(result, Err(Error::Gpu { .. })) && page::now() - since < LOSS_MS {
-        page::pause().await;
-        translator.check()?;
-    }
-    result
 }
 
 async fn survey(

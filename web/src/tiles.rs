@@ -10,7 +10,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{busy, thrown};
+use crate::error::{busy, explained, thrown};
 use crate::hook::Hook;
 use crate::pixels;
 use crate::session::set;
@@ -87,6 +87,7 @@ impl Tiles {
         future_to_promise(async move {
             let mut tiles = held.take().ok_or_else(busy)?;
             let result = tile(&mut tiles, i, rgba, part, Hook::new(hook)).await;
+            let result = explained(result, || tiles.check()).await;
             held.set(Some(tiles));
             result.map(JsValue::from).map_err(|error| thrown(&error))
         })
