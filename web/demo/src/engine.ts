@@ -1,7 +1,8 @@
 /** Opens models once and keeps them: one translator a direction, each with a worker of its own. */
 import { type BackendChoice, type Progress, Translator } from "ugatit-web";
+import { errorCode } from "./messages.ts";
 import type { Direction, ModelSet } from "./state.ts";
-import { workerUrl } from "./worker-url.ts";
+import { guardedWorker, plainWorker } from "./worker-url.ts";
 
 export class Engine {
   /** What computes. Set before a model is opened. */
@@ -26,14 +27,20 @@ export class Engine {
   }
 
   /** Opens a model without knowing its direction. Whoever calls this keeps or disposes of it. */
-  load(
+  async load(
     source: string | Blob,
     signal: AbortSignal,
     onProgress: (progress: Progress) => void,
   ): Promise<Translator> {
     // The models of the page are in the service worker's cache already; a second copy would be waste.
-    const options = { backend: this.backend, cache: false, workerUrl: workerUrl() };
-    return Translator.load(source, { ...options, signal, onProgress });
+    const options = { backend: this.backend, cache: false, signal, onProgress };
+    try {
+      return await Translator.load(source, { ...options, workerUrl: guardedWorker() });
+    } catch (error) {
+      if (errorCode(error) !== "worker-failed") throw error;
+      console.warn("A worker from a blob does not start here; taking its address.", error);
+      return Translator.load(source, { ...options, workerUrl: plainWorker() });
+    }
   }
 
   keep(direction: Direction, source: string | Blob, translator: Translator): void {

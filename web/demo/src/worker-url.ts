@@ -7,9 +7,13 @@
  */
 import address from "ugatit-web/worker.js?worker&url";
 
-let made: string | undefined;
+let blob: string | undefined;
 
-export function workerUrl(): string {
-  const script = `import ${JSON.stringify(new URL(address, document.baseURI).href)};`;
-  return (made ??= URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+/** The worker, started from a blob. */
+export function guardedWorker(): string {
+  const script = `import ${JSON.stringify(plainWorker())};`;
+  return (blob ??= URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
 }
+
+/** The worker's own address. */
+export const plainWorker = (): string => new URL(address, document.baseURI).href;

@@ -74,6 +74,21 @@ test("the policy forbids every other address, in the page and in its worker", as
   await other.close();
 });
 
+test("where no worker starts from a blob, it starts from its address", async ({ demo }) => {
+  await demo.page.addInitScript(() => {
+    const Plain = Worker;
+    globalThis.Worker = class extends Plain {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        if (String(url).startsWith("blob:")) throw new DOMException("not here", "SecurityError");
+        super(url, options);
+      }
+    };
+  });
+  await demo.open();
+  await demo.sample();
+  await demo.result();
+});
+
 test("the policy stands in the page, without inline scripts or styles", () => {
   const html = readFileSync(join(DEMO, "index.html"), "utf8");
   const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/

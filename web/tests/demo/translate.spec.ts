@@ -49,7 +49,7 @@ test("the GPU and the processor draw the same, and progress is told in order", a
   const gpu = await demo.pixels("after");
   const seen = await demo.page.evaluate(() => (window as unknown as { seen: string[] }).seen);
   const first = (start: string) => seen.findIndex((text) => text.startsWith(start));
-  const order = ["Checking the GPU", "Fetching the model", "Preparing, ", "Redrawing, "];
+  const order = ["Checking the GPU", "Model, ", "Preparing, ", "Redrawing, "];
   const at = order.map(first);
   expect(at, seen.join(" | ")).not.toContain(-1);
   expect(at).toEqual([...at].sort((a, b) => a - b));
