@@ -50,7 +50,9 @@ test("side by side with onnxruntime-web", async ({ browserContext }) => {
           [runtime, backend, model, size, runs] as const,
         );
         held.push(timing);
-        console.log(`${runtime} ${backend} ${model}/${size}: first ${timing.first.toFixed(0)} ms, then ${timing.times.map((t) => t.toFixed(0)).join(" ")}`);
+        console.log(
+          `${runtime} ${backend} ${model}/${size}: first ${timing.first.toFixed(0)} ms, then ${timing.times.map((t) => t.toFixed(0)).join(" ")}`,
+        );
         await page.close();
       }
     }
@@ -60,13 +62,25 @@ test("side by side with onnxruntime-web", async ({ browserContext }) => {
     }));
     const ratio = { first: ours.first / theirs.first, run: ours.run / theirs.run };
     rows.push(
-      [`${backend}, ${model.replace("ch", "ch ")}, ${size}x${size}`, ours.run, theirs.run, ratio.run, most.run],
+      [
+        `${backend}, ${model.replace("ch", "ch ")}, ${size}x${size}`,
+        ours.run,
+        theirs.run,
+        ratio.run,
+        most.run,
+      ],
       ["… from `load` to the first result", ours.first, theirs.first, ratio.first, most.first],
     );
   }
   await server.close();
   console.log("\n| | ugatit-web, ms | onnxruntime-web, ms | ratio | aim |\n|---|---|---|---|---|");
-  for (const [what, ours, theirs, ratio, aim] of rows as [string, number, number, number, number?][]) {
+  for (const [what, ours, theirs, ratio, aim] of rows as [
+    string,
+    number,
+    number,
+    number,
+    number?,
+  ][]) {
     console.log(
       `| ${what} | ${ours.toFixed(0)} | ${theirs.toFixed(0)} | ${ratio.toFixed(2)} | ${aim === undefined ? "" : `≤ ${aim}`} |`,
     );

@@ -87,5 +87,5 @@ pub(crate) fn lint() -> Result<()> {
     for package in [&["--package", "ugatit", "--no-default-features"][..], &["--package", "ugatit-web"]] {
         cargo(&[&["clippy", "--release"], package, &WASM, &["--", "-D", "warnings"]].concat(), &[])?;
     }
-    Ok(())
+    web::lint()
 }

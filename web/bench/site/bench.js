@@ -10,7 +10,10 @@ function pixels(size) {
 
 async function ugatit(backend, model, size) {
   const { Translator } = await import("/package/index.js");
-  const translator = await Translator.load(`/models/${model}.safetensors`, { backend, cache: false });
+  const translator = await Translator.load(`/models/${model}.safetensors`, {
+    backend,
+    cache: false,
+  });
   const picture = pixels(size);
   return async () => (await translator.translate(picture, { size: "native" })).close();
 }

@@ -57,10 +57,17 @@ pub(crate) fn test() -> Result<()> {
     let browser = browser()?;
     build()?;
     npm::run(&["run", "build", "--workspace", "demo"])?;
+    npm::run(&["run", "check"])?;
     // What npm's users would stumble over, and what they would download.
     npm::run(&["run", "lint", "--workspace", "package"])?;
     npm::run(&["run", "size", "--workspace", "package"])?;
     npm::run_with(&["test"], &[("CHROMIUM", &browser)])
+}
+
+/// Whether the files of `web/` are formatted.
+pub(crate) fn lint() -> Result<()> {
+    npm::install()?;
+    npm::run(&["run", "format:check"])
 }
 
 /// The WebAssembly module, from Rust to what browsers load.
