@@ -28,6 +28,6 @@ fn start() {
 /// Sets who is told the text of a panic. The module traps right after it and must not be used
 /// again; a promise that was waiting for it never settles.
 #[wasm_bindgen(js_name = onPanic)]
-pub fn on_panic(handler: Function) {
+pub fn on_panic(#[wasm_bindgen(unchecked_param_type = "(message: string) => void")] handler: Function) {
     HANDLER.with(|held| *held.borrow_mut() = Some(handler));
 }

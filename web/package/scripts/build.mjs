@@ -3,10 +3,11 @@
 
 import { execFileSync } from "node:child_process";
 import { copyFile, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const glue = await readFile("dist/wasm/ugatit.js", "utf8").catch(() => {
   console.error("dist/wasm/ugatit.js is missing: run `cargo xtask web`, which makes it.");
@@ -16,7 +17,7 @@ for (const name of await readdir("dist")) {
   if (name !== "wasm") await rm(`dist/${name}`, { recursive: true });
 }
 
-execFileSync("npx", ["tsc"], { stdio: "inherit" });
+execFileSync("npx", ["tsc"], { stdio: "inherit", shell: process.platform === "win32" });
 
 // wasm-bindgen's script holds one module for ever. As a function it can be called again for a
 // fresh one, after a panic or for a second translator on one thread.

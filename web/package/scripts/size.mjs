@@ -2,10 +2,11 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-const dist = new URL("../dist/", import.meta.url).pathname;
-const models = new URL("../../../models/", import.meta.url).pathname;
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const models = fileURLToPath(new URL("../../../models/", import.meta.url));
 const size = (path) => readFileSync(path).length;
 const gzip = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 

@@ -1,11 +1,19 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
 import { type ModelBytes, modelName, readModel } from "./model.js";
-import type { Host, HostInfo, LoadRequest, Loaded, Output, TranslateRequest } from "./protocol.js";
+import type {
+  Host,
+  HostInfo,
+  LoadRequest,
+  Loaded,
+  OnStep,
+  Output,
+  TranslateRequest,
+} from "./protocol.js";
 import { arrange } from "./size.js";
 import { translateTiles } from "./tiles.js";
 import type { Progress } from "./types.js";
-import { type Glue, type Hook, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
+import { type Glue, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
 
 type OnProgress = (progress: Progress) => void;
 
@@ -53,16 +61,14 @@ export class Engine implements Host {
   ): Promise<Output> {
     const reopened = await this.#reopen(signal);
     let begun = false;
-    const hook: Hook = (phase, done, total) => {
+    const onStep: OnStep = (phase, done, total) => {
       begun = true;
-      if (phase === "compile" || phase === "run" || phase === "tile") {
-        onProgress({ phase, done, total });
-      }
+      if (phase) onProgress({ phase, done, total });
       return !signal.aborted && !this.#disposed;
     };
     const run = async (): Promise<Output> => {
       const start = performance.now();
-      const pictures = await this.#guard((session) => translate(session, picture, options, hook));
+      const pictures = await this.#guard((session) => translate(session, picture, options, onStep));
       return { ...pictures, milliseconds: performance.now() - start, reopened };
     };
     try {
@@ -181,11 +187,11 @@ async function translate(
   session: Session,
   picture: ImageBitmap,
   options: TranslateRequest["options"],
-  hook: Hook,
+  onStep: OnStep,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   const plan = arrange(picture, options, session.info());
   const attention = options.attention ?? false;
-  if (plan.tiled) return translateTiles(session, picture, plan, attention, hook);
+  if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep);
   const [width, height] = plan.read;
   const rgba = readPixels(picture, plan.part, width, height);
   const result = await session.translate(
@@ -193,7 +199,7 @@ async function translate(
     width,
     height,
     { size: plan.size, fit: plan.fit, attention },
-    hook,
+    onStep,
   );
   const bitmap = await toBitmap(result.rgba, result.width, result.height);
   if (!result.attention) return { bitmap };

@@ -65,3 +65,9 @@ export type FromWorker =
   | { kind: "loaded"; id: number; value: Loaded }
   | { kind: "translated"; id: number; value: Output }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
+
+/**
+ * Told how far a call is, answers whether to go on. Without a phase there is nothing to tell, only
+ * to ask.
+ */
+export type OnStep = (phase: Progress["phase"] | "", done: number, total: number) => boolean;

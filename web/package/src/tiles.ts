@@ -1,6 +1,6 @@
 import { type Context2d, canvas2d, discard, readPixels, take, toBitmap } from "./canvas.js";
 import { aborted } from "./errors.js";
-import type { Output } from "./protocol.js";
+import type { Output, OnStep } from "./protocol.js";
 import type { Arrangement } from "./size.js";
 import type { Hook, Session, Tiles } from "./wasm/glue.js";
 
@@ -17,7 +17,7 @@ export async function translateTiles(
   picture: ImageBitmap,
   { part, tiled }: Arrangement,
   attention: boolean,
-  hook: Hook,
+  onStep: OnStep,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   if (!tiled) throw new TypeError("the arrangement has no tiles");
   const { width, height, side } = tiled;
@@ -25,10 +25,10 @@ export async function translateTiles(
   const across = Math.max(1, Math.round(width * scale));
   const down = Math.max(1, Math.round(height * scale));
   const whole = readPixels(picture, part, across, down);
-  const tiles = await session.survey(whole, across, down, width, height, side, hook);
+  const tiles = await session.survey(whole, across, down, width, height, side, onStep);
   const result = canvas2d(width, height, false);
   try {
-    await draw(tiles, picture, part, [width, height], result, hook);
+    await draw(tiles, picture, part, [width, height], result, onStep);
     // The opacity of the source.
     result.globalCompositeOperation = "destination-in";
     result.drawImage(picture, part.x, part.y, part.width, part.height, 0, 0, width, height);
@@ -49,13 +49,13 @@ async function draw(
   part: Arrangement["part"],
   [width, height]: [number, number],
   result: Context2d,
-  hook: Hook,
+  onStep: OnStep,
 ): Promise<void> {
   const total = tiles.count;
   // Of a tile's own steps only compiling is worth telling.
-  const inner: Hook = (phase, done, of) => hook(phase === "compile" ? phase : "", done, of);
+  const inner: Hook = (phase, done, of) => onStep(phase === "compile" ? phase : "", done, of);
   const step = (done: number) => {
-    if (!hook("tile", done, total)) throw aborted();
+    if (!onStep("tile", done, total)) throw aborted();
   };
   step(0);
   for (let i = 0; i < total; i++) {

@@ -61,7 +61,9 @@ pub(crate) fn test() -> Result<()> {
     // What npm's users would stumble over, and what they would download.
     npm::run(&["run", "lint", "--workspace", "package"])?;
     npm::run(&["run", "size", "--workspace", "package"])?;
-    npm::run_with(&["test"], &[("CHROMIUM", &browser)])
+    let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
+    let program = program.to_str().context("this folder's name is no Unicode")?;
+    npm::run_with(&["test"], &[("CHROMIUM", &browser), ("UGATIT", program)])
 }
 
 /// Whether the files of `web/` are formatted.
