@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if !options.native {
         // The tests compare with what this program makes.
-        cargo(&["build", "--release", "--workspace"], &[])?;
+        cargo(&["build", "--release", "--package", "ugatit-native"], &[])?;
         web::test()?;
     }
     Ok(())
