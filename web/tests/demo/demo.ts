@@ -92,6 +92,23 @@ export class Demo {
     await this.at("pick-file").setInputFiles(join(ROOT, path));
   }
 
+  /** Opens a picture, enlarged to a size that is cut into tiles, to be redrawn at that size. */
+  async openLarge(path: string, width: number, height: number): Promise<void> {
+    const bytes = Array.from(readFileSync(join(ROOT, path)));
+    const png = await this.page.evaluate(
+      async ({ bytes, width, height }) => {
+        const bitmap = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+        const canvas = new OffscreenCanvas(width, height);
+        canvas.getContext("2d")!.drawImage(bitmap, 0, 0, width, height);
+        return Array.from(new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer()));
+      },
+      { bytes, width, height },
+    );
+    await this.page.locator("input[name=size][value=native]").check();
+    const buffer = Buffer.from(png);
+    await this.at("pick-file").setInputFiles({ name: "large.png", mimeType: "image/png", buffer });
+  }
+
   /** Chooses what computes. */
   async runOn(backend: "auto" | "webgpu" | "wasm"): Promise<void> {
     const model = this.at("model");

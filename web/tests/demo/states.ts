@@ -4,12 +4,10 @@ import { type Demo, expect } from "./demo.ts";
 export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
   empty: async () => {},
   working: async (demo) => {
-    await demo.runOn("webgpu");
-    await demo.at("model").locator("summary").click();
     await demo.sample();
-    await expect(demo.at("phase")).toContainText(/Preparing, \d\d of/, {
-      timeout: 60_000,
-    });
+    await demo.result();
+    await demo.openLarge("docs/pictures/demo/landscape.jpg", 1900, 1270);
+    await expect(demo.at("phase")).toContainText(/Tile \d+ of \d+/, { timeout: 60_000 });
   },
   result: async (demo) => {
     await demo.sample("fox");

@@ -116,22 +116,7 @@ test("the original size of a large picture is redrawn in tiles", async ({ demo }
   test.setTimeout(300_000);
   await demo.sample();
   await demo.result();
-  const png = await demo.page.evaluate(async () => {
-    const canvas = new OffscreenCanvas(1600, 1400);
-    const context = canvas.getContext("2d")!;
-    for (let i = 0; i < 88; i++) {
-      context.fillStyle = `hsl(${i * 37} 80% 60%)`;
-      context.fillRect((i % 11) * 150, Math.floor(i / 11) * 175, 150, 175);
-    }
-    const bytes = new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer());
-    return Array.from(bytes);
-  });
-  await demo.page.locator("input[name=size][value=native]").check();
-  await demo.at("pick-file").setInputFiles({
-    name: "large.png",
-    mimeType: "image/png",
-    buffer: Buffer.from(png),
-  });
+  await demo.openLarge("docs/pictures/demo/landscape.jpg", 1600, 1400);
   await expect(demo.at("size-native")).toHaveText("1600 × 1400");
   await expect(demo.at("phase")).toContainText(/Tile \d+ of \d+/, { timeout: 60_000 });
   await expect(demo.at("actions")).toBeVisible({ timeout: 240_000 });
