@@ -9,6 +9,9 @@ import { build, transform } from "esbuild";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
+/** The licence of the library that is bundled. */
+const NOBLE = fileURLToPath(new URL("LICENSE", import.meta.resolve("@noble/hashes/sha2.js")));
+
 const glue = await readFile("dist/wasm/ugatit.js", "utf8").catch(() => {
   console.error("dist/wasm/ugatit.js is missing: run `cargo xtask web`, which makes it.");
   process.exit(1);
@@ -35,6 +38,16 @@ await writeFile(
 await copyFile("src/wasm/glue.d.ts", "dist/wasm/glue.d.ts");
 
 const bundle = { bundle: true, minify: true, target: "es2022", write: false };
+await build({
+  ...bundle,
+  write: true,
+  allowOverwrite: true,
+  entryPoints: ["dist/sha256-script.js"],
+  outfile: "dist/sha256-script.js",
+  format: "esm",
+  banner: { js: `/*! @noble/hashes\n${await readFile(NOBLE, "utf8")}*/` },
+});
+await rm("dist/sha256-script.d.ts");
 const worker = await build({ ...bundle, entryPoints: ["dist/worker.js"], format: "iife" });
 const wasm = gzipSync(await readFile("dist/wasm/ugatit_bg.wasm"), { level: 9 });
 await build({
