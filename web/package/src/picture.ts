@@ -88,7 +88,34 @@ async function fromImage(image: HTMLImageElement): Promise<ImageBitmap> {
     throw new UgatitError("picture-unreadable", "The <img> has no picture: set its src first.");
   }
   await image.decode();
-  return createImageBitmap(image, { imageOrientation: "from-image" });
+  return (
+    (await decodedAgain(image)) ?? createImageBitmap(image, { imageOrientation: "from-image" })
+  );
+}
+
+/** Pixels from which on an `<img>` is worth decoding again. */
+const LARGE = 1 << 23;
+
+/**
+ * A large `<img>` of this page, decoded anew from the browser's cache. Browsers copy an element on
+ * the thread that asks, a tenth of a second for 24 megapixels, but decode a file on another.
+ */
+async function decodedAgain(image: HTMLImageElement): Promise<ImageBitmap | undefined> {
+  const { naturalWidth, naturalHeight, currentSrc } = image;
+  if (naturalWidth * naturalHeight < LARGE) return undefined;
+  try {
+    const { origin, protocol } = new URL(currentSrc);
+    if (origin !== location.origin && protocol !== "data:") return undefined;
+    const response = await fetch(currentSrc, { cache: "force-cache" });
+    const blob = await response.blob();
+    if (!response.ok || blob.type.startsWith("image/svg")) return undefined;
+    const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
+    if (bitmap.width === naturalWidth && bitmap.height === naturalHeight) return bitmap;
+    bitmap.close();
+  } catch {
+    // The page may not fetch it: then the element is copied.
+  }
+  return undefined;
 }
 
 async function fromVideo(video: HTMLVideoElement): Promise<ImageBitmap> {
