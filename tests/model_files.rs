@@ -9,22 +9,12 @@ use ugatit::io::{Model, ModelMetadata, Precision};
 use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::{Error, Tensor};
 
+mod support;
+
+use support::random::weights;
+
 fn config(light: bool) -> GeneratorConfig {
     GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 2, img_size: 16, img_ch: 3, light }
-}
-
-fn weights(config: &GeneratorConfig) -> BTreeMap<String, Tensor> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-    };
-    let each = Model::expected(config).unwrap().into_iter();
-    each.map(|(key, shape)| {
-        let data = (0..shape.elements()).map(|_| next()).collect();
-        (key, Tensor::new(shape, data).unwrap())
-    })
-    .collect()
 }
 
 fn model(light: bool) -> Model {
@@ -35,7 +25,7 @@ fn model(light: bool) -> Model {
         license: Some("MIT".into()),
         provenance: Some("made by a test".into()),
     };
-    Model::new(config, Direction::B2A, metadata, weights(&config)).unwrap()
+    Model::new(config, Direction::B2A, metadata, weights(&config, 1)).unwrap()
 }
 
 /// A file as `safetensors.torch.save_file(state_dict)` writes it, without metadata.
@@ -103,7 +93,7 @@ fn a_foreign_file_of_all_networks_gives_the_one_asked_for() {
     let config = config(true);
     let mut all = BTreeMap::new();
     for (prefix, scale) in [("genA2B.", 1.0), ("genB2A.", 2.0), ("disGA.", 3.0)] {
-        for (key, tensor) in weights(&config) {
+        for (key, tensor) in weights(&config, 1) {
             all.insert(format!("{prefix}{key}"), tensor.map(|v| v * scale));
         }
     }
@@ -120,7 +110,7 @@ fn a_foreign_file_of_all_networks_gives_the_one_asked_for() {
 
 #[test]
 fn a_missing_tensor_is_named_with_its_shape() {
-    let mut tensors = weights(&config(true));
+    let mut tensors = weights(&config(true), 1);
     tensors.remove("UpBlock1_1.norm1.rho");
     match parse(&foreign(&tensors, "")) {
         Err(Error::MissingTensor { key, expected, .. }) => {
@@ -135,7 +125,7 @@ fn a_missing_tensor_is_named_with_its_shape() {
 
 #[test]
 fn a_wrong_shape_is_named_with_both() {
-    let mut tensors = weights(&config(true));
+    let mut tensors = weights(&config(true), 1);
     tensors.insert("gamma.weight".into(), Tensor::zeros([8, 9]));
     let error = parse(&foreign(&tensors, "")).unwrap_err();
     assert!(matches!(error, Error::TensorShape { .. }));
@@ -145,7 +135,7 @@ fn a_wrong_shape_is_named_with_both() {
 
 #[test]
 fn unknown_tensors_are_named() {
-    let mut tensors = weights(&config(true));
+    let mut tensors = weights(&config(true), 1);
     tensors.insert("num_batches_tracked".into(), Tensor::zeros([1]));
     let error = parse(&foreign(&tensors, "")).unwrap_err().to_string();
     assert!(error.contains("belong to no network") && error.contains("`num_batches_tracked`"), "{error}");
@@ -154,7 +144,7 @@ fn unknown_tensors_are_named() {
 #[test]
 fn weights_that_are_not_finite_are_counted() {
     for bad in [f32::NAN, f32::INFINITY] {
-        let mut tensors = weights(&config(true));
+        let mut tensors = weights(&config(true), 1);
         tensors.get_mut("beta.weight").unwrap().data_mut()[3..5].fill(bad);
         match parse(&foreign(&tensors, "")) {
             Err(Error::NonFiniteWeights { key, count, .. }) => {

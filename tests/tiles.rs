@@ -7,7 +7,6 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use ugatit::io::{Model, ModelMetadata, Picture, read_picture};
@@ -19,23 +18,13 @@ use ugatit::{Error, Tensor};
 
 mod support;
 
+use support::random::weights;
+
 /// A light model with random weights.
 fn random(ch: usize, blocks: usize, img_size: usize) -> Model {
     let config =
         GeneratorConfig { ch, n_res: blocks, n_res_decoder: blocks, img_size, img_ch: 3, light: true };
-    let mut state = 7_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-    };
-    let tensors: BTreeMap<_, _> = Model::expected(&config)
-        .unwrap()
-        .into_iter()
-        .map(|(key, shape)| {
-            let data = (0..shape.elements()).map(|_| next()).collect();
-            (key, Tensor::new(shape, data).unwrap())
-        })
-        .collect();
+    let tensors = weights(&config, 7);
     Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
 }
 

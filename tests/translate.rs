@@ -11,21 +11,13 @@ use ugatit::translate::{
 };
 use ugatit::{Error, Tensor};
 
+mod support;
+
+use support::random::weights;
+
 fn model(light: bool, img_ch: usize) -> Model {
     let config = GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch, light };
-    let mut state = 7_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-    };
-    let tensors: BTreeMap<_, _> = Model::expected(&config)
-        .unwrap()
-        .into_iter()
-        .map(|(key, shape)| {
-            let data = (0..shape.elements()).map(|_| next()).collect();
-            (key, Tensor::new(shape, data).unwrap())
-        })
-        .collect();
+    let tensors = weights(&config, 7);
     Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
 }
 

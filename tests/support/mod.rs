@@ -10,3 +10,4 @@
 
 pub(crate) mod engine;
 pub(crate) mod golden;
+pub(crate) mod random;

@@ -1,6 +1,6 @@
 //! Errors as JavaScript sees them: an `Error` with a `code`.
 
-use js_sys::{Error as JsError, Reflect};
+use js_sys::Error as JsError;
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 
@@ -29,8 +29,7 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
 /// An `Error` of that code.
 fn coded(code: &str, text: &str) -> JsValue {
     let error = JsError::new(text);
-    // A plain object takes any property.
-    let _ = Reflect::set(&error, &"code".into(), &code.into());
+    page::set(&error, "code", code);
     error.into()
 }
 

@@ -6,6 +6,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod error;
+mod held;
 mod hook;
 mod page;
 mod panic;

@@ -1,6 +1,6 @@
 //! What is asked of the page, or of the worker.
 
-use js_sys::{Promise, Reflect, global};
+use js_sys::{Object, Promise, Reflect, global};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
@@ -30,4 +30,10 @@ pub(crate) async fn pause() {
     };
     let _ = JsFuture::from(Promise::new(&mut begin)).await;
     channel.port1().close();
+}
+
+/// Sets a property of a plain object.
+pub(crate) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
+    // A plain object takes any property.
+    let _ = Reflect::set(object, &key.into(), &value.into());
 }

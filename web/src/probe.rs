@@ -1,6 +1,6 @@
 //! What this browser can do.
 
-use js_sys::{Object, Reflect};
+use js_sys::Object;
 use ugatit::gpu::adapters;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -28,8 +28,7 @@ pub async fn probe() -> Object {
         ("software", software.into()),
         ("problem", problem),
     ] {
-        // A plain object takes any property.
-        let _ = Reflect::set(&result, &key.into(), &value);
+        page::set(&result, key, value);
     }
     result
 }

@@ -1,8 +1,5 @@
 //! A model on a device.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
@@ -13,10 +10,11 @@ use ugatit::translate::{
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{busy, explained, thrown};
+use crate::error::thrown;
+use crate::held::Held;
 use crate::hook::Hook;
+use crate::page::set;
 use crate::tiles::Tiles;
 use crate::{page, pixels};
 
@@ -58,8 +56,7 @@ extern "C" {
 /// A model on a device, ready to translate. One call at a time.
 #[wasm_bindgen]
 pub struct Session {
-    /// Empty while it translates.
-    translator: Rc<Cell<Option<Translator>>>,
+    translator: Held<Translator>,
     info: Object,
 }
 
@@ -94,18 +91,7 @@ impl Session {
     ) -> Promise {
         let (size, fit, attention) = (options.size(), options.fit(), options.attention());
         let request = Request { rgba, width, height, size, fit, attention };
-        let held = self.translator.clone();
-        future_to_promise(async move {
-            let mut translator = held.take().ok_or_else(busy)?;
-            // A device that was lost before is told before the hook is called.
-            let result = match translator.check() {
-                Ok(()) => request.translate(&mut translator, Hook::new(hook)).await,
-                Err(error) => Err(error),
-            };
-            let result = explained(result, || translator.check()).await;
-            held.set(Some(translator));
-            result.map(JsValue::from).map_err(|error| thrown(&error))
-        })
+        self.translator.call(async move |translator| request.translate(translator, Hook::new(hook)).await)
     }
 
     /// Surveys a picture of `full_width` x `full_height` for a translation in tiles: `rgba` shows
@@ -128,16 +114,8 @@ impl Session {
         if let Some(side) = side {
             options.side = side as usize;
         }
-        let held = self.translator.clone();
-        future_to_promise(async move {
-            let translator = held.take().ok_or_else(busy)?;
-            let result = match translator.check() {
-                Ok(()) => survey(&translator, &rgba, [width, height], full, &options, Hook::new(hook)).await,
-                Err(error) => Err(error),
-            };
-            let result = explained(result, || translator.check()).await;
-            held.set(Some(translator));
-            result.map(JsValue::from).map_err(|error| thrown(&error))
+        self.translator.call(async move |translator| {
+            survey(translator, &rgba, [width, height], full, &options, Hook::new(hook)).await
         })
     }
 }
@@ -202,12 +180,6 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
     }
 }
 
-/// Sets a property.
-pub(crate) fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
-    // A plain object takes any property.
-    let _ = Reflect::set(object, &key.into(), &value.into());
-}
-
 impl Session {
     async fn try_open(model: Vec<u8>, name: &str, backend: &str, direction: Option<&str>) -> Result<Self> {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
@@ -217,7 +189,7 @@ impl Session {
         let (device, place) = open_device(backend).await?;
         let info = info(&read, &place);
         let translator = Translator::new(device, read).await?;
-        Ok(Self { translator: Rc::new(Cell::new(Some(translator))), info })
+        Ok(Self { translator: Held::new(translator), info })
     }
 }
 

@@ -1,19 +1,16 @@
 //! Large pictures, one tile at a time.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::RefCell;
 
 use js_sys::{Function, Object, Promise};
 use ugatit::Result;
 use ugatit::translate::Tiles as LibraryTiles;
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::future_to_promise;
 
-use crate::error::{busy, explained, thrown};
+use crate::held::Held;
 use crate::hook::Hook;
+use crate::page::set;
 use crate::pixels;
-use crate::session::set;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -29,7 +26,7 @@ export interface Tile {
 /// order, one call at a time.
 #[wasm_bindgen]
 pub struct Tiles {
-    tiles: Rc<Cell<Option<LibraryTiles>>>,
+    tiles: Held<LibraryTiles>,
     /// Of each tile, the part of the picture that it is made from.
     parts: Vec<[u32; 4]>,
     /// The heat-map of the whole picture, as an object for JavaScript.
@@ -48,7 +45,7 @@ impl Tiles {
         set(&attention, "height", height as f64);
         set(&attention, "rgba", pixels::rgba(tiles.survey().colored_heatmap(width, height)?)?);
         let attention = RefCell::new(Some(attention));
-        Ok(Self { tiles: Rc::new(Cell::new(Some(tiles))), parts, attention })
+        Ok(Self { tiles: Held::new(tiles), parts, attention })
     }
 }
 
@@ -83,14 +80,7 @@ impl Tiles {
         #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
     ) -> Promise {
         let part = self.parts.get(i).copied().unwrap_or_default();
-        let held = self.tiles.clone();
-        future_to_promise(async move {
-            let mut tiles = held.take().ok_or_else(busy)?;
-            let result = tile(&mut tiles, i, rgba, part, Hook::new(hook)).await;
-            let result = explained(result, || tiles.check()).await;
-            held.set(Some(tiles));
-            result.map(JsValue::from).map_err(|error| thrown(&error))
-        })
+        self.tiles.call(async move |tiles| tile(tiles, i, rgba, part, Hook::new(hook)).await)
     }
 }
 

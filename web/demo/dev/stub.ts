@@ -5,6 +5,17 @@
  * Query parameters: `?slow=5` makes it five times slower, `?fail=device-lost` makes every translation fail,
  * `?gpu=none|software|real` says what the probe finds.
  */
+import type {
+  LoadOptions,
+  Probe,
+  Progress,
+  TranslateOptions,
+  Translation,
+  TranslatorInfo,
+} from "ugatit-web";
+
+export type { LoadOptions, Probe, Progress, TranslateOptions, Translation, TranslatorInfo };
+
 const query = new URLSearchParams(location.search);
 const slow = Number(query.get("slow") ?? 1);
 
@@ -17,67 +28,6 @@ export class UgatitError extends Error {
     super(message);
   }
 }
-export type Progress = {
-  phase: "download" | "verify" | "compile" | "run" | "tile";
-  done: number;
-  total: number;
-};
-export type Probe = {
-  webgpu: boolean;
-  adapter: string | null;
-  software: boolean;
-  problem: string | null;
-};
-export interface TranslatorInfo {
-  light: boolean;
-  size: number;
-  channels: number;
-  ch: number;
-  direction: "A2B" | "B2A";
-  domainA?: string;
-  domainB?: string;
-  license?: string;
-  provenance?: string;
-  parameters: number;
-  backend: "webgpu" | "wasm";
-  adapter: string;
-  software: boolean;
-  notice?: string;
-  sha256: string;
-  bytes: number;
-  fromCache: boolean;
-  worker: boolean;
-}
-export interface LoadOptions {
-  backend?: "auto" | "webgpu" | "wasm";
-  direction?: "A2B" | "B2A";
-  worker?: boolean;
-  cache?: boolean;
-  workerUrl?: string | URL;
-  wasmUrl?: string | URL;
-  onProgress?: (p: Progress) => void;
-  signal?: AbortSignal;
-}
-export interface TranslateOptions {
-  size?: "model" | "native" | number | { width: number; height: number };
-  fit?: "pad" | "stretch" | "crop";
-  attention?: boolean;
-  tile?: "auto" | "never" | number;
-  crop?: { x: number; y: number; width: number; height: number };
-  signal?: AbortSignal;
-  onProgress?: (p: Progress) => void;
-}
-export interface Translation {
-  readonly width: number;
-  readonly height: number;
-  readonly bitmap: ImageBitmap;
-  readonly attention?: ImageBitmap;
-  readonly milliseconds: number;
-  toBlob(type?: string, quality?: number): Promise<Blob>;
-  toImageData(): ImageData;
-  close(): void;
-}
-
 const pause = (ms: number, signal?: AbortSignal) =>
   new Promise<void>((resolve, reject) => {
     const stop = () => reject(new UgatitError("aborted", "cancelled"));
@@ -184,11 +134,20 @@ export async function probe(): Promise<Probe> {
   await pause(200);
   const gpu = query.get("gpu") ?? "real";
   if (gpu === "none")
-    return { webgpu: false, adapter: null, software: false, problem: "no WebGPU" };
+    return {
+      webgpu: false,
+      adapter: null,
+      software: false,
+      wasm: true,
+      worker: true,
+      problem: "no WebGPU",
+    };
   return {
     webgpu: true,
     adapter: gpu === "software" ? "SwiftShader" : "Stub GPU",
     software: gpu === "software",
+    wasm: true,
+    worker: true,
     problem: null,
   };
 }
