@@ -118,7 +118,7 @@ fn write(folder: &Path, size: u32, noto: &noto::Noto<'_>, twemoji: &Path) -> Res
         };
         let mut save = |index: usize, drawing: &Drawing| -> Result<RgbImage> {
             let name = sequence.plain().name();
-            let picture = drawing.on_canvas(size).with_context(|| format!("{name} shows nothing"))?;
+            let picture = drawing.on_card(size).with_context(|| format!("{name} shows nothing"))?;
             let path = folder.join(FOLDERS[index]).join(name).with_extension("png");
             save_png(&path, &picture)?;
             summary.pictures[index] += 1;
@@ -173,8 +173,8 @@ trainB, testB: Twemoji
   Copyright Twitter, Inc and other contributors. Graphics: CC-BY 4.0
   (https://creativecommons.org/licenses/by/4.0/)
   https://github.com/jdecked/twemoji
-Changes to both: each drawing was scaled so that its longer side fills 7/8 of a white canvas of {size}x{size} pixels,
-in the middle.
+Changes to both: each drawing lies in the middle of a white card of {size}x{size} pixels with a black frame, scaled so
+that its longer side fills 7/8 of the card.
 
 {}
 
