@@ -3,9 +3,9 @@
 use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
-use ugatit::model::Direction;
+use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{
-    Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size,
+    Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size, wants_tiles,
 };
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
@@ -57,6 +57,7 @@ extern "C" {
 #[wasm_bindgen]
 pub struct Session {
     translator: Held<Translator>,
+    config: GeneratorConfig,
     info: Object,
 }
 
@@ -77,6 +78,12 @@ impl Session {
     #[wasm_bindgen(unchecked_return_type = "SessionInfo")]
     pub fn info(&self) -> Object {
         self.info.clone()
+    }
+
+    /// Whether a result of this size is better made in tiles.
+    #[wasm_bindgen(js_name = wantsTiles)]
+    pub fn wants_tiles(&self, width: u32, height: u32) -> bool {
+        wants_tiles(&self.config, width as usize, height as usize)
     }
 
     /// Translates RGBA bytes.
@@ -187,9 +194,9 @@ impl Session {
         drop(model);
         page::pause().await;
         let (device, place) = open_device(backend).await?;
-        let info = info(&read, &place);
+        let (config, info) = (read.config, info(&read, &place));
         let translator = Translator::new(device, read).await?;
-        Ok(Self { translator: Held::new(translator), info })
+        Ok(Self { translator: Held::new(translator), config, info })
     }
 }
 

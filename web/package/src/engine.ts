@@ -189,7 +189,7 @@ async function translate(
   options: TranslateRequest["options"],
   onStep: OnStep,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
-  const plan = arrange(picture, options, session.info());
+  const plan = arrange(picture, options, session);
   const attention = options.attention ?? false;
   if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep);
   const [width, height] = plan.read;

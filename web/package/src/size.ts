@@ -1,9 +1,7 @@
 import { UgatitError } from "./errors.js";
 import type { Fit, Rectangle, TranslateOptions } from "./types.js";
-import type { SessionInfo } from "./wasm/glue.js";
+import type { Session, SessionInfo } from "./wasm/glue.js";
 
-/** Results are cut into tiles where the network's widest tensor would have more bytes than this. */
-const LARGEST_TENSOR = 128 << 20;
 /** Sources with more pixels than this are made smaller on the way to a small result. */
 const READ_PIXELS = 1 << 22;
 
@@ -29,8 +27,9 @@ interface Size {
 export function arrange(
   picture: Size,
   options: Pick<TranslateOptions, "size" | "fit" | "tile" | "crop">,
-  model: Pick<SessionInfo, "light" | "size" | "ch">,
+  session: Pick<Session, "info" | "wantsTiles">,
 ): Arrangement {
+  const model = session.info();
   const { size = "model", fit = "pad", tile = "auto" } = options;
   const whole = { x: 0, y: 0, width: picture.width, height: picture.height };
   const part = options.crop ? checkCrop(options.crop, picture) : whole;
@@ -40,7 +39,7 @@ export function arrange(
   const side = typeof tile === "number" ? checkSide(tile) : undefined;
   const large = side
     ? Math.max(result.width, result.height) > side
-    : result.width * result.height * 4 * model.ch > LARGEST_TENSOR;
+    : session.wantsTiles(result.width, result.height);
   if (model.light && tile !== "never" && large) {
     const tiled = { ...result, side };
     return {
@@ -128,10 +127,11 @@ function checkCrop(crop: Rectangle, picture: Size): Rectangle {
   );
 }
 
+/** Whole numbers pass; how small a tile may be, the module knows. */
 function checkSide(tile: number): number {
-  if (Number.isInteger(tile) && tile >= 8) return tile;
+  if (Number.isInteger(tile) && tile >= 1 && tile <= 1 << 16) return tile;
   throw new UgatitError(
     "size-unsupported",
-    `Tiles of ${tile} pixels are too small: give a whole number, 64 or more, or "auto".`,
+    `Tiles of ${tile} pixels cannot be made: give a whole number, such as 512, or "auto".`,
   );
 }

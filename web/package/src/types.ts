@@ -119,7 +119,7 @@ export interface TranslateOptions {
   attention?: boolean;
   /**
    * Large pictures and light models: `auto` (if left out) cuts into tiles what is too large for one
-   * piece, a number is the tile's side in pixels, `never` keeps one piece.
+   * piece, a number (192 or more) is the tile's side in pixels, `never` keeps one piece.
    */
   tile?: "auto" | "never" | number;
   /** Translate this part of the source only. */

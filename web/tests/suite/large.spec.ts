@@ -73,10 +73,11 @@ test("small tiles and full models are refused with the reason", async ({ site })
     const model = "/out/golden/gen_full_ch8_32.safetensors";
     const full = await ugatit.Translator.load(model, { backend: "wasm" });
     const { width } = await full.translate(photo, { size: "native", tile: 128 });
-    return { codes: [tooSmall.code, none.code], message: tooSmall.message, width };
+    return { codes: [tooSmall.code, none.code], messages: [tooSmall.message, none.message], width };
   });
   expect(seen.codes).toEqual(["size-unsupported", "size-unsupported"]);
-  expect(seen.message.length).toBeGreaterThan(30);
+  expect(seen.messages[0]).toMatch(/tiles of 16 pixels .* use \d+ or more/);
+  expect(seen.messages[1]).toContain("a whole number");
   expect(seen.width).toBe(32);
 });
 
