@@ -129,7 +129,7 @@ function checkCrop(crop: Rectangle, picture: Size): Rectangle {
 
 /** Whole numbers pass; how small a tile may be, the module knows. */
 function checkSide(tile: number): number {
-  if (Number.isInteger(tile) && tile >= 1 && tile <= 1 << 16) return tile;
+  if (Number.isInteger(tile) && tile >= 1) return tile;
   throw new UgatitError(
     "size-unsupported",
     `Tiles of ${tile} pixels cannot be made: give a whole number, such as 512, or "auto".`,
