@@ -6,18 +6,12 @@ use proptest::prelude::*;
 use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
 use ugatit::{Error, Tensor, cpu};
 
-/// Numbers that look random, from -0.5 to 0.5.
-fn noise(len: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
-    };
-    (0..len).map(|_| next()).collect()
-}
+mod support;
+use support::random::noise;
 
+/// Numbers that look random, from -0.5 to 0.5.
 fn tensor(shape: &[usize], seed: u64) -> Tensor<f64> {
-    Tensor::new(shape, noise(shape.iter().product(), seed)).unwrap()
+    noise(shape, seed).map(|x| 0.5 * x)
 }
 
 fn to_f32(t: &Tensor<f64>) -> Tensor<f32> {

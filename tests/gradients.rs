@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
 use ugatit::{Error, Tensor, cpu};
 
+mod support;
+use support::random::noise;
+
 /// The step of the differences. Their error is about `STEP²` times the third derivative, and
 /// `1e-16 / STEP` from rounding: both far below [`TOLERANCE`]. A smaller step meets fewer
 /// kinks of relu and of the maximum, where there is no derivative.
@@ -22,17 +25,6 @@ const TOLERANCE: f64 = 1e-6;
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
-
-/// Numbers that look random, from -1 to 1.
-fn noise(shape: &[usize], seed: u64) -> Tensor<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1 << 23) - 1.0
-    };
-    let data = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::new(shape, data).unwrap()
-}
 
 type Feed = BTreeMap<String, Tensor<f64>>;
 
@@ -56,7 +48,7 @@ impl Case {
         let mut case = Self { graph: Graph::new(), feed: Feed::new(), inputs: vec![] };
         for (i, shape) in shapes.iter().enumerate() {
             case.inputs.push(case.graph.input(i.to_string(), *shape));
-            case.feed.insert(i.to_string(), noise(shape, i as u64 + 1));
+            case.feed.insert(i.to_string(), noise(*shape, i as u64 + 1));
         }
         case
     }
@@ -67,7 +59,7 @@ impl Case {
         let (seed, upstream) = if shape.rank() == 0 {
             (Seed::Weight(0.7), Tensor::new(&shape, vec![f64::from(0.7_f32)]).unwrap())
         } else {
-            let g = noise(shape.dims(), 99);
+            let g = noise(&shape, 99);
             self.feed.insert("g".into(), g.clone());
             (Seed::Node(self.graph.input("g", &shape)), g)
         };
@@ -236,7 +228,7 @@ fn the_gradients_of_large_convolutions_are_adjoint() {
         let y = case.graph.add(Op::Conv2d(conv), &case.inputs).unwrap();
         let shape = case.graph.shape(y).clone();
         let g = case.graph.input("g", &shape);
-        case.feed.insert("g".into(), noise(shape.dims(), 7));
+        case.feed.insert("g".into(), noise(&shape, 7));
         let gradients = backward(&mut case.graph, &[(y, Seed::Node(g))], &case.inputs).unwrap();
         let outputs = [y, gradients[0].unwrap(), gradients[1].unwrap()];
         let found = run(&case.graph, &outputs, &case.feed);

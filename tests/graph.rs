@@ -12,26 +12,18 @@ use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormInput, NormKind
 use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::{Error, Tensor, cpu};
 
+mod support;
+use support::random::noise;
+
 const PLAIN: Conv2d =
     Conv2d { stride: 1, pad: 0, upsample: false, bias: false, activation: Activation::Identity };
 const INSTANCE: Norm =
     Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Identity, residual: false };
 
-/// Numbers that look random, from -0.5 to 0.5.
-fn noise(shape: &[usize], seed: u64) -> Tensor<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
-    };
-    let data = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::new(shape, data).unwrap()
-}
-
 /// Something for every input and parameter.
 fn feed(graph: &Graph) -> HashMap<String, Tensor<f64>> {
     let named = graph.inputs().chain(graph.parameters());
-    named.map(|(id, n)| (n.name.clone(), noise(n.shape.dims(), id.index() as u64 + 1))).collect()
+    named.map(|(id, n)| (n.name.clone(), noise(&n.shape, id.index() as u64 + 1).map(|x| 0.5 * x))).collect()
 }
 
 /// The largest difference between the outputs of the graph as it is and as it is fused.

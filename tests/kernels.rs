@@ -13,19 +13,11 @@ use ugatit::{Tensor, cpu};
 
 mod support;
 use support::engine::gpu;
+use support::random;
 
-/// Values of about unit size, the same for the same seed.
+/// Values from -1 to 1, the same for the same seed.
 fn noise(shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let data = (0..shape.iter().product::<usize>())
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect();
-    Tensor::new(shape, data).unwrap()
+    random::noise(shape, seed).map(|x| *x as f32)
 }
 
 /// A graph over named inputs, and what it computes.

@@ -24,6 +24,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::golden::{self, File};
+use support::random::Noise;
 use tempfile::TempDir;
 use ugatit::cpu::{self, Real};
 use ugatit::graph::Graph;
@@ -165,10 +166,9 @@ impl Cases {
 
 /// Waves and noise, so that neither the channels nor the samples are alike.
 fn picture([n, c, h, w]: [usize; 4]) -> Tensor {
-    let mut state = 1_u32;
+    let mut noise = Noise::seeded(1);
     let values = (0..n * c * h * w).map(|i| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = (state >> 8) as f32 / (1 << 24) as f32 - 0.5;
+        let noise = 0.5 * noise.value() as f32;
         let (x, y, plane) = ((i % w) as f32, (i / w % h) as f32, (i / (h * w)) as f32);
         (0.6 * ((x * (0.11 + 0.03 * plane)).sin() + (y * 0.07 + plane).cos()) + 0.4 * noise).clamp(-1.0, 1.0)
     });

@@ -18,7 +18,7 @@ use ugatit::{Error, Tensor};
 
 mod support;
 
-use support::random::weights;
+use support::random::{Noise, weights};
 
 /// A light model with random weights.
 fn random(ch: usize, blocks: usize, img_size: usize) -> Model {
@@ -131,16 +131,13 @@ fn with_the_statistics_of_the_models_scale_tiles_are_one_tile() {
 }
 
 /// A picture that looks the same everywhere: noise of three fine scales.
-fn texture(width: usize, height: usize, seed: u32) -> Picture {
-    let mut state = seed;
+fn texture(width: usize, height: usize, seed: u64) -> Picture {
+    let mut values = Noise::seeded(seed);
     let mut sum = vec![0_u32; width * height * 3];
     for scale in [1, 3, 5] {
         let (w, h) = (width.div_ceil(scale), height.div_ceil(scale));
-        let noise = (0..w * h * 3).map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        });
-        let noise = Picture::new(w, h, 3, noise.collect()).unwrap();
+        let noise = (0..w * h * 3).map(|_| (127.5 + 127.5 * values.value()).round() as u8).collect();
+        let noise = Picture::new(w, h, 3, noise).unwrap();
         let part = [0.0, 0.0, width as f64 / scale as f64, height as f64 / scale as f64];
         let noise = noise.resized(part, width, height).unwrap();
         sum.iter_mut().zip(&noise.pixels).for_each(|(sum, &v)| *sum += u32::from(v));

@@ -121,19 +121,18 @@ mod tests {
     use crate::graph::{NormKind, Shape};
     use crate::io::Model;
     use crate::model::GeneratorConfig;
+    use crate::random::Random;
 
     /// The same numbers, where the statistics are those of the picture itself.
     #[test]
     fn a_frozen_network_is_the_network() {
         let config =
             GeneratorConfig { ch: 5, n_res: 2, n_res_decoder: 1, img_size: 16, img_ch: 3, light: true };
-        let mut state = 1_u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        let mut random = Random::seeded(1);
+        let mut noise = |shape: &Shape| {
+            let values = (0..shape.elements()).map(|_| random.uniform() as f32 - 0.5).collect();
+            Tensor::new(shape, values).unwrap()
         };
-        let mut noise =
-            |shape: &Shape| Tensor::new(shape, (0..shape.elements()).map(|_| next()).collect()).unwrap();
         let mut weights: BTreeMap<String, Tensor> =
             Model::expected(&config).unwrap().into_iter().map(|(key, shape)| (key, noise(&shape))).collect();
         let x = noise(&[1, 3, 24, 36].into());

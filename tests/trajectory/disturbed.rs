@@ -3,6 +3,7 @@
 use ugatit::Tensor;
 
 use super::official::{Trajectory, log, log_errors, weight_errors};
+use super::support::random::Noise;
 
 /// Runs in `f64` from disturbed weights. Each may flip other kinks.
 const DISTURBED: u64 = 24;
@@ -23,14 +24,8 @@ impl Trajectory {
     pub(crate) fn spread(&self) -> Spread {
         let mut spread = Spread { log: vec![[0.0; 2]; self.iterations], weights: [0.0; 2] };
         for seed in 1..=DISTURBED {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut disturb = |t: &Tensor<f64>| {
-                t.map(|x| {
-                    state =
-                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    x * (1.0 + DISTURBANCE * ((state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0))
-                })
-            };
+            let mut noise = Noise::seeded(seed);
+            let mut disturb = |t: &Tensor<f64>| t.map(|x| x * (1.0 + DISTURBANCE * noise.value()));
             let mut trainer = self.trainer::<f64>();
             trainer.state.tensors.values_mut().for_each(|t| *t = disturb(t));
             let mut worst = [0.0_f64; 2];
