@@ -156,6 +156,55 @@ fn weights_that_are_not_finite_are_counted() {
 }
 
 #[test]
+fn an_average_is_that_of_every_weight() {
+    for light in [true, false] {
+        let (a, mut b) = (model(light), model(light));
+        b.tensors = weights(&b.config, 2);
+        b.metadata.license = Some("CC0-1.0".into());
+        b.metadata.provenance = None;
+        let mean = Model::average(&[(a.clone(), 3.0), (b.clone(), 1.0)]).unwrap();
+        assert_eq!((mean.config, mean.direction), (a.config, a.direction));
+        for (key, tensor) in &mean.tensors {
+            let pairs = a.tensors[key].data().iter().zip(b.tensors[key].data());
+            for (mean, (a, b)) in tensor.data().iter().zip(pairs) {
+                assert!((mean - (0.75 * a + 0.25 * b)).abs() < 1e-7, "{key}");
+            }
+        }
+        assert_ne!(mean.tensors, a.tensors);
+        let of = "the average of 75 % (made by a test), 25 % (origin not known)";
+        assert_eq!(
+            mean.metadata,
+            ModelMetadata { license: None, provenance: Some(of.into()), ..a.metadata.clone() }
+        );
+        // A weight of zero leaves a model out.
+        assert_eq!(Model::average(&[(a.clone(), 2.0), (b, 0.0)]).unwrap().tensors, a.tensors);
+    }
+}
+
+#[test]
+fn what_has_no_average_is_refused() {
+    let refused = |parts: &[(Model, f64)], word: &str| match Model::average(parts) {
+        Err(Error::Config(problem)) => assert!(problem.contains(word), "{problem}"),
+        other => panic!("{other:?}"),
+    };
+    let a = model(true);
+    refused(&[], "at least one");
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        refused(&[(a.clone(), 2.0), (a.clone(), bad)], "positive numbers");
+    }
+    refused(&[(a.clone(), 0.0)], "positive numbers");
+    refused(
+        &[(a.clone(), 1.0), (model(false), 1.0)],
+        "light B2A, ch 2, 1 + 2 blocks, 16x16, 3 channels and full",
+    );
+    let other_way = Model { direction: Direction::A2B, ..a.clone() };
+    refused(&[(a.clone(), 1.0), (other_way, 1.0)], "different kinds");
+    let mut damaged = a.clone();
+    damaged.tensors.remove("beta.weight");
+    refused(&[(a, 1.0), (damaged, 1.0)], "`beta.weight`");
+}
+
+#[test]
 fn f16_refuses_what_it_cannot_hold() {
     let mut model = model(true);
     model.tensors.get_mut("beta.weight").unwrap().data_mut()[0] = 1e6;

@@ -305,6 +305,35 @@ fn models_are_imported_described_and_used() {
 }
 
 #[test]
+fn models_are_averaged() {
+    let place = Place::new();
+    let checkpoint = checkpoint();
+    let checkpoint = checkpoint.to_str().unwrap();
+    assert_eq!(place.run(&["import", checkpoint, "-o", "a", "--license", "MIT"]).code, 0);
+    assert_eq!(place.run(&["import", checkpoint, "-o", "b", "--license", "MIT"]).code, 0);
+    // The average of a model with itself is the model.
+    let done = place.run(&["average", "a", "b", "-o", "mean", "--weights", "0.75,0.25"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(place.files("mean"), ["A2B.safetensors", "B2A.safetensors"]);
+    let open = |path: &str| ugatit::io::Model::open(place.path(path), None).unwrap();
+    let (mean, part) = (open("mean/B2A.safetensors"), open("a/B2A.safetensors"));
+    assert!(mean.tensors == part.tensors && mean.direction == part.direction);
+    assert_eq!(mean.metadata.license.as_deref(), Some("MIT"));
+    let provenance = mean.metadata.provenance.unwrap();
+    assert!(provenance.starts_with("the average of 75 % (imported"), "{provenance}");
+
+    let again = place.run(&["average", "a", "b", "-o", "mean"]);
+    assert!(again.code == 1 && again.err.contains("--force"), "{again:?}");
+    let weights = place.run(&["average", "a", "b", "-o", "c", "--weights", "1,2,3"]);
+    assert!(weights.code == 2 && weights.err.contains("3 weights for 2 models"), "{weights:?}");
+    let one = place.run(&["average", "a", "-o", "c"]);
+    assert_eq!(one.code, 2, "{one:?}");
+    let lacks = place.run(&["average", "a", "b/A2B.safetensors", "-o", "c"]);
+    assert!(lacks.code == 1 && lacks.err.contains("A2B only"), "{lacks:?}");
+    assert!(!place.path("c").exists());
+}
+
+#[test]
 fn a_wrong_model_is_named() {
     let place = Place::new();
     place.picture("a.png", 8, 8);

@@ -3,6 +3,7 @@
 mod architecture;
 #[cfg(not(target_arch = "wasm32"))]
 mod atomic;
+mod average;
 #[cfg(feature = "pytorch")]
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]

@@ -1,5 +1,6 @@
 //! One file a command: its options and what it does.
 
+pub(crate) mod average;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
