@@ -15,7 +15,7 @@ use crate::targets::{description, targets};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Training runs, model files or folders of models, two or more
-    #[arg(required = true, num_args = 2..)]
+    #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     models: Vec<PathBuf>,
     /// A folder for A2B.safetensors and B2A.safetensors, or a .safetensors file for one
     #[arg(short, long, value_name = "DIR_OR_FILE")]
