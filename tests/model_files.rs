@@ -103,6 +103,11 @@ fn a_foreign_file_of_all_networks_gives_the_one_asked_for() {
         let model = Model::from_bytes(path, &bytes, Some(direction)).unwrap();
         assert_eq!(model.tensors["gap_fc.weight"], all[&format!("{prefix}gap_fc.weight")]);
     }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.safetensors");
+    fs::write(&file, &bytes).unwrap();
+    let both = Model::open_all(&file).unwrap().into_iter().map(|model| model.direction);
+    assert_eq!(both.collect::<Vec<_>>(), Direction::BOTH);
     all.insert("epoch".into(), Tensor::zeros([1]));
     let error = parse(&foreign(&all, "")).unwrap_err().to_string();
     assert!(error.contains("`epoch`"), "{error}");
@@ -190,9 +195,9 @@ fn what_has_no_average_is_refused() {
     let a = model(true);
     refused(&[], "at least one");
     for bad in [-1.0, f64::NAN, f64::INFINITY] {
-        refused(&[(a.clone(), 2.0), (a.clone(), bad)], "positive numbers");
+        refused(&[(a.clone(), 2.0), (a.clone(), bad)], "from 0 on");
     }
-    refused(&[(a.clone(), 0.0)], "positive numbers");
+    refused(&[(a.clone(), 0.0)], "from 0 on");
     refused(
         &[(a.clone(), 1.0), (model(false), 1.0)],
         "light B2A, ch 2, 1 + 2 blocks, 16x16, 3 channels and full",

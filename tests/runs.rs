@@ -268,6 +268,7 @@ fn settings_are_checked() {
     let problem = |text: &str| read(text).and_then(|c| c.validate()).unwrap_err().to_string();
     assert!(problem("cycle_wieght = 3").contains("did you mean `cycle_weight`"));
     assert!(problem("zzz = 3").contains("no setting `zzz`"));
+    assert!(problem("full = true").contains("did you mean `light = false`"));
     assert!(problem("ch = \"many\"").contains("ch"));
     assert!(problem("img_size = 64").contains("96"), "{}", problem("img_size = 64"));
     assert!(problem("lr = -1.0").contains("lr is -1"));
@@ -295,6 +296,44 @@ fn settings_are_checked() {
     assert_eq!(RunFolder::config(&place.path("nowhere")).unwrap(), None);
 }
 
+/// What has nothing left to train is said of no model.
+#[test]
+fn other_settings_for_a_finished_run_are_refused() {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 6);
+    drop(run);
+    let model = || fs::read(place.path("run/models/A2B.safetensors")).unwrap();
+    let (config, made) = (fs::read(place.path("run/config.toml")).unwrap(), model());
+    for (other, word) in [
+        (RunConfig { iteration: 5, ..tiny() }, "done 6 iterations already"),
+        (RunConfig { lr: 0.5, ..tiny() }, "larger --iteration"),
+    ] {
+        let error = place.open("run", &other, &Device::Cpu).err().unwrap().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    assert!(config == fs::read(place.path("run/config.toml")).unwrap() && made == model());
+    assert!(place.open("run", &tiny(), &Device::Cpu).unwrap().0.is_done());
+    let (mut run, begun) =
+        place.open("run", &RunConfig { lr: 0.5, iteration: 7, ..tiny() }, &Device::Cpu).unwrap();
+    assert_eq!(begun, 6);
+    advance(&mut run, 1);
+    let log = fs::read_to_string(place.path("run/log.txt")).unwrap();
+    assert!(log.contains("all 6 iterations are done") && log.contains("all 7 iterations are done"), "{log}");
+}
+
+#[test]
+fn a_start_that_fails_binds_the_folder_to_nothing() {
+    let place = Place::new();
+    let picture = place.path("data/trainA/0.png");
+    let good = fs::read(&picture).unwrap();
+    fs::write(&picture, b"no picture").unwrap();
+    assert!(matches!(place.open("run", &tiny(), &Device::Cpu), Err(Error::Picture { .. })));
+    assert_eq!(RunFolder::config(&place.path("run")).unwrap(), None);
+    fs::write(&picture, good).unwrap();
+    place.open("run", &RunConfig { ch: 6, ..tiny() }, &Device::Cpu).unwrap();
+}
+
 #[test]
 fn a_checkpoint_of_other_networks_is_refused() {
     let place = Place::new();
@@ -309,6 +348,7 @@ fn a_checkpoint_of_other_networks_is_refused() {
     advance(&mut run, 2);
     drop(run);
     assert!(place.checkpoint("run", 4).state.ema.is_empty());
+    assert!(!place.path("run/models/raw").exists(), "they are those of iteration 2");
     let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
     advance(&mut run, 2);
     assert!(!place.checkpoint("run", 6).state.ema.is_empty());

@@ -61,10 +61,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// The official program's options have underscores; ours take both.
+/// The official program's options have underscores; ours take both. After `--` come no options.
 fn with_hyphens(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    arguments.map(|argument| match argument.to_str() {
-        Some(text) if text.starts_with("--") => {
+    let mut options = true;
+    arguments.map(move |argument| match argument.to_str() {
+        Some("--") => {
+            options = false;
+            argument
+        }
+        Some(text) if options && text.starts_with("--") => {
             let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
             format!("{}{value}", name.replace('_', "-")).into()
         }

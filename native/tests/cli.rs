@@ -146,6 +146,18 @@ fn results_of_one_name_are_told_apart() {
 }
 
 #[test]
+fn what_is_not_there_is_told_of_by_its_name() {
+    let place = Place::new();
+    let done = translate(&place, &["nothere.jpg", "-o", "out/one.png"]);
+    assert!(done.code == 1 && done.err.contains("nothere.jpg"), "{done:?}");
+    // After `--` nothing is an option, whose underscores would be hyphens.
+    let done = translate(&place, &["-o", "out/one.png", "--", "--a_b.jpg"]);
+    assert!(done.code == 1 && done.err.contains("--a_b.jpg"), "{done:?}");
+    let many = translate(&place, &["*.jpg", "-o", "out/one.png"]);
+    assert!(many.code == 2 && many.err.contains("name a folder"), "{many:?}");
+}
+
+#[test]
 fn a_broken_picture_does_not_stop_the_others() {
     let place = Place::new();
     place.picture("in/a.png", 8, 8);
@@ -326,8 +338,16 @@ fn models_are_averaged() {
     assert!(again.code == 1 && again.err.contains("--force"), "{again:?}");
     let weights = place.run(&["average", "a", "b", "-o", "c", "--weights", "1,2,3"]);
     assert!(weights.code == 2 && weights.err.contains("3 weights for 2 models"), "{weights:?}");
+    for bad in ["--weights=1,-1", "--weights=0,0", "--weights=nan,1"] {
+        let done = place.run(&["average", "a", "b", "-o", "c", bad]);
+        assert!(done.code == 2 && done.err.contains("from 0 on"), "{done:?}");
+    }
     let one = place.run(&["average", "a", "-o", "c"]);
     assert_eq!(one.code, 2, "{one:?}");
+    let both = place.run(&["average", "a", "b", "-o", "one.safetensors"]);
+    assert!(both.code == 2 && both.err.contains("--direction"), "{both:?}");
+    let one = place.run(&["average", "a", "b", "-o", "one.safetensors", "--direction", "B2A"]);
+    assert_eq!(one.code, 0, "{one:?}");
     let lacks = place.run(&["average", "a", "b/A2B.safetensors", "-o", "c"]);
     assert!(lacks.code == 1 && lacks.err.contains("A2B only"), "{lacks:?}");
     assert!(!place.path("c").exists());

@@ -13,11 +13,12 @@ impl Model {
     /// the average is often better than any of them (Wortsman et al. 2022, "Model soups"). Models
     /// that began apart have nothing in common, and their average is no model.
     ///
-    /// What the metadata of all say alike is kept, and the provenance names the parts.
+    /// What the metadata of all say alike is kept, and the provenance names the parts. One of weight
+    /// zero is no part.
     ///
     /// # Errors
     /// [`Error::Config`] where there is no model, where their architectures or directions differ,
-    /// where a weight is negative or not finite, or where all are zero.
+    /// where a weight is negative, or where their sum is zero or not finite.
     pub fn average(parts: &[(Self, f64)]) -> Result<Self> {
         let Some((first, _)) = parts.first() else {
             return Err(Error::Config("an average needs at least one model".into()));
@@ -26,7 +27,7 @@ impl Model {
         if parts.iter().any(|(_, weight)| *weight < 0.0) || !total.is_finite() || total == 0.0 {
             let weights: Vec<String> = parts.iter().map(|(_, weight)| weight.to_string()).collect();
             return Err(Error::Config(format!(
-                "the weights of an average are positive numbers, not {}",
+                "the weights of an average are numbers from 0 on, one of them larger, and their sum is finite; not {}",
                 weights.join(", ")
             )));
         }
@@ -73,12 +74,13 @@ fn kind(model: &Model) -> String {
 
 /// What all say alike, and what the average is made of.
 fn common(parts: &[(Model, f64)], total: f64) -> ModelMetadata {
+    let parts = || parts.iter().filter(|(_, weight)| *weight > 0.0);
     let alike = |field: fn(&ModelMetadata) -> &Option<String>| {
-        let mut values = parts.iter().map(|(model, _)| field(&model.metadata));
+        let mut values = parts().map(|(model, _)| field(&model.metadata));
         let first = values.next()?.as_ref()?;
         values.all(|value| value.as_ref() == Some(first)).then(|| first.clone())
     };
-    let each = parts.iter().map(|(model, weight)| {
+    let each = parts().map(|(model, weight)| {
         let share = (1000.0 * weight / total).round() / 10.0;
         format!("{share} % ({})", model.metadata.provenance.as_deref().unwrap_or("origin not known"))
     });

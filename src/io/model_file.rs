@@ -109,6 +109,19 @@ impl Model {
         }
     }
 
+    /// All generators in the bytes of a safetensors file: both of a `state_dict` that holds both.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn all_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Self>> {
+        let contents = safetensors::parse(path, bytes)?;
+        let ours = contents.metadata.get("format").is_some_and(|f| f == "ugatit");
+        match Networks::sort(sources(path, contents)).directions() {
+            there if !ours && !there.is_empty() => {
+                there.into_iter().map(|direction| Self::from_bytes(path, bytes, Some(direction))).collect()
+            }
+            _ => Ok(vec![Self::from_bytes(path, bytes, None)?]),
+        }
+    }
+
     /// The bytes of the model's file.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use crate::model::Direction;
 use super::model_file::Model;
 
 impl Model {
-    /// Loads all generators of a model file or folder: both of a checkpoint or of a folder
-    /// that holds `A2B.safetensors` and `B2A.safetensors`, else the one of [`Model::open`].
+    /// Loads all generators of a model file or folder: both of a checkpoint, of a `state_dict` or of a
+    /// folder that holds `A2B.safetensors` and `B2A.safetensors`, else the one of [`Model::open`].
     ///
     /// # Errors
     /// As [`Model::open`].
@@ -29,7 +29,7 @@ impl Model {
         if super::checkpoint::is_checkpoint(&start_of(path)?) {
             return super::read_checkpoint(path, None, &super::ImportOptions::default());
         }
-        Ok(vec![Self::open(path, None)?])
+        Self::all_from_bytes(path, &not_empty(path)?)
     }
 
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
@@ -46,19 +46,23 @@ impl Model {
         if path.is_dir() {
             return Self::open(in_folder(&of_run(path), direction)?, direction);
         }
-        let start = start_of(path)?;
-        if start.is_empty() {
-            return Err(Error::ModelFile {
-                path: path.into(),
-                problem: "the file is empty; fetch it again".into(),
-            });
-        }
         #[cfg(feature = "pytorch")]
-        if super::checkpoint::is_checkpoint(&start) {
+        if super::checkpoint::is_checkpoint(&start_of(path)?) {
             return super::checkpoint::read_one(path, direction);
         }
-        Self::from_bytes(path, &mapped(path)?, direction)
+        Self::from_bytes(path, &not_empty(path)?, direction)
     }
+}
+
+/// The bytes of a model's file; an empty one cannot be mapped.
+fn not_empty(path: &Path) -> Result<memmap2::Mmap> {
+    if fs::metadata(path).map_err(Error::io(path))?.len() == 0 {
+        return Err(Error::ModelFile {
+            path: path.into(),
+            problem: "the file is empty; fetch it again".into(),
+        });
+    }
+    mapped(path)
 }
 
 /// The bytes of a file, read where they are looked at.

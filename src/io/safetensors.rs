@@ -89,7 +89,7 @@ pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER as u64 {
         return Err(refuse(format!(
-            "its header would be {length} bytes long (at most {MAX_HEADER} are read); it is no safetensors file, or damaged"
+            "it is no safetensors file, or damaged: its header would be {length} bytes long, at most {MAX_HEADER} are read"
         )));
     }
     let Some((header, data)) = rest.split_at_checked(length as usize) else {

@@ -231,11 +231,17 @@ impl RunConfig {
         let mut table = self.table()?;
         for key in changes.keys() {
             if !table.contains_key(key) {
-                let known = table.keys().map(String::as_str);
-                let nearest = nearest(key, known).map(|n| format!("; did you mean `{n}`?"));
+                let meant = match key.as_str() {
+                    // Options of the command that say a setting in another way.
+                    "full" => Some("light = false".to_owned()),
+                    "no_flip" => Some("flip = false".to_owned()),
+                    "steps" => Some("iteration".to_owned()),
+                    _ => nearest(key, table.keys().map(String::as_str)).map(str::to_owned),
+                };
+                let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
                 return Err(Error::Config(format!(
                     "there is no setting `{key}`{}",
-                    nearest.unwrap_or_default()
+                    meant.unwrap_or_default()
                 )));
             }
         }

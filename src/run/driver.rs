@@ -1,6 +1,6 @@
 //! A training run from its first iteration to its last, whatever happens in between.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Config`] where `config` cannot work, or differs from the checkpoint's in what a run
-    /// cannot change; [`Error::Output`] and [`Error::Io`] where files cannot be read or written;
+    /// cannot change, or in anything where no iteration is left to train; [`Error::Output`] and [`Error::Io`] where files cannot be read or written;
     /// what the device reports.
     pub async fn open(
         folder: impl Into<PathBuf>,
@@ -82,14 +82,17 @@ impl Run {
             ),
         };
         let step = state.step;
-        folder.write_config(&config)?;
+        let root = folder.root().to_path_buf();
+        refuse_unused(&root, &config, step)?;
+        let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
+        let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
         if step > 0 {
             // A killed process may have left those of an earlier checkpoint.
             write_models(&folder, &config, &state)?;
         }
-        let root = folder.root().to_path_buf();
-        let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
-        let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
+        let session = Session::new(&device, step_config, state).await?;
+        // Only now, so that what fails before does not bind the folder to its settings.
+        folder.write_config(&config)?;
         let mut records = Records::open(&root, step, position.seconds, device.name(), &samples.columns)?;
         for error in &unreadable {
             records.note(format!("a checkpoint cannot be read and is passed over: {error}"))?;
@@ -103,7 +106,6 @@ impl Run {
             config.iteration,
             dataset.root.display()
         ))?;
-        let session = Session::new(&device, step_config, state).await?;
         let run = Self {
             folder,
             config,
@@ -172,6 +174,9 @@ impl Run {
         let save_due = step.is_multiple_of(self.config.save_freq) || self.is_done();
         if sheet_due || save_due {
             self.write(sheet_due, save_due, &mut progress).await?;
+        }
+        if self.is_done() {
+            self.records.note(format!("all {step} iterations are done"))?;
         }
         if self.records.page_due() || sheet_due || save_due {
             let phase = if self.is_done() { RunPhase::Finished } else { RunPhase::Running };
@@ -244,10 +249,36 @@ impl Run {
     }
 }
 
+/// A run that has nothing left to train keeps its settings: others would be said of its models
+/// without being true.
+fn refuse_unused(root: &Path, config: &RunConfig, step: u64) -> Result<()> {
+    if step > config.iteration {
+        return Err(Error::Config(format!(
+            "the run has done {step} iterations already, more than the {} asked for; ask for more, or begin another run in a new folder",
+            config.iteration
+        )));
+    }
+    if step == config.iteration && RunFolder::config(root)?.is_some_and(|old| old != *config) {
+        return Err(Error::Config(format!(
+            "the run has done its {step} iterations, so other settings would train nothing; give a larger --iteration with them, or begin another run in a new folder"
+        )));
+    }
+    Ok(())
+}
+
 /// Writes the generators, ready for use: their average where there is one, and as they are.
 fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
     let architecture = config.step().generator;
     let models_folder = folder.root().join("models");
+    if state.ema.is_empty() {
+        // Those beside an average that has been switched off.
+        match std::fs::remove_dir_all(models_folder.join("raw")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(models_folder.join("raw"))(error));
+            }
+            _ => {}
+        }
+    }
     for average in [true, false] {
         if average && state.ema.is_empty() {
             continue;

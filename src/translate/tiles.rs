@@ -128,7 +128,8 @@ impl TileGrid {
         let least = (2 * overlap).max(overlap + 4 * RAMP);
         if side < least {
             return Err(Error::Config(format!(
-                "tiles of {side} pixels a side are too small when neighbours share {overlap}; use {least} or more"
+                "tiles of {} pixels a side are too small when neighbours share {overlap}; use {least} or more",
+                options.side
             )));
         }
         if width == 0 || height == 0 {

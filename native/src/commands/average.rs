@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use ugatit::io::{Model, Precision};
 
 use crate::console::{Usage, line};
-use crate::targets::{description, targets};
+use crate::targets::{Directions, description, parse_directions, targets};
 
 /// Average the weights of models that were trained on from one state
 ///
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// A folder for A2B.safetensors and B2A.safetensors, or a .safetensors file for one
     #[arg(short, long, value_name = "DIR_OR_FILE")]
     output: PathBuf,
+    /// Which generators: A2B, B2A or both
+    #[arg(long, default_value = "both", value_parser = parse_directions)]
+    direction: Directions,
     /// The weight of each, for example 2,1,1; without it all count the same
     #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
     weights: Vec<f64>,
@@ -32,19 +35,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.weights.is_empty() && args.weights.len() != args.models.len() {
         return Err(Usage(format!("{} weights for {} models", args.weights.len(), args.models.len())).into());
     }
-    let directions = Model::open_all(&args.models[0])?.into_iter().map(|model| model.direction);
-    let averages: Vec<Model> = directions
-        .map(|direction| {
-            let parts = args.models.iter().enumerate().map(|(i, path)| {
-                Ok((Model::open(path, Some(direction))?, args.weights.get(i).copied().unwrap_or(1.0)))
-            });
-            Model::average(&parts.collect::<ugatit::Result<Vec<_>>>()?)
-        })
-        .collect::<ugatit::Result<_>>()?;
-    let targets = targets(&averages, &args.output, "safetensors", args.force)?;
+    let weights = if args.weights.is_empty() { vec![1.0; args.models.len()] } else { args.weights.clone() };
+    if weights.iter().any(|weight| *weight < 0.0) || !weights.iter().sum::<f64>().is_normal() {
+        return Err(Usage("weights are numbers from 0 on, one of them larger".into()).into());
+    }
+    let [first, others @ ..] = &args.models[..] else {
+        return Err(Usage("name two models or more".into()).into());
+    };
+    let firsts = match args.direction.0 {
+        Some(direction) => vec![Model::open(first, Some(direction))?],
+        None => Model::open_all(first)?,
+    };
+    let targets = targets(&firsts, &args.output, "safetensors", args.force)?;
+    let mut averages = vec![];
+    for first in firsts {
+        let mut parts = vec![(first, weights[0])];
+        for (path, weight) in others.iter().zip(&weights[1..]) {
+            parts.push((Model::open(path, Some(parts[0].0.direction))?, *weight));
+        }
+        averages.push(Model::average(&parts)?);
+    }
     for (model, path) in averages.iter().zip(&targets) {
         model.save(path, Precision::F32, args.force)?;
         line(description(path, model, false));
+    }
+    if averages.iter().any(|model| model.metadata.license.is_none()) {
+        line("  the models name no licence, or not the same; `ugatit import --license` writes one");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -69,8 +69,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let folder = folder.ok_or_else(|| Usage("name the run's folder with -o".into()))?;
     let stop = stop_on_interrupt("after this iteration, saving the run");
-    let opened = pollster::block_on(Run::open(folder, dataset, config, chosen.device))?;
-    train(opened.0, args, folder, opened.1.step, &stop)
+    let (run, beginning) = pollster::block_on(Run::open(folder, dataset, config, chosen.device))?;
+    for error in &beginning.unreadable {
+        console::error(format_args!("a checkpoint cannot be read, the one before it is taken: {error}"));
+    }
+    train(run, args, folder, beginning.step, &stop)
 }
 
 /// Trains until all is done, the time is up, or somebody stops it.

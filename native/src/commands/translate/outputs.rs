@@ -84,9 +84,15 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
     Ok(Plan { jobs, failures })
 }
 
+/// Whether `path` names nothing, and is no pattern either.
+fn is_missing(path: &Path) -> bool {
+    !path.exists() && !path.to_string_lossy().contains(['*', '?', '['])
+}
+
 /// The format, where `output` is the name of a single result.
 fn single_file(named: &[PathBuf], output: &Path, wanted: &Wanted) -> Result<Option<PictureFormat>, Usage> {
-    let one_file = matches!(named, [only] if only.is_file());
+    // What is not there at all is told of by its own name.
+    let one_file = matches!(named, [only] if only.is_file() || is_missing(only));
     if output.is_dir() {
         return Ok(None);
     }
