@@ -267,6 +267,8 @@ fn settings_are_checked() {
     let read = |text: &str| RunConfig::layered(None, &[RunConfig::read(text).unwrap()]);
     let problem = |text: &str| read(text).and_then(|c| c.validate()).unwrap_err().to_string();
     assert!(problem("cycle_wieght = 3").contains("did you mean `cycle_weight`"));
+    let syntax = RunConfig::read("ch = 4\nlr == 2\n").unwrap_err().to_string();
+    assert!(syntax.starts_with("line 2: "), "{syntax}");
     assert!(problem("zzz = 3").contains("no setting `zzz`"));
     assert!(problem("full = true").contains("did you mean `light = false`"));
     assert!(problem("ch = \"many\"").contains("ch"));

@@ -179,7 +179,11 @@ pub const PRESETS: [(&str, &str); 8] = [
 ];
 
 fn parse(text: &str) -> Result<Table> {
-    text.parse().map_err(|e: toml::de::Error| Error::Config(e.message().to_owned()))
+    text.parse().map_err(|e: toml::de::Error| {
+        let before = e.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or(String::new(), |text| format!("line {}: ", text.matches('\n').count() + 1));
+        Error::Config(format!("{place}{}", e.message()))
+    })
 }
 
 impl RunConfig {

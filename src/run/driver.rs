@@ -17,10 +17,12 @@ use super::samples::{Samples, models};
 
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
+
 /// What a call of [`Run::advance`] has brought.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// The iteration that has come to its end, where one has: on a GPU it is one late.
+    /// The iteration that has come to its end, where one has: on a GPU it is one late, unless something
+    /// was written.
     pub report: Option<StepReport>,
     /// The sheets that were written.
     pub sheets: Vec<PathBuf>,
@@ -228,6 +230,7 @@ impl Run {
     async fn write(&mut self, sheets: bool, checkpoint: bool, progress: &mut Progress) -> Result<()> {
         if let Some(report) = self.session.finish().await? {
             self.records.iteration(&report, self.config.log_freq)?;
+            progress.report = Some(report);
         }
         let state = self.session.state().await?;
         if sheets {
