@@ -13,6 +13,19 @@ use crate::console::{Usage, grouped};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Directions(pub(crate) Option<Direction>);
 
+impl Directions {
+    /// The generators of these directions in a model.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub(crate) fn open(self, path: &Path) -> ugatit::Result<Vec<Model>> {
+        match self.0 {
+            Some(direction) => Ok(vec![Model::open(path, Some(direction))?]),
+            None => Model::open_all(path),
+        }
+    }
+}
+
 pub(crate) fn parse_directions(text: &str) -> Result<Directions, String> {
     if text.eq_ignore_ascii_case("both") {
         return Ok(Directions(None));
@@ -59,7 +72,7 @@ pub(crate) fn description(path: &Path, model: &Model, f16: bool) -> String {
     format!(
         "{}: {}, ch {}, {} parameters, {}",
         path.display(),
-        if model.config.light { "light" } else { "full" },
+        model.config.architecture(),
         model.config.ch,
         grouped(model.parameter_count()),
         if f16 { "f16" } else { "f32" }

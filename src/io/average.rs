@@ -17,20 +17,14 @@ impl Model {
     /// zero is no part.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is no model, where their architectures or directions differ,
-    /// where a weight is negative, or where their sum is zero or not finite.
+    /// [`Error::Config`] where there is no model, where their architectures or directions differ, and
+    /// as [`Self::check_weights`].
     pub fn average(parts: &[(Self, f64)]) -> Result<Self> {
         let Some((first, _)) = parts.first() else {
             return Err(Error::Config("an average needs at least one model".into()));
         };
-        let total: f64 = parts.iter().map(|(_, weight)| weight).sum();
-        if parts.iter().any(|(_, weight)| *weight < 0.0) || !total.is_finite() || total == 0.0 {
-            let weights: Vec<String> = parts.iter().map(|(_, weight)| weight.to_string()).collect();
-            return Err(Error::Config(format!(
-                "the weights of an average are numbers from 0 on, one of them larger, and their sum is finite; not {}",
-                weights.join(", ")
-            )));
-        }
+        let weights: Vec<f64> = parts.iter().map(|(_, weight)| *weight).collect();
+        let total = Self::check_weights(&weights)?;
         for (model, _) in parts {
             if (model.config, model.direction) != (first.config, first.direction) {
                 return Err(Error::Config(format!(
@@ -55,13 +49,29 @@ impl Model {
         });
         Self::new(first.config, first.direction, common(parts, total), tensors.collect::<Result<_>>()?)
     }
+
+    /// The sum of weights that [`Self::average`] can take.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where one is negative, or where their sum is zero or not finite.
+    pub fn check_weights(weights: &[f64]) -> Result<f64> {
+        let total: f64 = weights.iter().sum();
+        if weights.iter().all(|weight| *weight >= 0.0) && total.is_finite() && total > 0.0 {
+            return Ok(total);
+        }
+        let weights: Vec<String> = weights.iter().map(f64::to_string).collect();
+        Err(Error::Config(format!(
+            "the weights of an average are numbers from 0 on, one of them larger, and their sum is finite; not {}",
+            weights.join(", ")
+        )))
+    }
 }
 
 fn kind(model: &Model) -> String {
     let c = &model.config;
     format!(
         "{} {}, ch {}, {} + {} blocks, {}x{}, {} channels",
-        if c.light { "light" } else { "full" },
+        c.architecture(),
         model.direction,
         c.ch,
         c.n_res,

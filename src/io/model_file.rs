@@ -102,24 +102,20 @@ impl Model {
     pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8], direction: Option<Direction>) -> Result<Self> {
         let path = path.as_ref();
         let contents = safetensors::parse(path, bytes)?;
-        if contents.metadata.get("format").is_some_and(|f| f == "ugatit") {
-            own(path, contents, direction)
-        } else {
-            foreign(path, contents, direction)
-        }
+        if is_own(&contents) { own(path, contents, direction) } else { foreign(path, contents, direction) }
     }
 
     /// All generators in the bytes of a safetensors file: both of a `state_dict` that holds both.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn all_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Self>> {
         let contents = safetensors::parse(path, bytes)?;
-        let ours = contents.metadata.get("format").is_some_and(|f| f == "ugatit");
-        match Networks::sort(sources(path, contents)).directions() {
-            there if !ours && !there.is_empty() => {
-                there.into_iter().map(|direction| Self::from_bytes(path, bytes, Some(direction))).collect()
+        if !is_own(&contents) {
+            let there = Networks::sort(sources(path, contents)).directions();
+            if there.len() > 1 {
+                return there.into_iter().map(|each| Self::from_bytes(path, bytes, Some(each))).collect();
             }
-            _ => Ok(vec![Self::from_bytes(path, bytes, None)?]),
         }
+        Ok(vec![Self::from_bytes(path, bytes, None)?])
     }
 
     /// The bytes of the model's file.
@@ -172,7 +168,7 @@ impl Model {
         let mut header: BTreeMap<String, String> = [
             ("format", "ugatit".to_owned()),
             ("format_version", FORMAT_VERSION.to_string()),
-            ("architecture", if c.light { "light" } else { "full" }.to_owned()),
+            ("architecture", c.architecture().to_owned()),
             ("ch", c.ch.to_string()),
             ("n_res", c.n_res.to_string()),
             ("n_res_decoder", c.n_res_decoder.to_string()),
@@ -196,6 +192,10 @@ impl Model {
         }
         header
     }
+}
+
+fn is_own(contents: &Contents<'_>) -> bool {
+    contents.metadata.get("format").is_some_and(|format| format == "ugatit")
 }
 
 /// A file that we wrote: its metadata says what it is, its tensors must fit.

@@ -1,7 +1,6 @@
 //! Whatever a person calls "the model": a file of ours, an official checkpoint, a folder.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -25,11 +24,12 @@ impl Model {
             }
             return Self::open_all(in_folder(path, None)?);
         }
+        let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
-        if super::checkpoint::is_checkpoint(&start_of(path)?) {
+        if super::checkpoint::is_checkpoint(&bytes) {
             return super::read_checkpoint(path, None, &super::ImportOptions::default());
         }
-        Self::all_from_bytes(path, &not_empty(path)?)
+        Self::all_from_bytes(path, &bytes)
     }
 
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
@@ -46,11 +46,12 @@ impl Model {
         if path.is_dir() {
             return Self::open(in_folder(&of_run(path), direction)?, direction);
         }
+        let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
-        if super::checkpoint::is_checkpoint(&start_of(path)?) {
+        if super::checkpoint::is_checkpoint(&bytes) {
             return super::checkpoint::read_one(path, direction);
         }
-        Self::from_bytes(path, &not_empty(path)?, direction)
+        Self::from_bytes(path, &bytes, direction)
     }
 }
 
@@ -78,14 +79,6 @@ pub(crate) fn mapped(path: &Path) -> Result<memmap2::Mmap> {
     // SAFETY: the map is only read as plain bytes and copied out; a file that somebody
     // shortens meanwhile ends the process, as it would any program that maps files.
     unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))
-}
-
-/// The bytes that tell what kind of file it is.
-fn start_of(path: &Path) -> Result<Vec<u8>> {
-    let mut start = vec![];
-    let file = File::open(path).map_err(Error::io(path))?;
-    file.take(512).read_to_end(&mut start).map_err(Error::io(path))?;
-    Ok(start)
 }
 
 /// Where the models of a folder lie: of a training run in its `models`.

@@ -77,6 +77,11 @@ impl Default for GeneratorConfig {
 }
 
 impl GeneratorConfig {
+    /// `light` or `full`, as model files and people call it.
+    pub fn architecture(&self) -> &'static str {
+        if self.light { "light" } else { "full" }
+    }
+
     /// Channels of the residual blocks: `4 * ch`.
     pub fn features(&self) -> usize {
         4 * self.ch

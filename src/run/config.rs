@@ -237,10 +237,10 @@ impl RunConfig {
             if !table.contains_key(key) {
                 let meant = match key.as_str() {
                     // Options of the command that say a setting in another way.
-                    "full" => Some("light = false".to_owned()),
-                    "no_flip" => Some("flip = false".to_owned()),
-                    "steps" => Some("iteration".to_owned()),
-                    _ => nearest(key, table.keys().map(String::as_str)).map(str::to_owned),
+                    "full" => Some("light = false"),
+                    "no_flip" => Some("flip = false"),
+                    "steps" => Some("iteration"),
+                    _ => nearest(key, table.keys().map(String::as_str)),
                 };
                 let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
                 return Err(Error::Config(format!(

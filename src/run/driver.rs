@@ -64,8 +64,8 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Config`] where `config` cannot work, or differs from the checkpoint's in what a run
-    /// cannot change, or in anything where no iteration is left to train; [`Error::Output`] and [`Error::Io`] where files cannot be read or written;
-    /// what the device reports.
+    /// cannot change, or in anything where no iteration is left to train; [`Error::Output`] and
+    /// [`Error::Io`] where files cannot be read or written; what the device reports.
     pub async fn open(
         folder: impl Into<PathBuf>,
         dataset: Dataset,
@@ -85,7 +85,7 @@ impl Run {
         };
         let step = state.step;
         let root = folder.root().to_path_buf();
-        refuse_unused(&root, &config, step)?;
+        refuse_idle_settings(&root, &config, step)?;
         let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
         if step > 0 {
@@ -254,7 +254,7 @@ impl Run {
 
 /// A run that has nothing left to train keeps its settings: others would be said of its models
 /// without being true.
-fn refuse_unused(root: &Path, config: &RunConfig, step: u64) -> Result<()> {
+fn refuse_idle_settings(root: &Path, config: &RunConfig, step: u64) -> Result<()> {
     if step > config.iteration {
         return Err(Error::Config(format!(
             "the run has done {step} iterations already, more than the {} asked for; ask for more, or begin another run in a new folder",
@@ -273,14 +273,13 @@ fn refuse_unused(root: &Path, config: &RunConfig, step: u64) -> Result<()> {
 fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
     let architecture = config.step().generator;
     let models_folder = folder.root().join("models");
-    if state.ema.is_empty() {
-        // Those beside an average that has been switched off.
-        match std::fs::remove_dir_all(models_folder.join("raw")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(models_folder.join("raw"))(error));
-            }
-            _ => {}
-        }
+    let raw = models_folder.join("raw");
+    // What lay beside an average that has been switched off.
+    if state.ema.is_empty()
+        && let Err(error) = std::fs::remove_dir_all(&raw)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Error::io(raw)(error));
     }
     for average in [true, false] {
         if average && state.ema.is_empty() {
@@ -298,7 +297,7 @@ fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>)
             config.seed,
         );
         let beside = !average && !state.ema.is_empty();
-        let target = if beside { models_folder.join("raw") } else { models_folder.clone() };
+        let target = if beside { &raw } else { &models_folder };
         for model in models(&architecture, state, average, &config.metadata(provenance))? {
             let path = target.join(format!("{}.safetensors", model.direction));
             model.save(path, Precision::F32, true)?;

@@ -82,6 +82,10 @@ pub(crate) fn lint() -> Result<()> {
     const WASM: [&str; 2] = ["--target", "wasm32-unknown-unknown"];
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    // The library without its features, which the browser's target does not show whole.
+    let bare =
+        ["clippy", "--release", "--package", "ugatit", "--no-default-features", "--", "-D", "warnings"];
+    cargo(&bare, &[])?;
     cargo(&["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     process::run("rustup", &["target", "add", "wasm32-unknown-unknown"])?;
     for package in [&["--package", "ugatit", "--no-default-features"][..], &["--package", "ugatit-web"]] {

@@ -14,9 +14,12 @@ use crate::targets::{Directions, description, parse_directions, targets};
 /// often better than each. Models that began apart have no useful average.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Training runs, model files or folders of models, two or more
-    #[arg(required = true, num_args = 2.., value_name = "MODEL")]
-    models: Vec<PathBuf>,
+    /// A training run, a model file, or a folder of two
+    #[arg(value_name = "MODEL")]
+    first: PathBuf,
+    /// Those to average it with
+    #[arg(required = true, value_name = "MODEL")]
+    others: Vec<PathBuf>,
     /// A folder for A2B.safetensors and B2A.safetensors, or a .safetensors file for one
     #[arg(short, long, value_name = "DIR_OR_FILE")]
     output: PathBuf,
@@ -32,28 +35,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if !args.weights.is_empty() && args.weights.len() != args.models.len() {
-        return Err(Usage(format!("{} weights for {} models", args.weights.len(), args.models.len())).into());
+    let count = 1 + args.others.len();
+    let weights = if args.weights.is_empty() { vec![1.0; count] } else { args.weights.clone() };
+    if weights.len() != count {
+        return Err(Usage(format!("{} weights for {count} models", weights.len())).into());
     }
-    let weights = if args.weights.is_empty() { vec![1.0; args.models.len()] } else { args.weights.clone() };
-    if weights.iter().any(|weight| *weight < 0.0) || !weights.iter().sum::<f64>().is_normal() {
-        return Err(Usage("weights are numbers from 0 on, one of them larger".into()).into());
-    }
-    let [first, others @ ..] = &args.models[..] else {
-        return Err(Usage("name two models or more".into()).into());
-    };
-    let firsts = match args.direction.0 {
-        Some(direction) => vec![Model::open(first, Some(direction))?],
-        None => Model::open_all(first)?,
-    };
+    Model::check_weights(&weights).map_err(|error| Usage(error.to_string()))?;
+    let firsts = args.direction.open(&args.first)?;
     let targets = targets(&firsts, &args.output, "safetensors", args.force)?;
     let mut averages = vec![];
     for first in firsts {
-        let mut parts = vec![(first, weights[0])];
-        for (path, weight) in others.iter().zip(&weights[1..]) {
-            parts.push((Model::open(path, Some(parts[0].0.direction))?, *weight));
+        let direction = first.direction;
+        let mut models = vec![first];
+        for path in &args.others {
+            models.push(Model::open(path, Some(direction))?);
         }
-        averages.push(Model::average(&parts)?);
+        averages.push(Model::average(&models.into_iter().zip(weights.iter().copied()).collect::<Vec<_>>())?);
     }
     for (model, path) in averages.iter().zip(&targets) {
         model.save(path, Precision::F32, args.force)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ugatit::io::{Model, Precision};
+use ugatit::io::Precision;
 use ugatit::run::{Checkpoint, RunFolder};
 
 use crate::console::{Usage, line};
@@ -62,10 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn onnx(args: &Args) -> anyhow::Result<()> {
     let path = models::find(args.model.as_ref())?;
-    let models = match args.direction.0 {
-        Some(direction) => vec![Model::open(&path, Some(direction))?],
-        None => Model::open_all(&path)?,
-    };
+    let models = args.direction.open(&path)?;
     let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
     let targets = targets(&models, &args.output, "onnx", args.force)?;
     for (model, path) in models.iter().zip(&targets) {

@@ -75,10 +75,7 @@ fn models(args: &Args) -> ugatit::Result<Vec<Model>> {
         let options = ImportOptions { img_size: args.size, metadata };
         return read_checkpoint(&args.checkpoint, args.direction.0, &options);
     }
-    let mut models = match args.direction.0 {
-        Some(direction) => vec![Model::open(&args.checkpoint, Some(direction))?],
-        None => Model::open_all(&args.checkpoint)?,
-    };
+    let mut models = args.direction.open(&args.checkpoint)?;
     for model in &mut models {
         let old = std::mem::take(&mut model.metadata);
         let new = metadata.clone();

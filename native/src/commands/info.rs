@@ -40,7 +40,7 @@ fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
     let need = memory_need(c, c.img_size, c.img_size)?;
     Ok(json!({
         "direction": model.direction.to_string(),
-        "architecture": if c.light { "light" } else { "full" },
+        "architecture": c.architecture(),
         "ch": c.ch, "n_res": c.n_res, "n_res_decoder": c.n_res_decoder,
         "img_size": c.img_size, "img_ch": c.img_ch,
         "parameters": model.parameter_count(),
@@ -57,7 +57,7 @@ fn print(model: &Model) -> anyhow::Result<()> {
     line(format_args!("{} ({})", model.direction, model.direction.network()));
     let size = if c.light { "any size; unless the provenance says otherwise trained at" } else { "only" };
     for (what, value) in [
-        ("architecture", format!("{}, ch {}", if c.light { "light" } else { "full" }, c.ch)),
+        ("architecture", format!("{}, ch {}", c.architecture(), c.ch)),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
         ("parameters", grouped(model.parameter_count())),

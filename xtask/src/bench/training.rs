@@ -89,7 +89,7 @@ fn batch(config: &StepConfig) -> Result<[Tensor; 2]> {
 
 fn work(config: &StepConfig) -> String {
     let g = &config.generator;
-    let kind = if g.light { "light" } else { "full" };
+    let kind = g.architecture();
     format!("{kind}, ch {}, {2}x{2}, {} layers", g.ch, config.global_layers, g.img_size)
 }
 

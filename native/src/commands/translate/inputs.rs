@@ -77,18 +77,21 @@ fn walk(folder: &Path, relative: &Path, recursive: bool, skip: Option<&Path>, fo
     }
 }
 
+/// Whether a name that is there in no folder stands for others.
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
 /// A pattern that no shell has expanded, as on Windows.
 fn pattern(name: &Path, found: &mut Found) {
     let text = name.to_string_lossy();
-    if !text.contains(['*', '?', '[']) {
+    if !is_pattern(&text) {
         return found.failures.push((name.into(), "there is no such file or folder".into()));
     }
     // The folders before the first wildcard are not part of a result's place.
     let fixed: PathBuf = name
         .components()
-        .take_while(
-            |c| !matches!(c, Component::Normal(part) if part.to_string_lossy().contains(['*', '?', '['])),
-        )
+        .take_while(|c| !matches!(c, Component::Normal(part) if is_pattern(&part.to_string_lossy())))
         .collect();
     let matches = match glob::glob(&text) {
         Ok(matches) => matches,

@@ -9,7 +9,7 @@ use ugatit::io::PictureFormat;
 
 use crate::console::Usage;
 
-use super::inputs::{Found, Input};
+use super::inputs::{Found, Input, is_pattern};
 
 /// What the options ask for.
 pub(super) struct Wanted {
@@ -86,7 +86,7 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
 
 /// Whether `path` names nothing, and is no pattern either.
 fn is_missing(path: &Path) -> bool {
-    !path.exists() && !path.to_string_lossy().contains(['*', '?', '['])
+    !path.exists() && !is_pattern(&path.to_string_lossy())
 }
 
 /// The format, where `output` is the name of a single result.
