@@ -77,6 +77,17 @@ pub enum Error {
         problem: String,
     },
 
+    /// A model or checkpoint that a newer version of this program wrote.
+    #[error("{path} has format version {found}, and this program reads up to {read}; update ugatit", path = path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u64,
+        /// The newest version that is read.
+        read: u32,
+    },
+
     /// A file of features that is damaged or of another kind.
     #[error("{path} is not a usable file of features: {problem}", path = path.display())]
     Features {

@@ -6,8 +6,11 @@ mod files;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use files::checkpoint::{Network, Storage, hostile, legacy_checkpoint, zip_checkpoint};
+use files::checkpoint::{
+    Network, Storage, hostile, hostile_pickle, legacy_checkpoint, with_options, zip, zip_checkpoint,
+};
 use ugatit::Error;
 use ugatit::io::{ImportOptions, Model, Precision, read_checkpoint};
 use ugatit::model::{Direction, GeneratorConfig};
@@ -137,6 +140,91 @@ fn a_hostile_pickle_is_never_run() {
         }
         assert!(!trace.exists());
     }
+    // The trap is a real one: Python falls into it.
+    let pickle = folder.path().join("hostile.pkl");
+    fs::write(&pickle, hostile_pickle(&[], &command, false)).unwrap();
+    let load = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))";
+    if cfg!(unix)
+        && Command::new("python3").args(["-c", load]).arg(&pickle).status().is_ok_and(|s| s.success())
+    {
+        assert!(trace.exists());
+    }
+}
+
+#[test]
+fn what_lies_beside_the_tensors_is_passed_over_and_named() {
+    let (models, networks) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("with_options.pt");
+    fs::write(&path, with_options(&networks)).unwrap();
+    let read = read(&path);
+    assert_eq!(read.len(), 2);
+    for (read, model) in read.iter().zip(&models) {
+        assert_eq!(read.tensors, model.tensors);
+        let provenance = read.metadata.provenance.as_deref().unwrap();
+        assert!(provenance.contains("`argparse.Namespace`, `numpy.dtype`"), "{provenance}");
+    }
+}
+
+#[test]
+fn prefixes_of_wrappers_are_taken_off() {
+    let (models, _) = both();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrapped.pt");
+    let renamed = |prefix: &str| {
+        let each = state_dict(&models[1]).into_iter().map(|(key, t)| (format!("{prefix}{key}"), t));
+        each.collect::<Vec<_>>()
+    };
+    for (outer, inner, direction) in [
+        ("genB2A", "module.", Direction::B2A),
+        ("genB2A", "module._orig_mod.", Direction::B2A),
+        ("state_dict", "genB2A.", Direction::B2A),
+        ("state_dict", "model.genB2A.module.", Direction::B2A),
+        ("", "module.", Direction::A2B),
+        ("state_dict", "_orig_mod.", Direction::A2B),
+        ("", "_fsdp_wrapped_module.", Direction::A2B),
+    ] {
+        let bytes = zip_checkpoint(&[(outer, renamed(inner))], "cpu", Storage::Float);
+        fs::write(&path, bytes).unwrap();
+        let model = Model::open(&path, None).unwrap_or_else(|e| panic!("{outer} {inner}: {e}"));
+        assert_eq!((model.direction, &model.tensors), (direction, &models[1].tensors), "{outer} {inner}");
+    }
+    // An optimiser's state beside a nameless generator is no part of it.
+    let moments = vec![("state.0.exp_avg".to_owned(), ugatit::Tensor::zeros([3]))];
+    let networks = [("state_dict", renamed("module.")), ("optimizer", moments)];
+    fs::write(&path, zip_checkpoint(&networks, "cpu", Storage::Float)).unwrap();
+    assert_eq!(Model::open(&path, None).unwrap().tensors, models[1].tensors);
+}
+
+#[test]
+fn what_is_no_checkpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8], words: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        for error in [
+            Model::open(&path, None).unwrap_err(),
+            read_checkpoint(&path, None, &ImportOptions::default()).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::ModelFile { .. }), "{name}: {error}");
+            assert!(error.to_string().contains(words), "{name}: {error}");
+        }
+    };
+    let page = b"<!DOCTYPE html><html><head><title>Virus scan warning</title></head></html>";
+    refused("drive.pt", page, "web page");
+    refused(
+        "A2B.safetensors",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n",
+        "git lfs pull",
+    );
+    refused("UGATIT.model-1000000.index", &[7; 300], "TensorFlow");
+    refused("archive.pt", &zip(&[("readme.txt".into(), b"no model here".to_vec())]), "zip archive");
+    let tensorflow = folder.path().join("tensorflow");
+    fs::create_dir(&tensorflow).unwrap();
+    for name in ["checkpoint", "UGATIT.model-5.index", "UGATIT.model-5.data-00000-of-00001"] {
+        fs::write(tensorflow.join(name), [1; 300]).unwrap();
+    }
+    assert!(Model::open(&tensorflow, None).unwrap_err().to_string().contains("TensorFlow"));
 }
 
 #[test]

@@ -162,8 +162,8 @@ fn problem(bytes: &[u8]) -> String {
 #[test]
 fn what_is_no_picture_is_refused() {
     assert!(problem(b"").contains("empty"));
-    assert!(problem(b"<svg xmlns='http://www.w3.org/2000/svg'/>").contains("no picture"));
-    assert!(problem(b"II*\0\x08\0\0\0").contains("Tiff"));
+    assert!(problem(b"<svg xmlns='http://www.w3.org/2000/svg'/>").contains("SVG, which is not read"));
+    assert!(problem(b"II*\0\x08\0\0\0").contains("TIFF, which is not read"));
     assert!(matches!(read_picture("/nowhere/p.png"), Err(Error::Io { .. })));
 }
 

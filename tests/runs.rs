@@ -154,6 +154,40 @@ fn damaged_checkpoints_are_passed_over() {
 }
 
 #[test]
+fn a_newer_versions_checkpoint_is_not_passed_over() {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 4);
+    drop(run);
+    let newest = place.path("run/checkpoints/step-0000004.safetensors");
+    let mut bytes = fs::read(&newest).unwrap();
+    let version = b"\"format_version\":\"1\"";
+    let at = bytes.windows(version.len()).position(|text| text == version).unwrap();
+    bytes[at + version.len() - 2] = b'9';
+    fs::write(&newest, bytes).unwrap();
+    match place.open("run", &tiny(), &Device::Cpu).err().unwrap() {
+        Error::NewerVersion { path, found: 9, .. } => assert_eq!(path, newest),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_a_killed_run_was_writing_is_removed() {
+    let place = Place::new();
+    let (mut run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
+    advance(&mut run, 2);
+    let left = [".ugatit-a.tmp", "checkpoints/.ugatit-b.tmp", "models/.ugatit-c.tmp"];
+    let left = left.map(|name| place.path("run").join(name));
+    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    // Another process is writing there, so its files stay.
+    assert!(place.open("run", &tiny(), &Device::Cpu).is_err());
+    assert!(left.iter().all(|path| path.exists()));
+    drop(run);
+    drop(place.open("run", &tiny(), &Device::Cpu).unwrap());
+    assert!(left.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn only_one_process_trains_in_a_folder() {
     let place = Place::new();
     let (run, _) = place.open("run", &tiny(), &Device::Cpu).unwrap();
@@ -327,12 +361,16 @@ fn other_settings_for_a_finished_run_are_refused() {
 #[test]
 fn a_start_that_fails_binds_the_folder_to_nothing() {
     let place = Place::new();
-    let picture = place.path("data/trainA/0.png");
-    let good = fs::read(&picture).unwrap();
-    fs::write(&picture, b"no picture").unwrap();
+    let pictures: Vec<_> = ["trainA", "testA"]
+        .iter()
+        .flat_map(|name| fs::read_dir(place.path("data").join(name)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let good = pictures.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
+    pictures.iter().for_each(|path| fs::write(path, b"no picture").unwrap());
     assert!(matches!(place.open("run", &tiny(), &Device::Cpu), Err(Error::Picture { .. })));
     assert_eq!(RunFolder::config(&place.path("run")).unwrap(), None);
-    fs::write(&picture, good).unwrap();
+    pictures.iter().zip(good).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     place.open("run", &RunConfig { ch: 6, ..tiny() }, &Device::Cpu).unwrap();
 }
 

@@ -12,6 +12,31 @@ use crate::model::{Direction, Generator, GeneratorConfig};
 /// The networks of an official checkpoint that are not generators.
 const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
 
+/// What stands between the parts of a tensor's name.
+const SEPARATORS: [char; 2] = ['.', '/'];
+/// A tensor that every generator has, and the part that its name begins with.
+const FIRST_KEY: &str = "DownBlock.1.weight";
+const FIRST_SEGMENT: &str = "DownBlock";
+
+/// Parts of names that wrappers add: `torch.nn.DataParallel`, `torch.compile`, fully sharded training,
+/// activation checkpointing; Lightning's and others' checkpoints. No key of a generator has such a part.
+const WRAPPERS: [&str; 8] = [
+    "module",
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+];
+
+/// A tensor's name without the parts that wrappers add.
+fn without_wrappers(name: &str) -> String {
+    let parts = name.split_inclusive(SEPARATORS);
+    parts.filter(|part| !WRAPPERS.contains(&part.trim_end_matches(SEPARATORS))).collect()
+}
+
 /// A tensor of a file that can be read when it is known to be wanted.
 pub(super) struct Source<'a> {
     pub(super) shape: Vec<usize>,
@@ -32,23 +57,50 @@ pub(super) struct Networks<'a> {
 }
 
 impl<'a> Networks<'a> {
-    /// Sorts tensors by the network that their names begin with (`genA2B.` or `genA2B/`);
-    /// those of discriminators are left out.
+    /// Sorts tensors by the network that their names begin with (`genA2B.` or `genA2B/`), without what
+    /// wrappers have put into the names; those of discriminators are left out.
     pub(super) fn sort(tensors: impl IntoIterator<Item = (String, Source<'a>)>) -> Self {
         let mut networks = Self::default();
         for (name, source) in tensors {
-            let within = |network: &str| {
-                name.strip_prefix(network).and_then(|rest| rest.strip_prefix(['.', '/'])).map(str::to_owned)
-            };
-            if let Some(key) = within(Direction::A2B.network()) {
-                networks.a2b.insert(key, source);
+            let plain = without_wrappers(&name);
+            let within =
+                |network: &str| plain.strip_prefix(network).and_then(|rest| rest.strip_prefix(['.', '/']));
+            let (sources, key) = if let Some(key) = within(Direction::A2B.network()) {
+                (&mut networks.a2b, key)
             } else if let Some(key) = within(Direction::B2A.network()) {
-                networks.b2a.insert(key, source);
-            } else if OTHERS.into_iter().all(|other| within(other).is_none()) {
-                networks.bare.insert(name, source);
-            }
+                (&mut networks.b2a, key)
+            } else if OTHERS.into_iter().any(|other| within(other).is_some()) {
+                continue;
+            } else {
+                (&mut networks.bare, name.as_str())
+            };
+            // Of two tensors that would bear one name the second keeps its own, and is refused by it.
+            let key = if sources.contains_key(key) { name.clone() } else { key.to_owned() };
+            sources.insert(key, source);
+        }
+        if networks.directions().is_empty() {
+            networks.unwrap_bare();
         }
         networks
+    }
+
+    /// Takes what wrappers add from the names of a nameless generator's `state_dict`. Where that lay under a
+    /// name of its own, what lies beside it (an optimiser's state) is left out.
+    fn unwrap_bare(&mut self) {
+        let within = |name: &String| {
+            let wrapped = name.as_str() != FIRST_KEY && without_wrappers(name) == FIRST_KEY;
+            wrapped.then(|| name.split(SEPARATORS).next().unwrap_or_default().to_owned())
+        };
+        let Some(first) = self.bare.keys().find_map(within) else { return };
+        let beside = |name: &str| name.split(SEPARATORS).next() != Some(&first);
+        for (name, source) in std::mem::take(&mut self.bare) {
+            let plain = without_wrappers(&name);
+            if first != FIRST_SEGMENT && beside(&name) {
+                continue;
+            }
+            let key = if self.bare.contains_key(&plain) { name } else { plain };
+            self.bare.insert(key, source);
+        }
     }
 
     pub(super) fn generator_mut(&mut self, direction: Direction) -> &mut Sources<'a> {
@@ -85,7 +137,7 @@ pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Re
             ))
         })
     };
-    let &[ch, img_ch, 7, 7] = shape("DownBlock.1.weight")? else {
+    let &[ch, img_ch, 7, 7] = shape(FIRST_KEY)? else {
         return Err(refuse("tensor `DownBlock.1.weight` is no 7x7 convolution".into()));
     };
     // The highest number tells: a block that is missing below it is reported as missing.

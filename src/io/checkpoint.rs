@@ -1,9 +1,12 @@
 //! Official PyTorch checkpoints (`.pt`): `torch.save({"genA2B": state_dict, …})`, as
 //! znxlwm/UGATIT-pytorch writes them, in every container that `torch.save` has had.
 //!
-//! A pickle is a program. It is parsed here and never run: what it would call is kept as a
-//! name only, and a file that would call anything but the rebuilding of tensors is refused.
+//! A pickle is a program. It is parsed here and never run: what it would call is kept as a name only.
+//! Objects beside the tensors (a run's options, numbers of NumPy) are passed over, and named in the
+//! provenance. A file that would start programs or evaluate text in Python is refused, although nothing
+//! of it would run here, since its weights come from somebody who means harm.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -14,8 +17,12 @@ use crate::error::{Error, Result};
 use crate::model::Direction;
 
 use super::architecture::{Networks, Source, assemble, infer};
+use super::foreign::what_it_is;
 use super::model_file::{Model, ModelMetadata, USUAL_SIZE, choose, direction_in_name, file_name};
 use super::safetensors::Element;
+
+/// How much of a file tells what it is.
+const KIND_BYTES: u64 = 1024;
 
 /// What a checkpoint does not say about itself.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +40,7 @@ pub struct ImportOptions {
 /// the file's name says, or A2B. Weights of f16, bf16 and f64 are converted to f32.
 ///
 /// # Errors
-/// [`Error::UnsafeCheckpoint`] where the pickle would call something;
+/// [`Error::UnsafeCheckpoint`] where the pickle would run a program or code in Python;
 /// [`Error::ModelFile`], [`Error::MissingTensor`], [`Error::TensorShape`],
 /// [`Error::NonFiniteWeights`] or [`Error::Config`] where the file is damaged or of another
 /// kind; [`Error::Direction`] where it lacks `direction`; [`Error::Io`] where it cannot be read.
@@ -64,7 +71,7 @@ fn read(
     options: &ImportOptions,
 ) -> Result<Vec<Model>> {
     let length = fs::metadata(path).map_err(Error::io(path))?.len();
-    refuse_calls(path)?;
+    let passed_over = passed_over(path)?;
     let tensors = PytorchReader::new(path).map_err(|e| damaged(path, &e))?.into_tensors();
 
     let sources = tensors.into_iter().map(|(name, tensor)| {
@@ -126,7 +133,7 @@ fn read(
                     String::new()
                 };
                 format!(
-                    "imported from {} of the PyTorch checkpoint {}{size}",
+                    "imported from {} of the PyTorch checkpoint {}{size}{passed_over}",
                     direction.network(),
                     file_name(path)
                 )
@@ -144,42 +151,132 @@ pub(super) fn is_checkpoint(start: &[u8]) -> bool {
         || start.get(257..262).is_some_and(|magic| magic == b"ustar")
 }
 
-/// # Errors
-/// [`Error::UnsafeCheckpoint`] where the pickle would call anything but torch's rebuilding.
-fn refuse_calls(path: &Path) -> Result<()> {
-    fn find(value: &PickleValue) -> Option<&str> {
-        match value {
-            PickleValue::Unsupported(name) if !name.starts_with("torch.") => Some(name),
-            PickleValue::List(items) => items.iter().find_map(find),
-            PickleValue::Dict(items) => items.values().find_map(find),
-            _ => None,
+/// Modules of Python whose functions run programs or code, reach the network, or change files. The list need
+/// not be complete: nothing is called here, whatever it is.
+const RUN_CODE: [&str; 36] = [
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "importlib",
+    "runpy",
+    "pty",
+    "ctypes",
+    "code",
+    "codeop",
+    "webbrowser",
+    "urllib",
+    "http",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "multiprocessing",
+    "asyncio",
+    "threading",
+    "pickle",
+    "marshal",
+    "types",
+    "functools",
+    "operator",
+    "_operator",
+    "pdb",
+    "bdb",
+    "timeit",
+    "profile",
+    "cProfile",
+    "commands",
+    "pip",
+    "platform",
+];
+/// The same within torch.
+const RUN_CODE_IN_TORCH: [&str; 5] =
+    ["torch.hub.", "torch.serialization.", "torch.package.", "torch.utils.cpp_extension.", "torch.jit."];
+/// Python's built-in functions that only make a value.
+const VALUES: [&str; 15] = [
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "object",
+    "range",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+];
+
+/// Whether calling `object` (module first) in Python could run something.
+fn runs_code(object: &str) -> bool {
+    let (module, name) = object.rsplit_once('.').unwrap_or(("", object));
+    match module {
+        "builtins" | "__builtin__" => !VALUES.contains(&name),
+        _ => {
+            let root = module.split('.').next().unwrap_or_default();
+            RUN_CODE.contains(&root) || RUN_CODE_IN_TORCH.iter().any(|inner| object.starts_with(inner))
         }
-    }
-    let value = PytorchReader::read_pickle_data(path, None).map_err(|e| damaged(path, &e))?;
-    match find(&value) {
-        Some(object) => Err(Error::UnsafeCheckpoint { path: path.into(), object: object.into() }),
-        None => Ok(()),
     }
 }
 
-fn damaged(path: &Path, error: &PytorchError) -> Error {
-    // A safetensors file: the header's length in eight bytes, then JSON.
-    let begins_with_json = fs::File::open(path)
-        .and_then(|mut file| {
-            let mut start = [0; 9];
-            file.read_exact(&mut start).map(|()| start[8] == b'{')
-        })
-        .unwrap_or(false);
-    if begins_with_json {
-        let problem =
-            "it is a safetensors file, not a PyTorch checkpoint; it needs no import, name it with --model"
-                .into();
-        return Error::ModelFile { path: path.into(), problem };
+/// The Python objects beside the tensors, in words that follow a provenance; nothing where there are none.
+///
+/// # Errors
+/// [`Error::UnsafeCheckpoint`] where calling one of them in Python could run something.
+fn passed_over(path: &Path) -> Result<String> {
+    const SHOWN: usize = 5;
+    fn collect(value: PickleValue, names: &mut BTreeSet<String>) {
+        match value {
+            PickleValue::Unsupported(name) => drop(names.insert(name)),
+            PickleValue::List(items) => items.into_iter().for_each(|item| collect(item, names)),
+            PickleValue::Dict(items) => items.into_values().for_each(|item| collect(item, names)),
+            _ => {}
+        }
     }
-    Error::ModelFile {
-        path: path.into(),
-        problem: format!(
+    let value = PytorchReader::read_pickle_data(path, None).map_err(|e| damaged(path, &e))?;
+    let mut names = BTreeSet::new();
+    collect(value, &mut names);
+    if let Some(object) = names.iter().find(|name| runs_code(name)) {
+        return Err(Error::UnsafeCheckpoint { path: path.into(), object: object.clone() });
+    }
+    // Tensors, and what belongs to them.
+    names.retain(|name| !name.starts_with("torch."));
+    if names.is_empty() {
+        return Ok(String::new());
+    }
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(format!("; passed over, and not run: the Python objects {}{more}", shown.join(", ")))
+}
+
+/// The error of a file that `error` says is no checkpoint, in terms of what it is where that is known.
+fn damaged(path: &Path, error: &PytorchError) -> Error {
+    let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
+    let mut start = vec![];
+    if let Ok(file) = fs::File::open(path) {
+        // What cannot be read says nothing of itself.
+        let _ = file.take(KIND_BYTES).read_to_end(&mut start);
+    }
+    // A safetensors file: the header's length in eight bytes, then JSON.
+    if start.get(8) == Some(&b'{') {
+        return refuse(
+            "it is a safetensors file, not a PyTorch checkpoint; it needs no import, name it with --model"
+                .into(),
+        );
+    }
+    // A container of torch.save that is damaged says so; everything else is of another kind.
+    let own = is_checkpoint(&start) && !matches!(error, PytorchError::InvalidFormat(_));
+    match what_it_is(path, &start).filter(|_| !own) {
+        Some(what) => refuse(what),
+        None => refuse(format!(
             "it cannot be read as a PyTorch checkpoint ({error}); it is damaged, cut off or of another kind"
-        ),
+        )),
     }
 }

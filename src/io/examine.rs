@@ -8,7 +8,7 @@ use image::{ImageDecoder, ImageFormat, ImageReader};
 
 use crate::error::{Error, Result};
 
-use super::{Picture, decode_picture};
+use super::{Picture, decode_picture, jpeg};
 
 /// Side of [`PictureFacts::thumbnail`].
 const THUMBNAIL: usize = 16;
@@ -78,42 +78,9 @@ pub fn examine_picture(path: impl AsRef<Path>) -> Result<PictureFacts> {
         },
         grey: color.is_some_and(|color| !color.has_color()),
         transparent,
-        cmyk: format == Some(ImageFormat::Jpeg) && jpeg_channels(&bytes) == Some(4),
+        cmyk: format == Some(ImageFormat::Jpeg) && jpeg::channels(&bytes) == Some(4),
         bits: color.map_or(8, |color| color.bits_per_pixel() / u16::from(color.channel_count())),
         hash: hasher.finish(),
         thumbnail: brightness.resized(all, THUMBNAIL, THUMBNAIL)?.pixels,
     })
-}
-
-/// The channels that the frame header of a JPEG names.
-fn jpeg_channels(bytes: &[u8]) -> Option<u8> {
-    let mut at = 2;
-    loop {
-        let &[0xff, marker] = bytes.get(at..at + 2)? else { return None };
-        match marker {
-            // Fill bytes, and markers without a segment.
-            0xff => at += 1,
-            0x01 | 0xd0..=0xd8 => at += 2,
-            // SOF0 to SOF15, without the tables that have numbers among them.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return bytes.get(at + 9).copied(),
-            _ => {
-                let &[high, low] = bytes.get(at + 2..at + 4)? else { return None };
-                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_channels_of_a_jpeg_are_in_its_frame_header() {
-        // Start, a segment of 4 bytes, a Huffman table that is no frame, a progressive frame.
-        let start = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc4\0\x03x\xff\xff\xc2\0\x14\x08\0\x10\0\x10";
-        assert_eq!(jpeg_channels(&[&start[..], &[4]].concat()), Some(4));
-        assert_eq!(jpeg_channels(start), None);
-        assert_eq!(jpeg_channels(b"\xff\xd8 no marker"), None);
-    }
 }

@@ -11,7 +11,10 @@ mod dataset;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod examine;
 mod features;
+mod foreign;
 pub mod heatmap;
+#[cfg(feature = "pictures")]
+mod jpeg;
 mod model_file;
 mod npy;
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,9 +24,15 @@ pub(crate) mod open;
 mod picture;
 #[cfg(feature = "pictures")]
 mod picture_file;
+#[cfg(feature = "pictures")]
+mod repair;
 mod resize;
 pub(crate) mod safetensors;
+#[cfg(feature = "pictures")]
+mod unread;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]
 pub use atomic::write_atomically;
 #[cfg(feature = "pytorch")]
@@ -44,3 +53,5 @@ pub use picture_file::{
     MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, decode_picture, encode_picture, has_picture_ending,
     read_picture, write_picture,
 };
+#[cfg(feature = "pictures")]
+pub use unread::unread_picture;

@@ -98,7 +98,7 @@ impl Model {
     /// # Errors
     /// [`Error::ModelFile`], [`Error::MissingTensor`], [`Error::TensorShape`],
     /// [`Error::NonFiniteWeights`] or [`Error::Config`] where the file is damaged or of
-    /// another kind; [`Error::Direction`] where it lacks `direction`.
+    /// another kind; [`Error::NewerVersion`]; [`Error::Direction`] where it lacks `direction`.
     pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8], direction: Option<Direction>) -> Result<Self> {
         let path = path.as_ref();
         let contents = safetensors::parse(path, bytes)?;
@@ -214,9 +214,7 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
     };
     let version = number("format_version")?;
     if version > FORMAT_VERSION as usize {
-        return Err(refuse(format!(
-            "it has format version {version}, this program reads up to {FORMAT_VERSION}; update ugatit"
-        )));
+        return Err(Error::NewerVersion { path: path.into(), found: version as u64, read: FORMAT_VERSION });
     }
     let light = match field("architecture")? {
         "light" => true,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::model::Direction;
 
+use super::foreign::{TENSORFLOW, is_tensorflow_folder};
 use super::model_file::Model;
 
 impl Model {
@@ -114,6 +115,9 @@ fn in_folder(folder: &Path, direction: Option<Direction>) -> Result<PathBuf> {
     models.sort();
     match models.as_slice() {
         [only] => Ok(only.clone()),
+        [] if is_tensorflow_folder(folder) => {
+            Err(Error::ModelFile { path: folder.into(), problem: TENSORFLOW.into() })
+        }
         [] => Err(Error::ModelFile {
             path: folder.into(),
             problem: "the folder holds no model (.safetensors or .pt)".into(),

@@ -1,18 +1,26 @@
 //! Picture files: JPEG, PNG, WebP, BMP and GIF in, PNG, JPEG and WebP out.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::error::{LimitError, LimitErrorKind};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat, ImageReader, Limits,
+};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
 use crate::error::{Error, Result};
 
-use super::Picture;
+use super::repair::{promises_too_much, repaired};
+use super::unread::unread;
+use super::{Picture, jpeg};
 
 /// A picture of this many pixels or more is refused before anything of it is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
@@ -72,7 +80,8 @@ pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture> {
     decode_picture(path, &std::fs::read(path).map_err(Error::io(path))?)
 }
 
-/// Decodes a picture by its content, whatever its name; `path` is for messages.
+/// Decodes a picture by its content, whatever its name; `path` is for messages. What viewers show is read, also
+/// where its container is damaged; a picture that lacks lines is not.
 ///
 /// # Errors
 /// [`Error::Picture`] where the bytes are empty, cut off, of no known format, or make a
@@ -93,39 +102,39 @@ pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
             | ImageFormat::Bmp
             | ImageFormat::Gif),
         ) => format,
-        Ok(other) => return Err(refuse(format!("it is a {other:?} picture; {kinds}"))),
-        Err(_) => return Err(refuse(format!("it is no picture; {kinds}"))),
+        _ => return Err(refuse(unread(path, bytes).unwrap_or_else(|| format!("it is no picture; {kinds}")))),
     };
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(damaged(&"the JPEG ends before its last line"));
-    }
-
-    let mut decoder =
-        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|e| damaged(&e))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) >= MAX_PIXELS {
-        return Err(refuse(format!(
-            "it has {width}x{height} pixels; pictures of less than {} megapixels are read, make it smaller",
-            MAX_PIXELS / 1_000_000
-        )));
-    }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(decoder.total_bytes() + WORKING_MEMORY);
-    decoder.set_limits(limits).map_err(|e| damaged(&e))?;
-    // A damaged orientation or profile is no reason to lose the picture.
-    let orientation = decoder.orientation().ok();
-    let profile = decoder.icc_profile().ok().flatten();
-    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
-    if let Some(orientation) = orientation {
-        decoded.apply_orientation(orientation);
-    }
+    let bytes = match format {
+        ImageFormat::Jpeg => jpeg::complete(bytes, fingerprint)
+            .ok_or_else(|| damaged(&"the JPEG ends before its last line"))?,
+        _ if promises_too_much(format, bytes) => {
+            repaired(format, bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+        }
+        _ => Cow::Borrowed(bytes),
+    };
+    let decoded = decode(format, &bytes).or_else(|first| {
+        let again = repaired(format, &bytes).and_then(|mended| decode(format, &mended).ok());
+        again.ok_or(first)
+    });
+    let Decoded { image: decoded, profile } = match decoded {
+        Ok(decoded) => decoded,
+        Err(Refusal::TooLarge(width, height)) => {
+            return Err(refuse(format!(
+                "it has {width}x{height} pixels; pictures of less than {} megapixels are read, make it smaller",
+                MAX_PIXELS / 1_000_000
+            )));
+        }
+        Err(Refusal::Damaged(e)) => return Err(damaged(&e)),
+    };
 
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     let grey = !decoded.color().has_color();
     let mut alpha = None;
     if decoded.color().has_alpha() {
         let values: Vec<u8> = decoded.to_rgba8().pixels().map(|p| p.0[3]).collect();
-        alpha = values.iter().any(|&a| a != 255).then_some(values);
+        // Programs that write BMP leave the fourth byte at zero, and viewers then show the picture.
+        let unused = format == ImageFormat::Bmp && values.iter().all(|&a| a == 0);
+        alpha = (!unused && values.iter().any(|&a| a != 255)).then_some(values);
     }
     let mut pixels = if grey { decoded.into_luma8().into_raw() } else { decoded.into_rgb8().into_raw() };
     let mut channels = if grey { 1 } else { 3 };
@@ -137,6 +146,73 @@ pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
     }
     let picture = Picture::new(width, height, channels, pixels).map_err(|e| damaged(&e))?;
     Ok(Picture { alpha, ..picture })
+}
+
+/// Why a picture is not decoded.
+enum Refusal {
+    TooLarge(u32, u32),
+    Damaged(ImageError),
+}
+
+impl From<ImageError> for Refusal {
+    fn from(error: ImageError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+/// A picture in the file's own depth and colours, upright.
+struct Decoded {
+    image: DynamicImage,
+    profile: Option<Vec<u8>>,
+}
+
+fn decode(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Refusal> {
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) >= MAX_PIXELS {
+        return Err(Refusal::TooLarge(width, height));
+    }
+    if width == 0 || height == 0 {
+        let empty = LimitErrorKind::DimensionError;
+        return Err(Refusal::Damaged(ImageError::Limits(LimitError::from_kind(empty))));
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(decoder.total_bytes() + WORKING_MEMORY);
+    decoder.set_limits(limits)?;
+    // A damaged orientation or profile is no reason to lose the picture.
+    let orientation = decoder.exif_metadata().ok().flatten().and_then(|exif| orientation(&exif));
+    let profile = decoder.icc_profile().ok().flatten();
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    if let Some(orientation) = orientation {
+        image.apply_orientation(orientation);
+    }
+    Ok(Decoded { image, profile })
+}
+
+/// The orientation in EXIF data, with or without the prefix (`Exif` and two zeros) that belongs to JPEG only and
+/// that programs write into other formats too.
+fn orientation(exif: &[u8]) -> Option<Orientation> {
+    const PREFIX: usize = 16;
+    let start = exif.windows(4).take(PREFIX).position(|four| matches!(four, b"II*\0" | b"MM\0*"))?;
+    Orientation::from_exif_chunk(exif.get(start..)?)
+}
+
+/// One number of all pixels but those of the last block, for [`jpeg::complete`].
+fn fingerprint(jpeg: &[u8]) -> Option<u64> {
+    /// A block of a picture with halved colours, and a pixel that the colours' smoothing reaches.
+    const BLOCK: u32 = 17;
+    let image = decode(ImageFormat::Jpeg, jpeg).ok()?.image;
+    let (width, height) = (image.width(), image.height());
+    // Of a small picture the last block would be much.
+    let kept = if width.min(height) >= 4 * BLOCK { width - BLOCK } else { width };
+    let stride = image.as_bytes().len() / height.max(1) as usize;
+    let mut hasher = DefaultHasher::new();
+    for (y, row) in image.as_bytes().chunks(stride.max(1)).enumerate() {
+        let end =
+            if y as u32 + BLOCK >= height { stride / width.max(1) as usize * kept as usize } else { stride };
+        row.get(..end)?.hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 /// Converts pixels from a colour profile to sRGB, RGB. `None` where there is nothing to do:
@@ -168,33 +244,6 @@ fn to_srgb(profile: &[u8], pixels: &[u8], grey: bool) -> Option<Vec<u8>> {
     let mut converted = vec![0; if grey { pixels.len() * 3 } else { pixels.len() }];
     transform.transform(pixels, &mut converted).ok()?;
     Some(converted)
-}
-
-/// Whether a JPEG has its end marker. The decoder would fill what is missing with grey.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
-        match marker {
-            0xd9 => return true,
-            // Fill bytes, and markers without a segment.
-            0xff => at += 1,
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
-                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-                if marker == 0xda {
-                    // Compressed data, up to a marker that is neither stuffing nor restart.
-                    while let Some(pair) = bytes.get(at..at + 2) {
-                        if pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7) {
-                            break;
-                        }
-                        at += 1;
-                    }
-                }
-            }
-        }
-    }
-    false
 }
 
 /// Encodes a picture.

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 
+use super::foreign::what_it_is;
+
 /// The longest header that is parsed. A generator's has some 15 kB.
 const MAX_HEADER: usize = 8 << 20;
 /// The most tensors that a header may name. A generator has some 50 to 500.
@@ -80,26 +82,28 @@ pub(crate) struct Contents<'a> {
 /// not describe the bytes that follow it exactly.
 pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
     let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
+    // What begins with a header's length and no header may be something else that people know by name.
+    let refuse_kind = |problem: String| refuse(what_it_is(path, bytes).unwrap_or(problem));
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(refuse(format!(
+        return Err(refuse_kind(format!(
             "it has {} bytes, which is too short for a model; it may be an interrupted download",
             bytes.len()
         )));
     };
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER as u64 {
-        return Err(refuse(format!(
+        return Err(refuse_kind(format!(
             "it is no safetensors file, or damaged: its header would be {length} bytes long, at most {MAX_HEADER} are read"
         )));
     }
     let Some((header, data)) = rest.split_at_checked(length as usize) else {
-        return Err(refuse(format!(
+        return Err(refuse_kind(format!(
             "it is cut off in the header ({length} bytes announced, {} there); fetch it again",
             rest.len()
         )));
     };
     let header: Header = serde_json::from_slice(header).map_err(|e| {
-        refuse(format!("its header cannot be read ({e}); it is no safetensors file, or damaged"))
+        refuse_kind(format!("its header cannot be read ({e}); it is no safetensors file, or damaged"))
     })?;
 
     let mut ranges: Vec<(usize, usize, &str)> = vec![];

@@ -94,7 +94,8 @@ impl Checkpoint<'_> {
     /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::ModelFile`] where it is damaged or of
+    /// [`Error::Io`] where it cannot be read, [`Error::NewerVersion`] where a newer version of this program
+    /// wrote it, [`Error::ModelFile`] where it is damaged or of
     /// another kind, [`Error::MissingTensor`] and [`Error::TensorShape`] where the tensors are
     /// not those of its configuration.
     pub fn load(path: &Path) -> Result<Checkpoint<'static>> {
@@ -110,9 +111,7 @@ impl Checkpoint<'_> {
         let damaged = |key: &str| refuse(format!("its metadata `{key}` cannot be read"));
         let version: u32 = field("format_version")?.parse().map_err(|_| damaged("format_version"))?;
         if version > VERSION {
-            return Err(refuse(format!(
-                "it has format version {version}, this program reads up to {VERSION}; update ugatit"
-            )));
+            return Err(Error::NewerVersion { path: path.into(), found: version.into(), read: VERSION });
         }
         let config: StepConfig = serde_json::from_str(field("config")?).map_err(|_| damaged("config"))?;
         let position = serde_json::from_str(field("position")?).map_err(|_| damaged("position"))?;

@@ -4,10 +4,13 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::write_atomically;
+use crate::io::{remove_temporaries, write_atomically};
 
 use super::checkpoint::Checkpoint;
 use super::config::RunConfig;
+
+/// The folders of a run that files are written to, in its own.
+const WRITTEN: [&str; 5] = ["", "checkpoints", "models", "models/raw", "samples"];
 
 /// A run's folder. While it lives, no other process can train there.
 #[derive(Debug)]
@@ -37,7 +40,12 @@ impl RunFolder {
         let lock = options.create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| refuse(format!("it cannot be written to ({e})")))?;
         match lock.try_lock() {
-            Ok(()) => {}
+            // Nobody else writes here now.
+            Ok(()) => {
+                for folder in WRITTEN {
+                    remove_temporaries(&root.join(folder))?;
+                }
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(refuse("another process is training there; stop it first, or wait".into()));
             }
@@ -86,16 +94,18 @@ impl RunFolder {
     }
 
     /// The newest checkpoint of the run in `root` that can be read, and what was wrong with those
-    /// that cannot.
+    /// that are damaged. One that a newer version of this program wrote is not passed over, since going on from
+    /// an older one would undo what that version has done.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder cannot be read; the newest one's error where there are
-    /// checkpoints and none can be read.
+    /// [`Error::Io`] where the folder or a checkpoint cannot be read; [`Error::NewerVersion`]; the newest
+    /// one's error where there are checkpoints and all are damaged.
     pub fn newest(root: &Path) -> Result<(Option<Checkpoint<'static>>, Vec<Error>)> {
         let mut errors = vec![];
         for (_, path) in list(root)?.into_iter().rev() {
             match Checkpoint::load(&path) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), errors)),
+                Err(error @ (Error::NewerVersion { .. } | Error::Io { .. })) => return Err(error),
                 Err(error) => errors.push(error),
             }
         }

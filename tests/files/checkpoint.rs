@@ -133,17 +133,44 @@ pub(crate) fn legacy_checkpoint(networks: &[Network<'_>], location: &str, storag
 
 /// A pickle that runs `command` through `os.system` when Python unpickles it, as the value
 /// of one key beside `networks`.
-pub(crate) fn hostile(networks: &[Network<'_>], command: &str, in_zip: bool) -> Vec<u8> {
+pub(crate) fn hostile(networks: &[Network<'_>], command: &str, zipped: bool) -> Vec<u8> {
+    let program = hostile_pickle(networks, command, !zipped);
+    if zipped { in_zip(program, networks) } else { legacy(program, storages(networks, Storage::Float)) }
+}
+
+/// The pickle alone of [`hostile`].
+pub(crate) fn hostile_pickle(networks: &[Network<'_>], command: &str, legacy: bool) -> Vec<u8> {
     let mut call = vec![];
     text(&mut call, "note");
     global(&mut call, "posix", "system");
     call.push(b'(');
     text(&mut call, command);
     call.extend(b"tR");
-    let program = pickle(networks, "cpu", Storage::Float, !in_zip, &call);
-    if !in_zip {
-        return legacy(program, storages(networks, Storage::Float));
-    }
+    pickle(networks, "cpu", Storage::Float, legacy, &call)
+}
+
+/// A checkpoint with `argparse.Namespace(ch=16)` and a NumPy type beside `networks`, as training programs
+/// save their options.
+pub(crate) fn with_options(networks: &[Network<'_>]) -> Vec<u8> {
+    let mut extra = vec![];
+    text(&mut extra, "args");
+    global(&mut extra, "argparse", "Namespace");
+    extra.extend(b")\x81}(");
+    text(&mut extra, "ch");
+    int(&mut extra, 16);
+    extra.extend(b"ub");
+    text(&mut extra, "dtype");
+    global(&mut extra, "numpy", "dtype");
+    extra.push(b'(');
+    text(&mut extra, "f4");
+    extra.extend(b"tR");
+    text(&mut extra, "iteration");
+    int(&mut extra, 100_000);
+    in_zip(pickle(networks, "cuda:0", Storage::Float, false, &extra), networks)
+}
+
+/// A zip container of a pickle and the storages of `networks`.
+fn in_zip(program: Vec<u8>, networks: &[Network<'_>]) -> Vec<u8> {
     let mut entries = vec![("a/data.pkl".to_owned(), program)];
     let data = storages(networks, Storage::Float).enumerate();
     entries.extend(data.map(|(i, (_, bytes))| (format!("a/data/{i}"), bytes)));

@@ -57,6 +57,7 @@ fn code_and_text(error: &Error) -> (&'static str, String) {
             ("too-large", format!("{error}. Translate at a smaller size, or in smaller tiles."))
         }
         Error::ModelFile { .. }
+        | Error::NewerVersion { .. }
         | Error::MissingTensor { .. }
         | Error::TensorShape { .. }
         | Error::NonFiniteWeights { .. }
