@@ -5,6 +5,8 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Child;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -150,33 +152,82 @@ fn a_killed_run_goes_on_to_the_same_models() {
     assert_eq!((lines(&whole), lines(&killed)), (120, 120));
 }
 
+/// Starts a run without an end through `starter`, and waits until it trains.
+#[cfg(unix)]
+fn endless(place: &Place, starter: &[&str]) -> Child {
+    let arguments = ["-o", "run", "--iteration", "100000", "--save-freq", "100000"];
+    let program = command(place, &arguments);
+    let mut command = match starter.split_first() {
+        None => program,
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program.get_program()).args(program.get_args());
+            command.current_dir(program.get_current_dir().unwrap());
+            command
+        }
+    };
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_lines(place, 1);
+    child
+}
+
+/// Waits until the run has logged at least so many iterations.
+#[cfg(unix)]
+fn wait_for_lines(place: &Place, lines: usize) {
+    let metrics = place.path("run/metrics.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < lines {
+        assert!(Instant::now() < deadline, "the run does not go on");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+fn send(child: &Child, signals: &[&str]) {
+    let kills: Vec<_> = signals.iter().map(|signal| format!("kill {signal} {}", child.id())).collect();
+    assert!(Command::new("sh").args(["-c", &kills.join(" && ")]).status().unwrap().success());
+}
+
+/// The run has saved its state, and the same command goes on from there.
+#[cfg(unix)]
+fn saved_and_goes_on(place: &Place, child: Child) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    let [saved] = checkpoints(&place.path("run"))[..] else { panic!("one checkpoint") };
+    assert!(text.contains(&format!("interrupted after iteration {saved} of 100000")), "{text}");
+    assert!(place.path("run/models/A2B.safetensors").is_file());
+    let page = fs::read_to_string(place.path("run/index.html")).unwrap();
+    assert!(page.contains("interrupted"));
+    let further = train(place, "run", &["--iteration", &(saved + 1).to_string()]);
+    assert!(further.out.contains(&format!("going on from iteration {saved}")), "{further:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_finishes_the_iteration_and_saves() {
-    for signal in ["-INT", "-TERM"] {
+    // Alone; a scheduler's signal behind a Ctrl-C; one press of Ctrl-C that arrives twice.
+    for signals in [&["-INT"][..], &["-TERM"], &["-INT", "-TERM", "-HUP"], &["-INT", "-INT"]] {
         let place = place();
-        let arguments = ["-o", "run", "--iteration", "100000", "--save-freq", "100000"];
-        let child =
-            command(&place, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let metrics = place.path("run/metrics.jsonl");
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) == 0 {
-            assert!(Instant::now() < deadline, "the run has not begun");
-            sleep(Duration::from_millis(20));
-        }
-        let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(130), "{text}");
-        let [saved] = checkpoints(&place.path("run"))[..] else { panic!("one checkpoint") };
-        assert!(text.contains(&format!("interrupted after iteration {saved} of 100000")), "{text}");
-        assert!(place.path("run/models/A2B.safetensors").is_file());
-        let page = fs::read_to_string(place.path("run/index.html")).unwrap();
-        assert!(page.contains("interrupted"));
-        let further = train(&place, "run", &["--iteration", &(saved + 1).to_string()]);
-        assert!(further.out.contains(&format!("going on from iteration {saved}")), "{further:?}");
+        let child = endless(&place, &[]);
+        send(&child, signals);
+        saved_and_goes_on(&place, child);
     }
+}
+
+/// As `nohup` starts a program, and a script's shell one in the background.
+#[cfg(unix)]
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let place = place();
+    let child = endless(&place, &["sh", "-c", "trap '' HUP INT; exec \"$@\"", "sh"]);
+    for signal in ["-HUP", "-INT"] {
+        send(&child, &[signal]);
+        let metrics = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+        wait_for_lines(&place, metrics.lines().count() + 5);
+    }
+    send(&child, &["-TERM"]);
+    saved_and_goes_on(&place, child);
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Changes the place of the result, and of what is written beside it.
+    fn rename(&mut self, output: PathBuf) {
+        self.attention = self.attention.take().map(|_| beside(&output, "attention"));
+        self.sheet = self.sheet.take().map(|_| beside(&output, "sheet"));
+        self.output = output;
+    }
+
     fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
         std::iter::once(&self.output).chain(&self.attention).chain(&self.sheet)
     }
@@ -46,15 +53,15 @@ pub(super) struct Plan {
 /// Decides the names of all results.
 ///
 /// # Errors
-/// [`Usage`] where `output` does not fit the inputs, or two pictures would have one result;
+/// [`Usage`] where `output` does not fit the inputs;
 /// [`Error::Output`] where the folder cannot be made.
 pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Wanted) -> anyhow::Result<Plan> {
     let mut failures = found.failures;
     let mut jobs = match single_file(named, output, wanted)? {
         Some(format) => found.inputs.iter().map(|i| job(i, output.into(), format, wanted)).collect(),
-        None => in_folder(&found.inputs, output, wanted)?,
+        None => in_folder(&found.inputs, output, wanted),
     };
-    refuse_collisions(&jobs)?;
+    tell_apart(&mut jobs);
 
     let inputs: HashSet<PathBuf> = jobs.iter().filter_map(|j| fs::canonicalize(&j.input).ok()).collect();
     jobs.retain(|job| {
@@ -124,11 +131,11 @@ fn single_file(named: &[PathBuf], output: &Path, wanted: &Wanted) -> Result<Opti
     }
 }
 
-fn in_folder(inputs: &[Input], output: &Path, wanted: &Wanted) -> Result<Vec<Job>, Usage> {
+fn in_folder(inputs: &[Input], output: &Path, wanted: &Wanted) -> Vec<Job> {
     let format = wanted.format.unwrap_or_default();
     // photo.jpg and photo.png become photo_jpg.png and photo_png.png.
     let stem = |input: &Input| key(&input.relative.with_extension(""));
-    let mut same_stem: HashMap<String, usize> = HashMap::new();
+    let mut same_stem: HashMap<Vec<u8>, usize> = HashMap::new();
     inputs.iter().for_each(|input| *same_stem.entry(stem(input)).or_default() += 1);
     let each = inputs.iter().map(|input| {
         let mut name = input.relative.file_stem().unwrap_or_default().to_owned();
@@ -142,42 +149,47 @@ fn in_folder(inputs: &[Input], output: &Path, wanted: &Wanted) -> Result<Vec<Job
         name.push(format.extension());
         job(input, output.join(input.relative.with_file_name(name)), format, wanted)
     });
-    Ok(each.collect())
+    each.collect()
 }
 
 fn job(input: &Input, output: PathBuf, format: PictureFormat, wanted: &Wanted) -> Job {
-    let beside = |what: &str| {
-        let mut name = output.file_stem().unwrap_or_default().to_owned();
-        name.push(format!("_{what}.png"));
-        output.with_file_name(name)
-    };
     Job {
         input: input.path.clone(),
-        attention: wanted.attention.then(|| beside("attention")),
-        sheet: wanted.sheet.then(|| beside("sheet")),
+        attention: wanted.attention.then(|| beside(&output, "attention")),
+        sheet: wanted.sheet.then(|| beside(&output, "sheet")),
         format,
         output,
     }
 }
 
-fn refuse_collisions(jobs: &[Job]) -> Result<(), Usage> {
-    let mut taken: HashMap<String, &Path> = HashMap::new();
-    for job in jobs {
-        for path in job.outputs() {
-            if let Some(other) = taken.insert(key(path), &job.input) {
-                return Err(Usage(format!(
-                    "{} and {} would both become {}; translate them into two folders",
-                    other.display(),
-                    job.input.display(),
-                    path.display()
-                )));
-            }
-        }
-    }
-    Ok(())
+/// The place of a picture that belongs to a result.
+fn beside(output: &Path, what: &str) -> PathBuf {
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("_{what}.png"));
+    output.with_file_name(name)
 }
 
-/// Names that differ in case only are one file on Windows and macOS.
-fn key(path: &Path) -> String {
-    path.to_string_lossy().to_lowercase()
+/// Gives another name to every job that would write what another one writes: `IMG_1-2.png` beside `IMG_1.png`.
+fn tell_apart(jobs: &mut [Job]) {
+    let mut taken: HashSet<Vec<u8>> = HashSet::new();
+    for job in jobs {
+        let wished = job.output.clone();
+        let mut number = 2_u64;
+        while job.outputs().any(|path| taken.contains(&key(path))) {
+            let mut name = wished.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{number}."));
+            name.push(wished.extension().unwrap_or_default());
+            job.rename(wished.with_file_name(name));
+            number += 1;
+        }
+        taken.extend(job.outputs().map(|path| key(path)));
+    }
+}
+
+/// What two paths of one file share: names that differ in case only are one file on Windows and macOS.
+fn key(path: &Path) -> Vec<u8> {
+    match path.to_str() {
+        Some(text) => text.to_lowercase().into_bytes(),
+        None => path.as_os_str().as_encoded_bytes().to_ascii_lowercase(),
+    }
 }
