@@ -42,19 +42,31 @@ pub(super) struct Sheet {
 
 impl Samples {
     /// Reads the pictures, spread evenly over the lists. (The official program draws new ones for
-    /// each sheet.) `limit`: only the first so many of the training set.
+    /// each sheet.) `limit`: only the first so many of the training set. A few that cannot be read are passed
+    /// over: what people look at does not end a run.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] or [`Error::Io`] where none of a domain can be read.
     pub(super) fn read(dataset: &Dataset, config: &GeneratorConfig, limit: Option<usize>) -> Result<Self> {
         let mut pictures = [vec![], vec![]];
         let mut counts = [[0; 2]; 2];
         for (domain, pictures) in pictures.iter_mut().enumerate() {
+            let mut unreadable = None;
             let train = &dataset.train[domain].pictures;
             let train = &train[..limit.unwrap_or(usize::MAX).min(train.len())];
             for (k, list) in [train, &dataset.test[domain].pictures].into_iter().enumerate() {
                 let count = SHOWN.min(list.len());
-                counts[domain][k] = count;
+                let before = pictures.len();
                 for i in 0..count {
-                    pictures.push(test_picture(&list[i * list.len() / count], config)?);
+                    match readable(list, i * list.len() / count, config) {
+                        Ok(picture) => pictures.push(picture),
+                        Err(error) => unreadable = Some(error),
+                    }
                 }
+                counts[domain][k] = pictures.len() - before;
+            }
+            if let (true, Some(error)) = (pictures.is_empty(), unreadable) {
+                return Err(error);
             }
         }
         let [train, test] = counts[0];
@@ -118,6 +130,18 @@ pub(super) fn models(
         Model::new(*config, direction, metadata.clone(), own.collect())
     });
     Ok([a2b?, b2a?])
+}
+
+/// Of `list` the picture at `first`, or the nearest behind it that can be read.
+///
+/// # Errors
+/// That of the first one, where the next few cannot be read either.
+fn readable(list: &[PathBuf], first: usize, config: &GeneratorConfig) -> Result<Tensor> {
+    const MORE: usize = 3;
+    test_picture(&list[first], config).or_else(|error| {
+        let others = list.iter().skip(first + 1).take(MORE);
+        others.map(|path| test_picture(path, config)).find_map(Result::ok).ok_or(error)
+    })
 }
 
 /// A picture as the official program tests with it: scaled to the training size.

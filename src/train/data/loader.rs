@@ -8,9 +8,11 @@ use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, Result};
 use crate::io::Dataset;
+use crate::random::Random;
 use crate::tensor::Tensor;
 
 use super::augment::{draw_part, push_part};
+use super::left_out::LeftOut;
 use super::store::Store;
 use super::{Preprocess, Sampler};
 
@@ -94,6 +96,7 @@ struct Shared {
     options: LoaderOptions,
     first_sample: u64,
     stores: [Store; 2],
+    left_out: [LeftOut; 2],
     queue: Mutex<Queue>,
     /// A batch has been made.
     made: Condvar,
@@ -135,6 +138,7 @@ impl Loader {
             options,
             first_sample,
             stores,
+            left_out: Default::default(),
             queue: Mutex::default(),
             made: Condvar::new(),
             taken: Condvar::new(),
@@ -156,9 +160,12 @@ impl Loader {
     /// The next batch of A and of B, each `[batch, channels, size, size]` in -1..1; waits where
     /// it is not ready.
     ///
+    /// A picture that cannot be read is left out from then on, and another one stands in for it: see
+    /// [`Self::left_out`].
+    ///
     /// # Errors
-    /// [`Error::Picture`] or [`Error::Io`] where a file of the batch cannot be read. The call
-    /// after that gives the batch after that one.
+    /// [`Error::Picture`] or [`Error::Io`] where more than one picture in twenty of a domain cannot be read. The
+    /// call after that gives the batch after that one.
     pub fn next_batch(&mut self) -> Result<[Tensor; 2]> {
         let shared = &self.shared;
         let mut queue = shared.lock();
@@ -179,6 +186,11 @@ impl Loader {
     /// here.
     pub fn first_sample(&self) -> u64 {
         self.first_sample
+    }
+
+    /// The errors of the pictures that were left out since the last call of this, each of them once.
+    pub fn left_out(&self) -> Vec<Error> {
+        self.shared.left_out.iter().flat_map(LeftOut::news).collect()
     }
 
     /// How many pictures of A and of B are drawn from.
@@ -252,14 +264,42 @@ impl Shared {
         Some(a.and_then(|a| Ok([a, b?])))
     }
 
-    /// Appends the `k`-th picture of a domain.
+    /// Appends the `k`-th picture of a domain. Where it cannot be read, the next in the dataset's order that can
+    /// be stands in for it, so that what comes depends on the files and on nothing else.
     fn sample(&self, domain: usize, sampler: &mut Sampler, k: u64, values: &mut Vec<f32>) -> Result<()> {
-        let LoaderOptions { size, flip, .. } = self.options;
         let store = &self.stores[domain];
-        let (index, mut random) = (sampler.index(k), sampler.random(k));
-        let refuse = |problem: String| Error::Picture { path: store.path(index).clone(), problem };
+        let (drawn, mut random) = (sampler.index(k), sampler.random(k));
         // Drawn in any case, so that the parts are the same with and without it.
-        let flip = random.coin() && flip;
+        let flip = random.coin() && self.options.flip;
+        let mut index = drawn;
+        loop {
+            if !self.left_out[domain].contains(index) {
+                match self.append(store, index, flip, random.clone(), values) {
+                    Err(error @ (Error::Picture { .. } | Error::Io { .. })) => {
+                        self.left_out[domain].add(index, error, store.len())?;
+                    }
+                    done => return done,
+                }
+            }
+            index = (index + 1) % store.len();
+            if index == drawn {
+                let problem = "none of the pictures can be read".into();
+                return Err(Error::Picture { path: store.path(drawn).clone(), problem });
+            }
+        }
+    }
+
+    /// Appends a part of a picture.
+    fn append(
+        &self,
+        store: &Store,
+        index: usize,
+        flip: bool,
+        mut random: Random,
+        values: &mut Vec<f32>,
+    ) -> Result<()> {
+        let size = self.options.size;
+        let refuse = |problem: String| Error::Picture { path: store.path(index).clone(), problem };
         // A decoder's bug on one file must not leave the caller waiting for ever.
         let whole = catch_unwind(AssertUnwindSafe(|| store.whole(index, flip)))
             .unwrap_or_else(|_| Err(refuse("the decoder crashed on it; remove this file".into())))?;

@@ -5,6 +5,7 @@
 //! so a run that goes on from iteration `i` needs nothing but `i` to see the same pictures.
 
 mod augment;
+mod left_out;
 mod loader;
 mod sampler;
 mod store;
