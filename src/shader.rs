@@ -99,7 +99,7 @@ pub fn expand(
     constants: &Constants,
     read: &mut dyn FnMut(&str) -> Option<String>,
 ) -> Result<Expanded, ExpandError> {
-    let mut state = Expander { read, imported: vec![], out: Expanded::default() };
+    let mut state = Expander { read, imported: vec![], out: Expanded::default(), depth: 0, lines: 0 };
     state.file(file, constants, &|message| ExpandError { file: file.into(), line: 1, message })?;
     Ok(state.out)
 }
@@ -108,7 +108,16 @@ struct Expander<'a> {
     read: &'a mut dyn FnMut(&str) -> Option<String>,
     imported: Vec<String>,
     out: Expanded,
+    /// Blocks and files open around this line.
+    depth: usize,
+    /// Lines looked at, repeated ones each time.
+    lines: usize,
 }
+
+/// The deepest that blocks, imports and parentheses nest.
+const MAX_DEPTH: usize = 64;
+/// The most lines that a shader may have when all is repeated. The longest has some thousand.
+const MAX_LINES: usize = 100_000;
 
 impl Expander<'_> {
     fn file(
@@ -140,9 +149,18 @@ impl Expander<'_> {
         constants: &mut Constants,
         keep: bool,
     ) -> Result<usize, ExpandError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(at(
+                file,
+                start.min(lines.len()),
+                format!("more than {MAX_DEPTH} blocks in each other"),
+            ));
+        }
         let mut i = start;
         while i < lines.len() {
             let line = lines[i];
+            self.count(file, i)?;
             let Some(directive) = line.trim_start().strip_prefix('#') else {
                 if keep {
                     let text = substitute(line, constants).map_err(|m| at(file, i, m))?;
@@ -183,6 +201,7 @@ impl Expander<'_> {
                     // An empty range still has to find its end.
                     i = self.block(file, lines, body, &mut constants.clone(), false)?;
                     for value in first..end {
+                        self.count(file, opened)?;
                         constants.insert(name.into(), value);
                         self.block(file, lines, body, constants, true)?;
                     }
@@ -192,11 +211,20 @@ impl Expander<'_> {
                     };
                     i = expect_end(file, lines, i, "#endfor", opened)?;
                 }
-                "else" | "endif" | "endfor" => return Ok(i),
+                "else" | "endif" | "endfor" => break,
                 _ => return Err(at(file, i, format!("unknown directive `#{word}`"))),
             }
         }
+        self.depth -= 1;
         Ok(i)
+    }
+
+    fn count(&mut self, file: &str, index: usize) -> Result<(), ExpandError> {
+        self.lines += 1;
+        if self.lines > MAX_LINES {
+            return Err(at(file, index, format!("it becomes more than {MAX_LINES} lines")));
+        }
+        Ok(())
     }
 }
 
@@ -228,7 +256,7 @@ fn substitute(line: &str, constants: &Constants) -> Result<String, String> {
 
 /// The value of an integer expression; comparisons give 0 or 1.
 fn evaluate(expr: &str, constants: &Constants) -> Result<i64, String> {
-    let mut parser = Parser { rest: expr.trim(), constants };
+    let mut parser = Parser { rest: expr.trim(), constants, depth: 0 };
     let value = parser.binary(0)?;
     if parser.rest.is_empty() {
         Ok(value)
@@ -244,6 +272,8 @@ const LEVELS: [&[&str]; 5] =
 struct Parser<'a> {
     rest: &'a str,
     constants: &'a Constants,
+    /// Parentheses and negations open around this place.
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -269,18 +299,33 @@ impl Parser<'_> {
                 ">=" => i64::from(left >= right),
                 "<" => i64::from(left < right),
                 ">" => i64::from(left > right),
-                "+" => left + right,
-                "-" => left - right,
-                "*" => left * right,
-                _ if right == 0 => return Err("division by zero".into()),
-                "/" => left / right,
-                _ => left % right,
+                "/" | "%" if right == 0 => return Err("division by zero".into()),
+                _ => {
+                    let value = match op {
+                        "+" => left.checked_add(right),
+                        "-" => left.checked_sub(right),
+                        "*" => left.checked_mul(right),
+                        "/" => left.checked_div(right),
+                        _ => left.checked_rem(right),
+                    };
+                    value.ok_or_else(|| format!("`{left} {op} {right}` is too large"))?
+                }
             };
         }
         Ok(left)
     }
 
     fn atom(&mut self) -> Result<i64, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("more than {MAX_DEPTH} parentheses in each other"));
+        }
+        let value = self.value();
+        self.depth -= 1;
+        value
+    }
+
+    fn value(&mut self) -> Result<i64, String> {
         if self.eat("!") {
             return Ok(i64::from(self.atom()? == 0));
         }

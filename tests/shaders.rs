@@ -42,6 +42,8 @@ fn mistakes_are_named_with_file_and_line() {
         ("#define X", 1, "unknown directive `#define`"),
         ("${1 / 0}", 1, "division by zero"),
         ("${(1}", 1, "`(` without `)`"),
+        ("${4611686018427387904 * 2}", 1, "`4611686018427387904 * 2` is too large"),
+        ("#for i in 0..1000000\n#endfor", 1, "it becomes more than 100000 lines"),
     ] {
         let error = expand_text(text, &[]).unwrap_err();
         assert_eq!(

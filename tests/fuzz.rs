@@ -1,0 +1,184 @@
+//! Bytes from outside, changed at random: every reader of them returns, within its memory. The inputs are the
+//! same in every run. `cargo fuzz` (the folder `fuzz`) looks further, from the same seeds.
+#![cfg(all(feature = "pictures", feature = "pytorch", not(target_arch = "wasm32")))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests fail and report; the targets are shared with another crate"
+)]
+
+#[path = "files/mod.rs"]
+mod files;
+#[path = "fuzz/mutate.rs"]
+mod mutate;
+mod support;
+#[path = "fuzz/targets.rs"]
+mod targets;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mutate::Mutator;
+use targets::{TARGETS, Target};
+
+/// Counts what is allocated at a time.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+impl Counting {
+    fn add(bytes: usize) {
+        let now = NOW.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        PEAK.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::add(layout.size());
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::add(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) };
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::add(size);
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// No input takes longer, even on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn corpus(target: &Target) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target.name)
+}
+
+fn seeds(target: &Target) -> Vec<Vec<u8>> {
+    let mut paths: Vec<_> =
+        fs::read_dir(corpus(target)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// One test, so that nothing else allocates meanwhile.
+#[test]
+fn readers_of_bytes_from_outside_return_within_their_memory() {
+    let mut all = 0;
+    for target in &TARGETS {
+        let seeds = seeds(target);
+        assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+        let mut mutator = Mutator::new(target.name);
+        let (mut worst, started) = (0, Instant::now());
+        for number in 0..target.inputs {
+            // The seeds themselves first.
+            let input = seeds.get(number).cloned().unwrap_or_else(|| mutator.next(&seeds));
+            let keep = |why: String| {
+                let path = std::env::temp_dir().join(format!("ugatit-fuzz-{}-{number}", target.name));
+                fs::write(&path, &input).unwrap();
+                panic!("{}, input {number} (kept as {}): {why}", target.name, path.display());
+            };
+            let before = NOW.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let begun = Instant::now();
+            if catch_unwind(AssertUnwindSafe(|| (target.read)(&input))).is_err() {
+                keep("it panicked".into());
+            }
+            let took = begun.elapsed();
+            let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+            if peak > target.memory + target.per_byte * input.len() {
+                keep(format!("it had allocated {peak} bytes for {}", input.len()));
+            }
+            if took > PATIENCE {
+                keep(format!("it took {took:?}"));
+            }
+            worst = worst.max(peak);
+        }
+        all += target.inputs;
+        println!(
+            "{}: {} inputs from {} seeds, at most {} kB at a time, {:.1} s",
+            target.name,
+            target.inputs,
+            seeds.len(),
+            worst >> 10,
+            started.elapsed().as_secs_f64()
+        );
+    }
+    assert!(all >= 20_000);
+}
+
+/// Writes the seeds that this project's own code makes: `cargo test --test fuzz -- --ignored`.
+#[test]
+#[ignore = "writes into the checkout"]
+fn write_seeds() {
+    use files::checkpoint::{Storage, hostile, legacy_checkpoint, with_options, zip_checkpoint};
+    use support::random::weights;
+    use ugatit::io::{Model, ModelMetadata, Precision};
+    use ugatit::model::{Direction, GeneratorConfig};
+    use ugatit::run::{Checkpoint, Position, RunConfig};
+    use ugatit::train::TrainState;
+
+    let put = |target: &str, name: &str, bytes: &[u8]| {
+        let target = TARGETS.iter().find(|t| t.name == target).unwrap();
+        fs::create_dir_all(corpus(target)).unwrap();
+        fs::write(corpus(target).join(name), bytes).unwrap();
+    };
+    let config = GeneratorConfig { ch: 1, n_res: 1, n_res_decoder: 1, img_size: 8, img_ch: 1, light: true };
+    let tensors = weights(&config, 1);
+    let metadata = ModelMetadata { domain_a: Some("cat".into()), ..ModelMetadata::default() };
+    let model = Model::new(config, Direction::A2B, metadata, tensors.clone()).unwrap();
+    put("safetensors", "own.safetensors", &model.to_bytes(Precision::F16).unwrap());
+    put("safetensors", "own_f32.safetensors", &model.to_bytes(Precision::F32).unwrap());
+    put("safetensors", "pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 5\n");
+    put("safetensors", "page", b"<!doctype html><title>404</title>");
+
+    let state_dict: Vec<_> = tensors.into_iter().collect();
+    let networks = [("genA2B", state_dict.clone())];
+    put("pytorch", "zip.pt", &zip_checkpoint(&networks, "cuda:0", Storage::Half));
+    put("pytorch", "legacy.pt", &legacy_checkpoint(&networks, "cpu", Storage::Float));
+    put("pytorch", "bare.pt", &zip_checkpoint(&[("", state_dict)], "cpu", Storage::BFloat16));
+    put("pytorch", "options.pt", &with_options(&networks));
+    put("pytorch", "hostile.pt", &hostile(&[], "true", true));
+    put("pytorch", "hostile_legacy.pt", &hostile(&[], "true", false));
+
+    let run = "light = true\nimg_size = 16\nch = 1\nn_res = 1\nn_dis_global = 3\nn_dis_local = 3\nema = 0.9\niteration = 9\n";
+    let table = RunConfig::read(run).unwrap();
+    let run = RunConfig::layered(None, &[table]).unwrap();
+    let step_config = run.step();
+    let state = TrainState::new(&step_config, 1).unwrap();
+    let checkpoint = Checkpoint {
+        config: step_config,
+        state: std::borrow::Cow::Owned(state),
+        position: Position::default(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.safetensors");
+    checkpoint.save(&path).unwrap();
+    put("checkpoint", "run.safetensors", &fs::read(&path).unwrap());
+    put("config", "whole.toml", run.to_toml().unwrap().as_bytes());
+}
