@@ -277,3 +277,38 @@ fn in_place_operations_do_not_disturb_other_readers() {
     assert_eq!(found[2], fed);
     assert_eq!(found[3], found[0]);
 }
+
+/// As large as the largest pictures that are published for: every sum and index counts far enough.
+#[test]
+fn operations_work_on_4096_x_4096() {
+    const SIDE: usize = 4096;
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 1, SIDE, SIDE]);
+    let weight = graph.parameter("weight", [1, 1, 3, 3]);
+    let conv = Conv2d { stride: 2, pad: 1, upsample: false, bias: false, activation: Activation::Relu };
+    let y = graph.add(Op::Conv2d(conv), &[x, weight]).unwrap();
+    let doubled = graph.add(Op::UpsampleNearest2x, &[y]).unwrap();
+    let sum = graph.add(Op::Add, &[doubled, x]).unwrap();
+    let mean = graph.add(Op::GlobalAvgPool, &[sum]).unwrap();
+    let largest = graph.add(Op::GlobalMaxPool, &[sum]).unwrap();
+    // Ones, so that each window sums to 9, and one larger pixel in the last place.
+    let mut ones = Tensor::new([1, 1, SIDE, SIDE], vec![1.0_f32; SIDE * SIDE]).unwrap();
+    ones.data_mut()[SIDE * SIDE - 1] = 5.0;
+    let kernel = Tensor::new([1, 1, 3, 3], vec![1.0_f32; 9]).unwrap();
+    let feed = |name: &str| Some(if name == "x" { &ones } else { &kernel });
+    let results = cpu::run(&graph, &[mean, largest], &feed).unwrap();
+    assert!((results[0].data()[0] - 10.0).abs() < 1e-5, "{:?}", results[0]);
+    // Its window's centre is the pixel before, so it counts once.
+    assert_eq!(results[1].data(), [13.0 + 5.0]);
+}
+
+#[test]
+fn a_tensor_that_no_memory_holds_is_an_error() {
+    let side = 1 << (usize::BITS / 2 - 1);
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 1]);
+    let y = graph.add(Op::GlobalAvgPoolGrad { height: side, width: side }, &[x]).unwrap();
+    let one = Tensor::new([1, 1], vec![1.0_f32]).unwrap();
+    let error = cpu::run(&graph, &[y], &|_| Some(&one)).unwrap_err();
+    assert!(matches!(error, Error::Shape(_)), "{error}");
+}

@@ -81,6 +81,34 @@ fn files_are_found_in_the_official_order() {
     assert_eq!(all, [("trainA", 6), ("trainB", 1), ("testA", 0), ("testB", 0)]);
 }
 
+#[cfg(unix)]
+#[test]
+fn linked_folders_are_followed_once_and_never_in_a_circle() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let train = folder.path().join("trainA");
+    picture(&train.join("real/1.png"), 8, 8, 1);
+    picture(&folder.path().join("trainB/2.png"), 8, 8, 2);
+    picture(&elsewhere.path().join("deep/3.png"), 8, 8, 3);
+    picture(&elsewhere.path().join("4.png"), 8, 8, 4);
+    // To a folder elsewhere, and from there to its own beginning; to the same folder again.
+    symlink(elsewhere.path(), train.join("linked")).unwrap();
+    symlink(elsewhere.path(), elsewhere.path().join("deep/back")).unwrap();
+    symlink(elsewhere.path().join("deep"), train.join("twice")).unwrap();
+    // To what is listed under its own name, to the folders around the link, to nothing.
+    symlink(train.join("real"), train.join("again")).unwrap();
+    symlink(&train, train.join("real/round")).unwrap();
+    symlink(folder.path(), train.join("above")).unwrap();
+    symlink(folder.path().join("nothing"), train.join("broken")).unwrap();
+
+    let found = Dataset::open(folder.path()).unwrap();
+    let pictures = &found.train[0].pictures;
+    let names: Vec<_> = pictures.iter().map(|path| path.strip_prefix(&train).unwrap()).collect();
+    assert_eq!(names, ["linked/4.png", "linked/deep/3.png", "real/1.png"].map(Path::new));
+    assert_eq!(found.train[1].pictures.len(), 1);
+}
+
 #[test]
 fn a_wrong_folder_is_refused_with_the_way_out() {
     let problem = |root: &Path| match Dataset::open(root) {

@@ -190,3 +190,34 @@ fn shape_errors_name_both_sides() {
         }
     }
 }
+
+#[test]
+fn a_tensor_with_more_elements_than_can_be_counted_is_refused() {
+    // Any product of these wraps round.
+    let side = 1 << (usize::BITS / 2);
+    let mut graph = Graph::new();
+    let whole = graph.input("whole", [1, 1, side, side]);
+    assert!(matches!(graph.add(Op::Activation(Activation::Relu), &[whole]), Err(Error::Shape(_))));
+    // Nor may a result be one, though what it is made from is not.
+    let half = graph.input("half", [1, 1, side, side / 2]);
+    let error = graph.add(Op::UpsampleNearest2x, &[half]).unwrap_err().to_string();
+    assert!(error.contains("more elements"), "{error}");
+    let pooled = graph.input("pooled", [1, 1]);
+    assert!(graph.add(Op::GlobalAvgPoolGrad { height: side, width: side }, &[pooled]).is_err());
+}
+
+#[test]
+fn gamma_and_beta_have_one_shape() {
+    let norm = Norm { kind: NormKind::LayerInstance, ..INSTANCE };
+    let mut graph = Graph::new();
+    let x = graph.input("x", [2, 3, 4, 4]);
+    let rho = graph.parameter("rho", [1, 3, 1, 1]);
+    let shared = graph.parameter("shared", [1, 3, 1, 1]);
+    let own = graph.input("own", [2, 3]);
+    for (gamma, beta, fits) in
+        [(shared, shared, true), (own, own, true), (shared, own, false), (own, shared, false)]
+    {
+        assert_eq!(graph.add(Op::Norm(norm), &[x, rho, gamma, beta]).is_ok(), fits);
+        assert_eq!(graph.add(Op::NormCoefficients(norm), &[x, rho, gamma, beta]).is_ok(), fits);
+    }
+}

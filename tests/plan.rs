@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use ugatit::Error;
-use ugatit::graph::{Graph, NodeId, fuse};
+use ugatit::graph::{Graph, NodeId, Op, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{AdapterClass, Memory, ParameterMap, Plan, Target};
 
@@ -37,8 +37,36 @@ fn a_light_translation_at_256_needs_at_most_64_mib_beside_the_weights() {
     }
 }
 
+/// A multiple of 4 GiB, or of 4 G operations, is no small number where `usize` has 32 bits, as in a
+/// browser: neither the budget of a submit nor the memory that is stated wraps round.
+#[test]
+fn operations_and_bytes_are_counted_in_full_at_every_published_size() {
+    let any = Target { max_binding: u64::MAX, max_buffer: u64::MAX, ..Target::browser(AdapterClass::Gpu) };
+    let config = GeneratorConfig::default();
+    for side in [256, 512, 1024, 2048, 4096] {
+        let (graph, outputs) = network(&config, [1, side, side]);
+        let extents = |id: NodeId| graph.shape(id).dims().iter().map(|&n| n as f64).collect::<Vec<_>>();
+        let mut operations = 0.0;
+        for (id, node) in graph.iter() {
+            if let Op::Conv2d(_) | Op::Linear { .. } = node.op {
+                // Each element of the result is a dot product with one row of the weight.
+                let row: f64 = extents(node.inputs[1])[1..].iter().product();
+                operations += 2.0 * row * extents(id).iter().product::<f64>();
+            }
+        }
+        let map = ParameterMap::new(&graph, &any).unwrap();
+        let plan = Plan::compile(&graph, &outputs, &map, &any).unwrap();
+        let counted = plan.flops() as f64;
+        assert!((counted / operations - 1.0).abs() < 1e-3, "{side}: {counted} of {operations}");
+        // The first layer's result and what is made of it live at the same time.
+        let widest = 4 * 64 * (side as u64).pow(2);
+        assert!(plan.memory() >= 2 * widest, "{side}: {} bytes", plan.memory());
+    }
+}
+
 /// What a step writes must not be what it reads, and what it reads must have been written by
-/// an earlier step (or be an input or a parameter) and not overwritten since.
+/// an earlier step (or be an input or a parameter). That it has not been overwritten since, a test
+/// beside the lowering shows.
 #[test]
 fn no_step_reads_what_it_writes_or_what_was_never_written() {
     for config in [

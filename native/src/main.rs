@@ -5,6 +5,7 @@ mod console;
 mod device;
 mod interrupt;
 mod models;
+mod shown;
 mod targets;
 
 use std::ffi::OsString;

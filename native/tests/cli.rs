@@ -242,6 +242,41 @@ fn programs_get_json() {
     assert_eq!((last["event"].as_str(), last["failed"].as_u64()), (Some("summary"), Some(1)));
 }
 
+/// Every picture has a line of JSON, whatever its name.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_no_text_has_its_line_too() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.picture("in/a.png", 8, 8);
+    let strange = place.path("in").join(OsStr::from_bytes(b"strange\xff.png"));
+    fs::copy(place.path("in/a.png"), &strange).unwrap();
+    fs::write(place.path("in").join(OsStr::from_bytes(b"broken\xff.png")), "no picture").unwrap();
+    let done = translate(&place, &["in", "-o", "out", "--json"]);
+    let events: Vec<serde_json::Value> =
+        done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((done.code, events.len(), done.err.as_str()), (1, 4, ""), "{done:?}");
+    let named = |event: &str, name: &str| {
+        events.iter().any(|e| e["event"] == event && e["input"].as_str().is_some_and(|p| p.ends_with(name)))
+    };
+    assert!(named("translated", "strange\u{fffd}.png") && named("failed", "broken\u{fffd}.png"), "{done:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn linked_folders_are_looked_into_once() {
+    let place = Place::new();
+    place.picture("in/own/a.png", 8, 8);
+    place.picture("elsewhere/b.png", 8, 8);
+    for (to, at) in [("../elsewhere", "in/link"), ("..", "in/own/round"), ("own", "in/again")] {
+        std::os::unix::fs::symlink(to, place.path(at)).unwrap();
+    }
+    let done = translate(&place, &["in", "-o", "out"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(place.files("out"), ["link/b.png", "own/a.png"]);
+}
+
 #[test]
 fn attention_and_sheet_lie_beside_the_result() {
     let place = Place::new();

@@ -45,13 +45,14 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// # Errors
     /// Those of [`run`].
     pub fn step(&mut self, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -> Result<bool> {
-        let Some((id, node)) = self.graph.iter().nth(self.next) else {
+        let Some((id, node)) = self.graph.at(self.next) else {
             return Ok(false);
         };
         self.next += 1;
         if self.last_reader[id.index()] == 0 {
             return Ok(true);
         }
+        addressable::<T>(node)?;
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
@@ -104,6 +105,20 @@ fn last_readers(graph: &Graph, outputs: &[NodeId]) -> Vec<usize> {
         }
     }
     last
+}
+
+/// Refuses a tensor that no memory can hold, so that it is an error and no panic. In a browser
+/// that is one of 2 GiB.
+fn addressable<T>(node: &Node) -> Result<()> {
+    let bytes = node.shape.elements().checked_mul(size_of::<T>());
+    match bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()) {
+        true => Ok(()),
+        false => Err(Error::Shape(format!(
+            "a tensor of shape {} is larger than the memory of a program of {} bits; use a smaller picture, or tiles",
+            node.shape,
+            usize::BITS
+        ))),
+    }
 }
 
 /// The tensor fed for `node`, where it has the node's shape.
@@ -171,11 +186,27 @@ impl<T: Real> Values<'_, T> {
         copy
     }
 
+    /// What a node reads.
+    pub(super) fn of<'v>(&'v self, node: &'v Node) -> Inputs<'v, T> {
+        Inputs { values: self, node }
+    }
+
+    /// A node's result in memory of its own, every element of which is written by `write`.
+    pub(super) fn fresh(
+        &mut self,
+        node: &Node,
+        write: impl for<'v> FnOnce(Inputs<'v, T>, &mut [T]),
+    ) -> Vec<T> {
+        let mut result = self.buffer(&node.shape);
+        write(self.of(node), &mut result);
+        result
+    }
+
     /// Memory for a result of `shape`; every element is to be written.
-    pub(super) fn buffer(&mut self, shape: &Shape) -> Vec<T> {
+    fn buffer(&mut self, shape: &Shape) -> Vec<T> {
         let len = shape.elements();
         let best = (0..self.free.len())
-            .filter(|&i| (len..=4 * len).contains(&self.free[i].capacity()))
+            .filter(|&i| (len..=len.saturating_mul(4)).contains(&self.free[i].capacity()))
             .min_by_key(|&i| self.free[i].capacity());
         let mut buffer = match best {
             Some(i) => self.free.swap_remove(i),
@@ -192,6 +223,19 @@ impl<T: Real> Values<'_, T> {
         if let Value::Owned(data) = std::mem::replace(&mut self.values[id.index()], Value::Absent) {
             self.free.push(data);
         }
+    }
+}
+
+/// The tensors that a node reads, by their position among its inputs.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'v, T> {
+    values: &'v Values<'v, T>,
+    node: &'v Node,
+}
+
+impl<'v, T: Real> Inputs<'v, T> {
+    pub(super) fn get(self, position: usize) -> &'v [T] {
+        self.values.get(self.node.inputs[position])
     }
 }
 

@@ -51,7 +51,9 @@ pub fn backward(graph: &mut Graph, seeds: &[(NodeId, Seed)], wrt: &[NodeId]) -> 
         let id = NodeId(i as u32);
         let (true, Some(g)) = (needed[i], gradients[i]) else { continue };
         let node = graph.node(id).clone();
-        let wanted: Vec<bool> = node.inputs.iter().map(|input| needed[input.index()]).collect();
+        let open = open_inputs(&node);
+        let wanted: Vec<bool> =
+            node.inputs.iter().enumerate().map(|(k, input)| k < open && needed[input.index()]).collect();
         if wanted.contains(&true) {
             let mut rule = Rule { graph, node: &node, id, wanted: &wanted, given: vec![] };
             rule.apply(g)?;
@@ -77,14 +79,20 @@ fn needed(graph: &Graph, wrt: &[NodeId]) -> Vec<bool> {
         needed[id.index()] = true;
     }
     for (i, node) in graph.nodes().iter().enumerate() {
-        let read: &[NodeId] = match node.op {
-            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => &[],
-            Op::SpectralNorm => &node.inputs[..1],
-            _ => &node.inputs,
-        };
-        needed[i] |= read.iter().any(|input| needed[input.index()]);
+        needed[i] |= node.inputs[..open_inputs(node)].iter().any(|input| needed[input.index()]);
     }
     needed
+}
+
+/// Into how many of a node's inputs, the first ones, gradients go on: not into what is detached
+/// by definition.
+fn open_inputs(node: &Node) -> usize {
+    match node.op {
+        Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => 0,
+        // The vectors u and v, and sigma, whose gradient is part of that of the weight.
+        Op::SpectralNorm => 1,
+        _ => node.inputs.len(),
+    }
 }
 
 fn accumulate(graph: &mut Graph, sum: &mut Option<Seed>, g: Seed) -> Result<()> {
@@ -228,9 +236,12 @@ impl Rule<'_> {
             Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => {
                 Err(Error::Config(format!("{:?} is a loss; seed it with a weight", node.op)))
             }
-            // Detached: `needed` stops there.
-            Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => Ok(()),
-            Op::Conv2dGradInput { .. }
+            // The first four are closed to gradients: `open_inputs`.
+            Op::PowerIterationV
+            | Op::PowerIterationU
+            | Op::SpectralSigma
+            | Op::NormCoefficients(_)
+            | Op::Conv2dGradInput { .. }
             | Op::Conv2dGradWeight { .. }
             | Op::SumPixels
             | Op::SumRows
@@ -249,9 +260,10 @@ impl Rule<'_> {
             | Op::MseGrad { .. }
             | Op::L1Grad { .. }
             | Op::BceWithLogitsGrad { .. }
-            | Op::SpectralNormGrad => {
-                Err(Error::Config(format!("{:?} is itself a gradient and has no derivative here", node.op)))
-            }
+            | Op::SpectralNormGrad => Err(Error::Config(format!(
+                "{:?} is detached or itself a gradient, and has no derivative here",
+                node.op
+            ))),
         }
     }
 

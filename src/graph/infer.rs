@@ -32,11 +32,32 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             NormKind::Instance => 2,
             NormKind::LayerInstance => 4,
         },
-        _ => 1,
+        Op::ReflectionPad2d(_)
+        | Op::UpsampleNearest2x
+        | Op::Activation(_)
+        | Op::GlobalAvgPool
+        | Op::GlobalMaxPool
+        | Op::SumChannels
+        | Op::Flatten
+        | Op::Scale(_)
+        | Op::Mse { .. }
+        | Op::BceWithLogits { .. }
+        | Op::SumPixels
+        | Op::SumRows
+        | Op::ReflectionPad2dGrad(_)
+        | Op::UpsampleNearest2xGrad
+        | Op::GlobalAvgPoolGrad { .. }
+        | Op::BroadcastChannels(_)
+        | Op::SliceColumns { .. }
+        | Op::Unflatten { .. }
+        | Op::MseGrad { .. }
+        | Op::BceWithLogitsGrad { .. } => 1,
     };
     if inputs.len() != arity {
         return Err(format!("it takes {arity} inputs, not {}", inputs.len()));
     }
+    // So that no product below overflows.
+    inputs.iter().try_for_each(|shape| countable(shape))?;
     let image = |i: usize| {
         inputs[i].nchw().ok_or_else(|| format!("input {i} must be [N, C, H, W], not {}", inputs[i]))
     };
@@ -52,11 +73,12 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         Op::ReflectionPad2d(p) => {
             let [n, c, h, w] = image(0)?;
             fits_reflection(*p, h, w)?;
-            [n, c, h + 2 * p, w + 2 * p].into()
+            let padded = |side: usize| side.saturating_add(p.saturating_mul(2));
+            [n, c, padded(h), padded(w)].into()
         }
         Op::UpsampleNearest2x => {
             let [n, c, h, w] = image(0)?;
-            [n, c, 2 * h, 2 * w].into()
+            [n, c, h.saturating_mul(2), w.saturating_mul(2)].into()
         }
         Op::Conv2d(conv) => {
             let (x, weight) = (image(0)?, image(1)?);
@@ -82,11 +104,11 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
                     return Err("the unbiased variance of one pixel is not defined".into());
                 }
                 same("rho", inputs[1], [1, c, 1, 1].into())?;
-                for (what, i) in [("gamma", 2), ("beta", 3)] {
-                    if *inputs[i] != Shape::from([1, c, 1, 1]) {
-                        same(what, inputs[i], [n, c].into())?;
-                    }
+                if *inputs[2] != Shape::from([1, c, 1, 1]) {
+                    same("gamma", inputs[2], [n, c].into())?;
                 }
+                // Both are for each sample or neither is: the gradient of beta has gamma's shape.
+                same("beta, as gamma,", inputs[3], inputs[2].clone())?;
             }
             if matches!(op, Op::NormCoefficients(_)) {
                 return Ok([n, 3, c].into());
@@ -238,7 +260,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         Op::BroadcastChannels(channels) => {
             let [n, c, h, w] = image(0)?;
             same("the gradient", inputs[0], [n, 1, h, w].into())?;
-            [n, c * channels, h, w].into()
+            [n, c.saturating_mul(*channels), h, w].into()
         }
         Op::SliceColumns { start, len } => {
             let [n, columns] = matrix(0)?;
@@ -249,7 +271,8 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         }
         Op::Unflatten { channels, height, width } => {
             let [n, _] = matrix(0)?;
-            same("the matrix", inputs[0], [n, channels * height * width].into())?;
+            let columns = Shape::from([*channels, *height, *width]).elements();
+            same("the matrix", inputs[0], [n, columns].into())?;
             [n, *channels, *height, *width].into()
         }
         Op::CamWeightGrad(wrt) => {
@@ -264,6 +287,17 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
     })
 }
 
+/// Refuses a tensor of more elements than `usize` counts, which has 32 bits in a browser.
+pub(super) fn countable(shape: &Shape) -> Result<(), String> {
+    match shape.is_countable() {
+        true => Ok(()),
+        false => Err(format!(
+            "a tensor of shape {shape} has more elements than a program of {} bits can count; use a smaller picture, or tiles",
+            usize::BITS
+        )),
+    }
+}
+
 /// The shape of a convolution's result.
 fn convolved(
     conv: &Conv2d,
@@ -274,9 +308,10 @@ fn convolved(
         return Err(format!("the input has {i} channels, the weight takes {wi}"));
     }
     let scale = if conv.upsample { 2 } else { 1 };
-    let (h, w) = (h * scale, w * scale);
+    let (h, w) = (h.saturating_mul(scale), w.saturating_mul(scale));
     fits_reflection(conv.pad, h, w)?;
-    let (h, w) = (h + 2 * conv.pad, w + 2 * conv.pad);
+    let padded = |n: usize| n.saturating_add(conv.pad.saturating_mul(2));
+    let (h, w) = (padded(h), padded(w));
     if h < kh || w < kw || conv.stride == 0 {
         return Err(format!("a {kh}x{kw} window with stride {} does not fit into {h}x{w}", conv.stride));
     }

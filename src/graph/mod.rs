@@ -57,6 +57,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The node at a position of [`Graph::nodes`], with its id.
+    pub fn at(&self, position: usize) -> Option<(NodeId, &Node)> {
+        self.nodes.get(position).map(|node| (NodeId(position as u32), node))
+    }
+
     /// One node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
@@ -108,6 +113,7 @@ impl Graph {
     pub fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
         let shapes: Vec<&Shape> = inputs.iter().map(|&id| self.shape(id)).collect();
         let shape = infer::result_shape(&op, &shapes)
+            .and_then(|shape| infer::countable(&shape).map(|()| shape))
             .map_err(|problem| Error::Shape(format!("{op:?} of {shapes:?}: {problem}")))?;
         Ok(self.push(op, inputs.to_vec(), shape, String::new()))
     }

@@ -17,9 +17,14 @@ impl Shape {
         self.0.len()
     }
 
-    /// The number of elements (1 for a scalar).
+    /// The number of elements (1 for a scalar); the largest number where there are more.
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        self.0.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent))
+    }
+
+    /// Whether `usize`, which has 32 bits in a browser, holds the product of any of the extents.
+    pub(super) fn is_countable(&self) -> bool {
+        self.0.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.max(1))).is_some()
     }
 
     /// `[N, C, H, W]`, where the shape has four dimensions.

@@ -1,5 +1,6 @@
 //! A dataset: the pictures of two domains in the folders that the official program reads.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,8 +38,9 @@ pub struct Folder {
 }
 
 impl Dataset {
-    /// Lists a dataset's files. Hidden files and folders (`.name`) are left out; links to
-    /// folders are not followed (as `os.walk`).
+    /// Lists a dataset's files. Hidden files and folders (`.name`) are left out. Links to folders
+    /// are followed, unlike by the official program's `os.walk`, but no folder is listed twice, and
+    /// none that the link itself lies in.
     ///
     /// # Errors
     /// [`Error::Dataset`] where `trainA` or `trainB` is missing or has no picture;
@@ -96,7 +98,7 @@ impl Folder {
         // (folder relative to `path`, as text with `/`; file)
         let mut files: Vec<(String, PathBuf)> = vec![];
         if path.is_dir() {
-            walk(&path, "", &mut files)?;
+            Walk::default().run(&path, &mut files)?;
         }
         files.sort();
         let files = files.into_iter().map(|(_, file)| file);
@@ -105,21 +107,53 @@ impl Folder {
     }
 }
 
-fn walk(folder: &Path, relative: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = entry.path();
-        if name.starts_with('.') {
-            continue;
+/// A walk through a folder and everything below it.
+#[derive(Default)]
+struct Walk {
+    /// The folders that have been listed, by the path that no link is part of.
+    listed: HashSet<PathBuf>,
+    /// The links to folders that were met, each with its relative path.
+    links: BTreeMap<String, PathBuf>,
+}
+
+impl Walk {
+    /// Folders first, then what links lead to: a folder that can be reached without a link stands
+    /// under its own name.
+    fn run(mut self, root: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
+        let top = fs::canonicalize(root).map_err(Error::io(root))?;
+        self.folder(root, "", files)?;
+        while let Some((relative, link)) = self.links.pop_first() {
+            let target = fs::canonicalize(&link).map_err(Error::io(&link))?;
+            let lies_in = link.parent().and_then(|folder| fs::canonicalize(folder).ok());
+            // A link to where it came from would lead round in a circle.
+            if ![Some(&top), lies_in.as_ref()].into_iter().flatten().any(|place| place.starts_with(&target)) {
+                self.folder(&link, &relative, files)?;
+            }
         }
-        if entry.file_type().map_err(Error::io(&path))?.is_dir() {
-            walk(&path, &format!("{relative}/{name}"), files)?;
-        } else if path.is_file() {
-            files.push((relative.to_owned(), path));
-        }
+        Ok(())
     }
-    Ok(())
+
+    fn folder(&mut self, folder: &Path, relative: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
+        if !self.listed.insert(fs::canonicalize(folder).map_err(Error::io(folder))?) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+            let entry = entry.map_err(Error::io(folder))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = entry.path();
+            if name.starts_with('.') {
+                continue;
+            }
+            if entry.file_type().map_err(Error::io(&path))?.is_dir() {
+                self.folder(&path, &format!("{relative}/{name}"), files)?;
+            } else if path.is_dir() {
+                self.links.insert(format!("{relative}/{name}"), path);
+            } else if path.is_file() {
+                files.push((relative.to_owned(), path));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A folder with the layout where it was probably meant: the one above, or the only one below.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use super::{Picture, decode_picture, jpeg};
 
 /// Side of [`PictureFacts::thumbnail`].
-const THUMBNAIL: usize = 16;
+pub(super) const THUMBNAIL: usize = 16;
 
 /// What [`examine_picture`] finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +34,19 @@ pub struct PictureFacts {
     /// that look the same to the bit have the same, whatever their format.
     pub hash: u64,
     /// Brightness of 16 x 16 equal parts.
-    thumbnail: Vec<u8>,
+    pub(super) thumbnail: Vec<u8>,
 }
 
 impl PictureFacts {
     /// The mean difference in brightness, of 255, of small versions of two pictures. Copies that
     /// were saved again or resized are below 1 or 2.
     pub fn difference(&self, other: &Self) -> f64 {
-        let sum: u32 =
-            self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        f64::from(sum) / (THUMBNAIL * THUMBNAIL) as f64
+        f64::from(self.total_difference(other)) / (THUMBNAIL * THUMBNAIL) as f64
+    }
+
+    /// [`Self::difference`], summed over the small versions.
+    pub(super) fn total_difference(&self, other: &Self) -> u32 {
+        self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
     }
 }
 

@@ -7,6 +7,8 @@ mod average;
 #[cfg(feature = "pytorch")]
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod copies;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod dataset;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod examine;
@@ -38,6 +40,8 @@ pub use atomic::write_atomically;
 #[cfg(feature = "pytorch")]
 pub use checkpoint::{ImportOptions, read_checkpoint};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use copies::look_alikes;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use dataset::{Dataset, Folder};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use examine::{PictureFacts, examine_picture};
@@ -51,7 +55,7 @@ pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]
 pub use picture_file::{
     MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, decode_picture, encode_picture, has_picture_ending,
-    read_picture, write_picture,
+    read_picture, read_picture_size, write_picture,
 };
 #[cfg(feature = "pictures")]
 pub use unread::unread_picture;

@@ -16,7 +16,7 @@ const MAX_HEADER: usize = 10_000;
 enum Value {
     Text(String),
     Flag(bool),
-    Shape(Vec<usize>),
+    Shape(Vec<u64>),
 }
 
 /// Reads a matrix of `f32` or `f64`; `path` is for messages. Nothing is allocated before the
@@ -65,18 +65,20 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Tensor<f64>> {
         return Err(refuse("it is in Fortran order; save numpy.ascontiguousarray(features)".into()));
     }
     let needed = rows.checked_mul(columns).and_then(|n| n.checked_mul(size));
-    if needed != Some(data.len()) {
+    let (Ok(across), Ok(down), true) =
+        (usize::try_from(columns), usize::try_from(rows), needed == Some(data.len() as u64))
+    else {
         return Err(refuse(format!(
             "a matrix of {rows}x{columns} {kind} does not have {} bytes; it may be cut off, fetch it again",
             data.len()
         )));
-    }
+    };
     let values = if size == 4 {
         data.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect()
     } else {
         data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect()
     };
-    Tensor::new([rows, columns], values)
+    Tensor::new([down, across], values)
 }
 
 /// A Python dictionary of texts, flags and tuples of whole numbers, and nothing else.

@@ -251,6 +251,19 @@ mod tests {
         assert_eq!([-2.0, -1.0, 1.0, 1.5, f32::NAN].map(quantize), [0, 0, 255, 255, 0]);
     }
 
+    /// The largest published size: every product of sizes holds.
+    #[test]
+    fn pictures_of_4096_x_4096_go_there_and_back() {
+        const SIDE: usize = 4096;
+        let pixels = (0..3 * SIDE * SIDE).map(|i| (i / 3 / SIDE) as u8 ^ (i % 3) as u8).collect();
+        let picture = Picture::new(SIDE, SIDE, 3, pixels).unwrap();
+        assert_eq!(Picture::from_tensor(&picture.to_tensor().unwrap(), 0).unwrap(), picture);
+        let corner = picture.window(SIDE as isize - 2, SIDE as isize - 2, 2, 2);
+        assert_eq!(corner.pixels, [254, 255, 252, 254, 255, 252, 255, 254, 253, 255, 254, 253]);
+        let small = picture.resized([0.0, 0.0, SIDE as f64, SIDE as f64], 2, SIDE / 256).unwrap();
+        assert!(small.pixels.iter().all(|v| (100..=155).contains(v)), "{:?}", small.pixels);
+    }
+
     #[test]
     fn white_shows_through() {
         let mut picture = Picture::new(2, 1, 1, vec![0, 100]).unwrap();

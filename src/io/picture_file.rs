@@ -80,6 +80,21 @@ pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture> {
     decode_picture(path, &std::fs::read(path).map_err(Error::io(path))?)
 }
 
+/// Width and height of a picture file as its header gives them, before it is turned upright.
+/// Nothing else of it is read.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Picture`] where it is no picture.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn read_picture_size(path: impl AsRef<Path>) -> Result<(usize, usize)> {
+    let path = path.as_ref();
+    let reader =
+        ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(Error::io(path))?;
+    let refuse = |e: image::ImageError| Error::Picture { path: path.into(), problem: e.to_string() };
+    let (width, height) = reader.into_dimensions().map_err(refuse)?;
+    Ok((width as usize, height as usize))
+}
+
 /// Decodes a picture by its content, whatever its name; `path` is for messages. What viewers show is read, also
 /// where its container is damaged; a picture that lacks lines is not.
 ///
@@ -131,10 +146,11 @@ pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
     let grey = !decoded.color().has_color();
     let mut alpha = None;
     if decoded.color().has_alpha() {
-        let values: Vec<u8> = decoded.to_rgba8().pixels().map(|p| p.0[3]).collect();
+        alpha = opacity(&decoded);
         // Programs that write BMP leave the fourth byte at zero, and viewers then show the picture.
-        let unused = format == ImageFormat::Bmp && values.iter().all(|&a| a == 0);
-        alpha = (!unused && values.iter().any(|&a| a != 255)).then_some(values);
+        if format == ImageFormat::Bmp && alpha.iter().flatten().all(|&a| a == 0) {
+            alpha = None;
+        }
     }
     let mut pixels = if grey { decoded.into_luma8().into_raw() } else { decoded.into_rgb8().into_raw() };
     let mut channels = if grey { 1 } else { 3 };
@@ -215,6 +231,31 @@ fn fingerprint(jpeg: &[u8]) -> Option<u64> {
     Some(hasher.finish())
 }
 
+/// The opacity of each pixel, where any is not full, read from the decoded picture in place: a
+/// copy of a large one in another format would take as much memory as the picture itself.
+fn opacity(decoded: &DynamicImage) -> Option<Vec<u8>> {
+    fn of<T: Copy + PartialEq>(
+        values: impl Iterator<Item = T> + Clone,
+        full: T,
+        byte: impl Fn(T) -> u8,
+    ) -> Option<Vec<u8>> {
+        values.clone().any(|a| a != full).then(|| values.map(byte).collect())
+    }
+    // Rounded as the decoder's crate does it.
+    let from_16 = |a: u16| ((u32::from(a) + 128) / 257) as u8;
+    match decoded {
+        DynamicImage::ImageLumaA8(p) => of(p.pixels().map(|p| p.0[1]), u8::MAX, |a| a),
+        DynamicImage::ImageRgba8(p) => of(p.pixels().map(|p| p.0[3]), u8::MAX, |a| a),
+        DynamicImage::ImageLumaA16(p) => of(p.pixels().map(|p| p.0[1]), u16::MAX, from_16),
+        DynamicImage::ImageRgba16(p) => of(p.pixels().map(|p| p.0[3]), u16::MAX, from_16),
+        other => {
+            let rgba = other.to_rgba8();
+            of(rgba.pixels().map(|p| p.0[3]), u8::MAX, |a| a)
+        }
+    }
+    .filter(|values| values.iter().any(|&a| a != u8::MAX))
+}
+
 /// Converts pixels from a colour profile to sRGB, RGB. `None` where there is nothing to do:
 /// the profile is sRGB's (within rounding), is damaged, or is of another kind of pixels (a
 /// CMYK profile, whose pixels the decoder has made RGB without it).
@@ -258,15 +299,18 @@ pub fn encode_picture(path: impl AsRef<Path>, picture: &Picture, format: Picture
     let (width, height) = (side(picture.width)?, side(picture.height)?);
     let opaque = matches!(format, PictureFormat::Jpeg { .. });
     let (pixels, kind) = match (&picture.alpha, picture.channels) {
-        (Some(_), 1) if opaque => (picture.clone().on_white().pixels, ExtendedColorType::L8),
-        (Some(_), _) if opaque => (picture.clone().on_white().pixels, ExtendedColorType::Rgb8),
+        (Some(_), 1) if opaque => (Cow::Owned(picture.clone().on_white().pixels), ExtendedColorType::L8),
+        (Some(_), _) if opaque => (Cow::Owned(picture.clone().on_white().pixels), ExtendedColorType::Rgb8),
         (Some(alpha), channels) => {
             let pixels = picture.pixels.chunks(channels).zip(alpha);
             let pixels = pixels.flat_map(|(p, &a)| p.iter().copied().chain([a])).collect();
-            (pixels, if channels == 1 { ExtendedColorType::La8 } else { ExtendedColorType::Rgba8 })
+            (
+                Cow::Owned(pixels),
+                if channels == 1 { ExtendedColorType::La8 } else { ExtendedColorType::Rgba8 },
+            )
         }
-        (None, 1) => (picture.pixels.clone(), ExtendedColorType::L8),
-        (None, _) => (picture.pixels.clone(), ExtendedColorType::Rgb8),
+        (None, 1) => (Cow::Borrowed(&picture.pixels), ExtendedColorType::L8),
+        (None, _) => (Cow::Borrowed(&picture.pixels), ExtendedColorType::Rgb8),
     };
     let mut bytes = vec![];
     match format {

@@ -3,6 +3,8 @@
 //! first and then columns, each rounded to bytes (Pillow's `Resample.c`; Pillow 13 goes by
 //! columns first where a picture shrinks much more in height, which may differ by one).
 
+use std::collections::VecDeque;
+
 use crate::error::{Error, Result};
 
 use super::Picture;
@@ -37,13 +39,16 @@ impl Picture {
         let columns = taps(self.width, left, across, width);
         let rows = taps(self.height, top, down, height);
         let plane = |pixels: &[u8], channels: usize| {
-            let mut between = None;
-            if let Some(columns) = &columns {
-                between = Some(resize_rows(pixels, self.width * channels, channels, columns));
-            }
-            match &rows {
-                Some(rows) => resize_columns(between.as_deref().unwrap_or(pixels), width * channels, rows),
-                None => between.unwrap_or_else(|| pixels.to_vec()),
+            let stride = self.width * channels;
+            match (&columns, &rows) {
+                (None, None) => pixels.to_vec(),
+                (Some(columns), None) => {
+                    let mut out = Vec::with_capacity(width * height * channels);
+                    pixels.chunks_exact(stride).for_each(|row| resize_row(row, channels, columns, &mut out));
+                    out
+                }
+                (None, Some(rows)) => resize_columns(stride, rows, |row| &pixels[row * stride..][..stride]),
+                (Some(columns), Some(rows)) => resize_both(pixels, stride, channels, columns, rows),
             }
         };
         let alpha = self.alpha.as_ref().map(|alpha| plane(alpha, 1));
@@ -76,33 +81,55 @@ fn rounded(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// Every row of `stride` bytes to one of `columns.len()` pixels.
-fn resize_rows(pixels: &[u8], stride: usize, channels: usize, columns: &[Taps]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(pixels.len() / stride * columns.len() * channels);
-    for row in pixels.chunks_exact(stride) {
-        for taps in columns {
-            let source = &row[taps.first * channels..][..taps.weights.len() * channels];
-            for channel in 0..channels {
-                let samples = source[channel..].iter().step_by(channels);
-                let sum = samples.zip(&taps.weights).map(|(&v, w)| i32::from(v) * w).sum::<i32>();
-                out.push(rounded(sum + (1 << (PRECISION - 1))));
-            }
+/// A row to one of `columns.len()` pixels, behind what is in `out`.
+fn resize_row(row: &[u8], channels: usize, columns: &[Taps], out: &mut Vec<u8>) {
+    for taps in columns {
+        let source = &row[taps.first * channels..][..taps.weights.len() * channels];
+        for channel in 0..channels {
+            let samples = source[channel..].iter().step_by(channels);
+            let sum = samples.zip(&taps.weights).map(|(&v, w)| i32::from(v) * w).sum::<i32>();
+            out.push(rounded(sum + (1 << (PRECISION - 1))));
         }
     }
-    out
+}
+
+/// One row of `stride` bytes, the weighted sum of those that `row` gives.
+fn sum_rows<'a>(taps: &Taps, sums: &mut [i32], row: impl Fn(usize) -> &'a [u8], out: &mut Vec<u8>) {
+    sums.fill(1 << (PRECISION - 1));
+    for (k, weight) in taps.weights.iter().enumerate() {
+        sums.iter_mut().zip(row(taps.first + k)).for_each(|(sum, &v)| *sum += i32::from(v) * weight);
+    }
+    out.extend(sums.iter().map(|&sum| rounded(sum)));
 }
 
 /// Rows of `stride` bytes to `rows.len()` ones.
-fn resize_columns(pixels: &[u8], stride: usize, rows: &[Taps]) -> Vec<u8> {
+fn resize_columns<'a>(stride: usize, rows: &[Taps], row: impl Fn(usize) -> &'a [u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows.len() * stride);
     let mut sums = vec![0_i32; stride];
+    rows.iter().for_each(|taps| sum_rows(taps, &mut sums, &row, &mut out));
+    out
+}
+
+/// Rows first and then columns. Of the rows in between only those are kept that the next one of
+/// the result is made from: all of them together can be many times larger than either picture.
+fn resize_both(pixels: &[u8], stride: usize, channels: usize, columns: &[Taps], rows: &[Taps]) -> Vec<u8> {
+    let width = columns.len() * channels;
+    let mut out = Vec::with_capacity(rows.len() * width);
+    let mut sums = vec![0_i32; width];
+    // Resized rows from `first` on, and the memory of those that are not needed any more.
+    let (mut between, mut first, mut spare) = (VecDeque::<Vec<u8>>::new(), 0, vec![]);
     for taps in rows {
-        sums.fill(1 << (PRECISION - 1));
-        let source = pixels[taps.first * stride..].chunks_exact(stride);
-        for (row, weight) in source.zip(&taps.weights) {
-            sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += i32::from(v) * weight);
+        while first < taps.first {
+            spare.extend(between.pop_front());
+            first += 1;
         }
-        out.extend(sums.iter().map(|&sum| rounded(sum)));
+        while between.len() < taps.weights.len() {
+            let mut row = spare.pop().unwrap_or_else(|| Vec::with_capacity(width));
+            row.clear();
+            resize_row(&pixels[(first + between.len()) * stride..][..stride], channels, columns, &mut row);
+            between.push_back(row);
+        }
+        sum_rows(taps, &mut sums, |row| &between[row - first], &mut out);
     }
     out
 }

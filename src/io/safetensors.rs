@@ -109,20 +109,22 @@ pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
     let mut ranges: Vec<(usize, usize, &str)> = vec![];
     let mut tensors = BTreeMap::new();
     for (name, entry) in &header.tensors {
-        let [begin, end] = entry.data_offsets;
+        let offsets = entry.data_offsets;
         let lies = |what: String| refuse(format!("its header lies about tensor `{name}`: {what}"));
         if entry.shape.len() > MAX_RANK {
             return Err(lies(format!("{} dimensions", entry.shape.len())));
         }
-        if begin > end {
-            return Err(lies(format!("its bytes end ({end}) before they begin ({begin})")));
+        if offsets[0] > offsets[1] {
+            return Err(lies(format!("its bytes end ({}) before they begin ({})", offsets[1], offsets[0])));
         }
-        if end > data.len() {
+        let [Some(begin), Some(end)] = offsets.map(|n| usize::try_from(n).ok().filter(|&n| n <= data.len()))
+        else {
             return Err(refuse(format!(
-                "it is cut off: tensor `{name}` needs {end} bytes of data, the file has {}; fetch it again",
+                "it is cut off: tensor `{name}` needs {} bytes of data, the file has {}; fetch it again",
+                offsets[1],
                 data.len()
             )));
-        }
+        };
         let element = match entry.dtype.as_str() {
             "F64" => Some(Element::F64),
             "F32" => Some(Element::F32),
@@ -130,23 +132,22 @@ pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
             "BF16" => Some(Element::Bf16),
             _ => None,
         };
-        let elements = entry.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        let extents = entry.shape.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+        let elements =
+            extents.as_ref().and_then(|shape| shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)));
         let needed = elements.and_then(|n| n.checked_mul(element.map_or(0, Element::size)));
-        if elements.is_none() || element.is_some() && needed != Some(end - begin) {
+        let Some(shape) =
+            extents.filter(|_| elements.is_some() && (element.is_none() || needed == Some(end - begin)))
+        else {
             return Err(lies(format!(
                 "shape {:?} of {} does not have {} bytes",
                 entry.shape,
                 entry.dtype,
                 end - begin
             )));
-        }
-        ranges.push((begin, end, name));
-        let view = View {
-            dtype: entry.dtype.clone(),
-            element,
-            shape: entry.shape.clone(),
-            bytes: &data[begin..end],
         };
+        ranges.push((begin, end, name));
+        let view = View { dtype: entry.dtype.clone(), element, shape, bytes: &data[begin..end] };
         tensors.insert(name.clone(), view);
     }
     // As the format demands: the tensors lie side by side, without overlap or gap.
@@ -181,10 +182,11 @@ pub(crate) fn write<'a>(
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::to_value(metadata)?);
     let (dtype, size) = if half { ("F16", 2) } else { ("F32", 4) };
-    let mut begin = 0;
+    let mut begin = 0_u64;
     for (name, shape, data) in tensors.clone() {
-        let end = begin + data.len() * size;
-        let entry = Entry { dtype: dtype.into(), shape: shape.dims().to_vec(), data_offsets: [begin, end] };
+        let end = begin + data.len() as u64 * size;
+        let shape = shape.dims().iter().map(|&d| d as u64).collect();
+        let entry = Entry { dtype: dtype.into(), shape, data_offsets: [begin, end] };
         header.insert(name, serde_json::to_value(entry)?);
         begin = end;
     }
@@ -217,11 +219,12 @@ pub(crate) fn write_elements(out: &mut dyn Write, values: &[f32], half: bool) ->
     Ok(())
 }
 
+/// Numbers have 64 bits in the file, whatever this machine counts in.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [usize; 2],
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
 }
 
 struct Header {

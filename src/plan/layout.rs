@@ -153,22 +153,26 @@ impl Layout {
         })
     }
 
-    /// The floats that the tensor takes in GPU memory, padding included.
-    pub fn floats(&self) -> usize {
-        4 * match *self {
-            Self::Image { n, c, pixels } => n * pixels * quads(c),
-            Self::Rows { n, k } => n * quads(k),
-            Self::ConvWeight { o, i, taps } => taps * i.next_multiple_of(4) * quads(o),
-            Self::ConvRows { i, taps } => taps * quads(i),
-            Self::NormCoefficients { n, c } => 3 * n * quads(c),
-            Self::LinearWeight { m, k } => m.next_multiple_of(4) * quads(k),
-            Self::FlattenedWeight { m, c, pixels } => m.next_multiple_of(4) * pixels * quads(c),
-        }
+    /// Bytes in GPU memory, padding included. What cannot be counted is as good as endless: no
+    /// adapter binds so much.
+    pub fn bytes(&self) -> u64 {
+        let sizes = match *self {
+            Self::Image { n, c, pixels } => [n, pixels, quads(c)],
+            Self::Rows { n, k } => [n, 1, quads(k)],
+            Self::ConvWeight { o, i, taps } => [taps, i.next_multiple_of(4), quads(o)],
+            Self::ConvRows { i, taps } => [taps, 1, quads(i)],
+            Self::NormCoefficients { n, c } => [3, n, quads(c)],
+            Self::LinearWeight { m, k } => [m.next_multiple_of(4), 1, quads(k)],
+            Self::FlattenedWeight { m, c, pixels } => [m.next_multiple_of(4), pixels, quads(c)],
+        };
+        // In `u64` from the first factor: in a browser `usize` has 32 bits.
+        sizes.iter().fold(16, |product: u64, &size| product.saturating_mul(size as u64))
     }
 
-    /// Bytes in GPU memory.
-    pub fn bytes(&self) -> u64 {
-        4 * self.floats() as u64
+    /// The floats that the tensor takes in GPU memory, padding included; the largest number where
+    /// this machine cannot count them, for they are more than it can hold.
+    pub fn floats(&self) -> usize {
+        usize::try_from(self.bytes() / 4).unwrap_or(usize::MAX)
     }
 
     /// Where each float of GPU memory comes from in the official layout: calls `copy(from, to,

@@ -64,7 +64,7 @@ impl Target {
 }
 
 /// The memory behind one binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Memory {
     /// A buffer of the plan, from its beginning.
     Buffer(usize),
@@ -118,7 +118,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) bindings: &'a [Bound],
     pub(crate) workgroups: [usize; 3],
     pub(crate) label: String,
-    pub(crate) flops: usize,
+    pub(crate) flops: u64,
 }
 
 /// Memory of a plan's owner that an output is written to.
@@ -227,7 +227,7 @@ impl Plan {
             uniform_bytes: size_of::<P>() as u32,
             workgroups: workgroups.map(|n| n as u32),
             label,
-            flops: flops as u64,
+            flops,
         });
         Ok(())
     }

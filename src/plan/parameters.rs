@@ -79,7 +79,7 @@ impl ParameterMap {
 
     /// Lays out groups of parameters, each of which begins a buffer of its own and lies in one
     /// piece, as far as a buffer holds it; every parameter begins at a multiple of `alignment`
-    /// bytes.
+    /// bytes, and so does the end of every buffer.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
@@ -97,19 +97,22 @@ impl ParameterMap {
     }
 
     fn append(&mut self, leaves: &[Leaf], alignment: u64, target: &Target) -> Result<()> {
+        // A buffer may be rounded up to the alignment when all is placed.
+        let room = target.max_buffer / alignment * alignment;
+        let largest = target.max_binding.min(room);
         for leaf in leaves {
             let first = self.pieces.len();
-            for (layout, first_element) in blocks(leaf.layout, target.max_binding) {
-                if layout.bytes() > target.max_binding {
+            for (layout, first_element) in blocks(leaf.layout, largest) {
+                if layout.bytes() > largest {
                     return Err(target.limit(format!(
                         "parameter `{}` {} needs {} MiB in one binding, the adapter allows {} MiB",
                         leaf.name,
                         leaf.shape,
                         layout.bytes() >> 20,
-                        target.max_binding >> 20
+                        largest >> 20
                     )));
                 }
-                let (buffer, offset) = self.place(layout.bytes(), alignment, target);
+                let (buffer, offset) = self.place(layout.bytes(), alignment, room);
                 self.pieces.push(Piece {
                     name: leaf.name.clone(),
                     shape: leaf.shape.clone(),
@@ -142,10 +145,10 @@ impl ParameterMap {
         self.buffers.iter().sum()
     }
 
-    fn place(&mut self, bytes: u64, alignment: u64, target: &Target) -> (usize, u64) {
+    fn place(&mut self, bytes: u64, alignment: u64, room: u64) -> (usize, u64) {
         if let Some(size) = self.buffers.last_mut() {
             let offset = size.next_multiple_of(alignment);
-            if offset + bytes <= target.max_buffer {
+            if offset + bytes <= room {
                 *size = offset + bytes;
                 return (self.buffers.len() - 1, offset);
             }
@@ -165,6 +168,28 @@ fn blocks(layout: Layout, max_binding: u64) -> Vec<(Layout, usize)> {
         }
         _ => return vec![(layout, 0)],
     };
-    let fitting = (max_binding / block(4).bytes()).max(1) as usize * 4;
+    let fitting = usize::try_from((max_binding / block(4).bytes()).max(1)).unwrap_or(usize::MAX);
+    let fitting = fitting.saturating_mul(4);
     (0..rows).step_by(fitting).map(|first| (block(fitting.min(rows - first)), first * row_elements)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::AdapterClass;
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_is_rounded_up_stays_within_the_adapters_limit() {
+        let limits = Target { max_binding: 10_000, max_buffer: 10_000, ..Target::browser(AdapterClass::Gpu) };
+        let vector = |name: &str, bytes: usize| Leaf {
+            name: name.into(),
+            shape: [bytes / 4].into(),
+            layout: Layout::Rows { n: 1, k: bytes / 4 },
+        };
+        let map = ParameterMap::of_groups(&[vec![vector("a", 4096), vector("b", 4500)]], 4096, &limits);
+        assert_eq!(map.unwrap().buffers, [4096, 8192]);
+        // It would fit, but not what it is rounded up to.
+        let error = ParameterMap::of_groups(&[vec![vector("a", 9000)]], 4096, &limits).unwrap_err();
+        assert!(matches!(error, Error::GpuLimit { .. }), "{error}");
+    }
 }

@@ -22,6 +22,10 @@ use crate::train::{Moments, StepConfig, TrainState};
 const FORMAT: &str = "ugatit-training";
 /// The version that is written, and the newest one that is read.
 const VERSION: u32 = 1;
+/// No run takes longer than this: three hundred years.
+const MOST_SECONDS: f64 = 1e10;
+/// No run makes more iterations or draws more pictures than this.
+const MOST_COUNTED: u64 = 1 << 48;
 /// Before the names of what belongs to a parameter.
 const MEAN: &str = "adam.m/";
 const SQUARE: &str = "adam.v/";
@@ -114,8 +118,15 @@ impl Checkpoint<'_> {
             return Err(Error::NewerVersion { path: path.into(), found: version.into(), read: VERSION });
         }
         let config: StepConfig = serde_json::from_str(field("config")?).map_err(|_| damaged("config"))?;
-        let position = serde_json::from_str(field("position")?).map_err(|_| damaged("position"))?;
-        let step = field("step")?.parse().map_err(|_| damaged("step"))?;
+        let position: Position = serde_json::from_str(field("position")?).map_err(|_| damaged("position"))?;
+        let step: u64 = field("step")?.parse().map_err(|_| damaged("step"))?;
+        // The file may come from anywhere, and these are counted on from here.
+        if !(0.0..MOST_SECONDS).contains(&position.seconds) || position.samples > MOST_COUNTED {
+            return Err(damaged("position"));
+        }
+        if step > MOST_COUNTED {
+            return Err(damaged("step"));
+        }
 
         let mut file = Tensors { path, views: contents.tensors };
         let mut tensors = BTreeMap::new();
@@ -169,5 +180,36 @@ impl Tensors<'_> {
             return Err(Error::NonFiniteWeights { path: path(), key: name.into(), count });
         }
         Tensor::new(found, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GeneratorConfig;
+
+    /// A file from elsewhere may say anything of where it is; what cannot be is refused, before
+    /// someone computes with it.
+    #[test]
+    fn a_position_that_cannot_be_is_refused() {
+        let generator =
+            GeneratorConfig { ch: 1, n_res: 0, n_res_decoder: 0, img_size: 16, img_ch: 1, light: true };
+        let config = StepConfig { generator, global_layers: 4, local_layers: 3, ..StepConfig::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.safetensors");
+        let loaded = |step: u64, seconds: f64, samples: u64| {
+            let mut state = TrainState::new(&config, 1).unwrap();
+            state.step = step;
+            let position = Position { seed: 1, samples, seconds };
+            Checkpoint { config, state: Cow::Owned(state), position }.save(&path).unwrap();
+            Checkpoint::load(&path).map(|checkpoint| (checkpoint.state.step, checkpoint.position))
+        };
+        assert_eq!(loaded(7, 1.5, 9).unwrap(), (7, Position { seed: 1, samples: 9, seconds: 1.5 }));
+        for seconds in [-1.0, 1e300, f64::NAN, f64::INFINITY] {
+            let text = loaded(7, seconds, 9).unwrap_err().to_string();
+            assert!(text.contains("`position` cannot be read"), "{seconds}: {text}");
+        }
+        assert!(loaded(7, 1.0, u64::MAX).unwrap_err().to_string().contains("`position`"));
+        assert!(loaded(u64::MAX, 1.0, 9).unwrap_err().to_string().contains("`step`"));
     }
 }

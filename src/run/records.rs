@@ -118,7 +118,7 @@ impl Records {
             step: self.reported,
             total: config.iteration,
             rate: self.rate.value(),
-            elapsed: Duration::from_secs_f64(self.seconds()),
+            elapsed: Duration::try_from_secs_f64(self.seconds()).unwrap_or_default(),
             device: self.device.clone(),
             config: config.to_toml()?,
             columns: self.columns.clone(),

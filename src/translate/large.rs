@@ -4,32 +4,41 @@
 use crate::error::{Error, Result};
 use crate::io::Picture;
 use crate::model::GeneratorConfig;
+use crate::plan::layout::Layout;
 
 use super::engine::{Engine, Program};
 use super::freeze::{fold, frozen, surveyed};
-use super::pictures::{SMALLEST, Translated};
+use super::pictures::{SMALLEST, Translated, allowed};
 use super::tiles::{Rect, TileGrid, TileOptions};
 use super::{Phase, Translation, Translator, Watcher, exactly, network};
 
 /// The bytes up to which [`wants_tiles`] lets a tensor grow: what every WebGPU adapter can bind.
 const LARGEST_TENSOR: usize = 128 << 20;
 
-/// Whether a picture of this size is better translated in tiles: the network's widest tensor would
-/// be larger than the 128 MiB that every GPU can bind (about 0.5 megapixels with `ch` 64, 2 with
-/// 16), and all of them together more than three times that. A full model cannot be tiled.
+/// Whether a picture of this size is better translated in tiles: the network's widest tensor, of
+/// the picture as it is padded, would be larger than the 128 MiB that every GPU can bind (about 0.5
+/// megapixels with `ch` 64, 2 with 16), and all of them together more than three times that. A full
+/// model cannot be tiled.
 pub fn wants_tiles(config: &GeneratorConfig, width: usize, height: usize) -> bool {
-    let pixels = width.saturating_mul(height);
-    config.light && pixels.saturating_mul(4 * config.ch.next_multiple_of(4)) > LARGEST_TENSOR
+    // No padding brings a side this long back below the limit.
+    let [width, height] = [width, height].map(|side| allowed(side.min(LARGEST_TENSOR)));
+    let widest = Layout::Image { n: width, c: config.ch, pixels: height };
+    config.light && widest.bytes() > LARGEST_TENSOR as u64
 }
 
 /// The size, width first, at which a large picture is surveyed: as many pixels as those that the
 /// model was trained on, in the picture's aspect, both sides multiples of 4. A smaller picture
-/// keeps its size.
+/// keeps its size. Where the short side would be less than the network takes, the long one is the
+/// shorter for it.
 pub fn survey_size(config: &GeneratorConfig, width: usize, height: usize) -> (usize, usize) {
     let (w, h) = (width.max(1) as f64, height.max(1) as f64);
-    let scale = (config.img_size as f64 / (w * h).sqrt()).min(1.0);
-    let side = |n: f64| ((n * scale / 4.0).round() as usize * 4).max(SMALLEST);
-    (side(w), side(h))
+    let pixels = (config.img_size as f64).powi(2);
+    let scale = (pixels / (w * h)).sqrt().min(1.0);
+    let (short, long) = (w.min(h) * scale, w.max(h) * scale);
+    let side = |n: f64| ((n / 4.0).round() as usize * 4).max(SMALLEST);
+    let short = side(short);
+    let long = side(if short == SMALLEST { long.min(pixels / short as f64) } else { long });
+    if w < h { (short, long) } else { (long, short) }
 }
 
 /// A large picture that has been surveyed: made by [`Translator::survey`].
@@ -199,5 +208,51 @@ impl Translator {
         result.alpha = picture.alpha.clone();
         let jet = tiles.survey.colored_heatmap(width, height)?;
         Ok(Translated { attention: picture.blend(&jet)?, picture: result, source: picture })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
+
+    /// The network runs on the padded picture, so that decides.
+    #[test]
+    fn what_is_not_cut_into_tiles_fits_every_adapter() {
+        let config = GeneratorConfig { ch: 16, ..GeneratorConfig::default() };
+        let target = Target::browser(AdapterClass::Gpu);
+        for (width, height, tiled) in [
+            (1024, 2048, false),
+            (1025, 2045, true),
+            (2045, 1025, true),
+            (1021, 2048, false),
+            (1, 262_144, false),
+            (1, 262_145, true),
+            (usize::MAX, usize::MAX, true),
+            (1, usize::MAX, true),
+        ] {
+            assert_eq!(wants_tiles(&config, width, height), tiled, "{width}x{height}");
+            if !tiled {
+                let shape = [1, 3, allowed(height), allowed(width)].into();
+                let (graph, outputs) = network(&config, &shape).unwrap();
+                let map = ParameterMap::new(&graph, &target).unwrap();
+                Plan::compile(&graph, &outputs, &map, &target).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn no_picture_is_surveyed_with_more_pixels_than_the_model_was_trained_on() {
+        let config = GeneratorConfig::default();
+        assert_eq!(survey_size(&config, 6000, 4000), (312, 208));
+        assert_eq!(survey_size(&config, 100, 60), (100, 60));
+        assert_eq!(survey_size(&config, 1, 100_000_000), (8, 8192));
+        assert_eq!(survey_size(&config, 100_000_000, 1), (8192, 8));
+        assert_eq!(survey_size(&config, 3, 20_000), (8, 8192));
+        for (width, height) in [(40, 90_000), (7, 5_000_000), (1000, 1001), (1, 1), (9, 7282)] {
+            let (across, down) = survey_size(&config, width, height);
+            // Both sides are rounded.
+            assert!(across * down <= 256 * 256 + 4 * across.max(down), "{across}x{down}");
+        }
     }
 }

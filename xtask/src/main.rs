@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod emoji;
 mod process;
+mod systems;
 mod test;
 mod web;
 

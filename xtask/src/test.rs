@@ -5,16 +5,22 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::web;
+use crate::{systems, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only the tests in a browser
-    #[arg(long, conflicts_with = "native")]
+    #[arg(long, conflicts_with_all = ["native", "windows", "narrow"])]
     web: bool,
     /// Only the tests outside of a browser
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["windows", "narrow"])]
     native: bool,
+    /// Only the layers that know no GPU, as a program of 32 bits
+    #[arg(long = "32-bit", conflicts_with_all = ["windows", "arguments"])]
+    narrow: bool,
+    /// Only the Windows program, cross-built, under Wine
+    #[arg(long, conflicts_with = "arguments")]
+    windows: bool,
     /// Arguments for `cargo test`, after `--`
     #[arg(last = true, conflicts_with = "web")]
     arguments: Vec<String>,
@@ -22,6 +28,12 @@ pub(crate) struct Options {
 
 /// Makes sure of an adapter, then runs every test of the workspace, and those in a browser.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.narrow {
+        return systems::test_32_bits();
+    }
+    if options.windows {
+        return systems::test_windows();
+    }
     if !options.web {
         ensure_adapter()?;
         ensure_python()?;
@@ -77,7 +89,8 @@ fn ensure_python() -> Result<()> {
     })
 }
 
-/// Formatting, lints, documentation, and the same for the browser's target.
+/// Formatting, lints, documentation, and the same for the browser's target; that the library and
+/// the program compile for the other systems.
 pub(crate) fn lint() -> Result<()> {
     const WASM: [&str; 2] = ["--target", "wasm32-unknown-unknown"];
     cargo(&["fmt", "--all", "--check"], &[])?;
@@ -91,5 +104,6 @@ pub(crate) fn lint() -> Result<()> {
     for package in [&["--package", "ugatit", "--no-default-features"][..], &["--package", "ugatit-web"]] {
         cargo(&[&["clippy", "--release"], package, &WASM, &["--", "-D", "warnings"]].concat(), &[])?;
     }
+    systems::check()?;
     web::lint()
 }

@@ -7,7 +7,7 @@ use crate::graph::{Conv2d, Node, NodeId};
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
-use super::{Lowering, Value};
+use super::{Lowering, Value, multiply_adds};
 
 /// Workgroups that a launch should have, so that every processor of a large GPU has work.
 const ENOUGH_WORKGROUPS: usize = 512;
@@ -71,7 +71,7 @@ impl Lowering<'_> {
         let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
         // The bias is not read.
         let bindings = [g, self.whole(exchanged), self.whole(exchanged), self.whole(padded)];
-        self.step(shader, params, &bindings, workgroups, label, 2 * n * oh * ow * o * c * taps)?;
+        self.step(shader, params, &bindings, workgroups, label, multiply_adds(&[n, oh, ow, o, c, taps]))?;
         if folds {
             let padded = self.whole(padded);
             self.fold(id, padded, conv.pad, usize::from(conv.upsample))?;
@@ -147,7 +147,14 @@ impl Lowering<'_> {
         };
         let label = format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}");
         let bindings = [x, g, self.whole(partials)];
-        self.step(shader, params, &bindings, [tiles[0], tiles[1], splits], label, 2 * pixels * o * c * taps)?;
+        self.step(
+            shader,
+            params,
+            &bindings,
+            [tiles[0], tiles[1], splits],
+            label,
+            multiply_adds(&[pixels, o, c, taps]),
+        )?;
         if splits > 1 {
             let y = self.result_in(id, layout)?;
             self.sum_splits(partials, splits, total, y)?;

@@ -11,7 +11,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select::{self, conv2d, conv2d_tile};
-use super::{Lowering, Reduction, Value, activation_code};
+use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
 impl Lowering<'_> {
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
@@ -47,7 +47,7 @@ impl Lowering<'_> {
         let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups];
         let label = format!("conv2d {kh}x{kw} {c}→{o} {oh}x{ow}");
         let bindings = [x, weight, bias, self.whole(y)];
-        self.step(shader, params, &bindings, workgroups, label, 2 * pixels * o * c * kh * kw)
+        self.step(shader, params, &bindings, workgroups, label, multiply_adds(&[pixels, o, c, kh, kw]))
     }
 
     pub(super) fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
@@ -142,7 +142,8 @@ impl Lowering<'_> {
     /// The pixels that one turn of a kernel covers which applies a normalisation (or its
     /// gradient): a quarter of all, or as many as one launch can.
     pub(super) fn apply_stride(&self, pixels: usize, q: usize) -> usize {
-        pixels.div_ceil(4).min(256 * self.target.max_workgroups as usize / q)
+        let most = 256 * u64::from(self.target.max_workgroups) / q as u64;
+        pixels.div_ceil(4).min(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
     /// The moments of each channel of `x`, in chunks; computed once for all that ask.
@@ -256,7 +257,7 @@ impl Lowering<'_> {
             };
             let bindings = [x, block, bias, self.whole(y)];
             let label = format!("linear {}→{m}", 4 * in_quads);
-            let flops = 2 * n * 4 * block_quads * 4 * in_quads;
+            let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
             self.step(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
             first_quad += block_quads;
         }
@@ -337,11 +338,14 @@ impl Lowering<'_> {
         self.step(&concat::CONCAT, params, &bindings, [total.div_ceil(64), 1, 1], "concat", 0)
     }
 
-    /// Launches nothing where only linear layers read the result: they read the features
-    /// themselves.
+    /// Launches nothing where only linear layers and the gradients of their weights read the
+    /// result: they read the features themselves.
     pub(super) fn flatten(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
-        let direct = |reader: &Node| matches!(reader.op, Op::Linear { .. }) || !reader.inputs.contains(&id);
-        if !outputs.contains(&id) && self.graph.nodes().iter().all(direct) {
+        let copied = |reader: &Node| match reader.op {
+            Op::Linear { .. } | Op::LinearGradWeight => reader.inputs[1..].contains(&id),
+            _ => reader.inputs.contains(&id),
+        };
+        if !outputs.contains(&id) && !self.graph.nodes().iter().any(copied) {
             return Ok(());
         }
         let [n, c, h, w] = self.image(node.inputs[0])?;

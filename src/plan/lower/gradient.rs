@@ -10,7 +10,7 @@ use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind
 
 use super::super::layout::{Layout, quads};
 use super::super::select;
-use super::{Lowering, Value, activation_code};
+use super::{Lowering, Value, activation_code, multiply_adds};
 
 impl Lowering<'_> {
     /// All samples' pixels lie one after the other: one long picture.
@@ -260,7 +260,7 @@ impl Lowering<'_> {
             };
             let bindings = [g, block, self.whole(y)];
             let workgroups = [in_quads.div_ceil(64), n, 1];
-            let flops = 2 * n * rows * 4 * in_quads;
+            let flops = multiply_adds(&[n, rows, 4 * in_quads]);
             let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
             self.step(shader, params, &bindings, workgroups, "linear grad input", flops)?;
             first_row += rows;
@@ -292,7 +292,8 @@ impl Lowering<'_> {
         };
         let (bindings, workgroups) = ([g, x, self.whole(y)], self.spread(total.div_ceil(256)));
         let shader = &linear_grad_weight::LINEAR_GRAD_WEIGHT;
-        self.step(shader, params, &bindings, workgroups, "linear grad weight", 2 * n * m * 4 * in_quads)
+        let flops = multiply_adds(&[n, m, 4 * in_quads]);
+        self.step(shader, params, &bindings, workgroups, "linear grad weight", flops)
     }
 
     pub(super) fn cam_weight_grad(&mut self, id: NodeId, node: &Node, wrt: CamInput) -> Result<()> {

@@ -3,6 +3,8 @@
 mod conv_grad;
 mod forward;
 mod gradient;
+#[cfg(test)]
+mod lifetimes;
 mod training;
 
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use crate::graph::{Activation, Graph, Node, NodeId, NormInput, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
-use super::memory::{Demand, assign};
+use super::memory::{Assignment, Demand, assign};
 use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
@@ -133,11 +135,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// Gives every value its memory.
-    fn finish(mut self, pool: &[u64]) -> Plan {
-        let own: Vec<Value> =
-            (0..self.demands.len()).filter(|value| !self.given.contains_key(value)).collect();
-        let demands: Vec<Demand> = own.iter().map(|&value| self.demands[value].clone()).collect();
-        let assignment = assign(&demands, pool);
+    fn finish(self, pool: &[u64]) -> Plan {
+        let demands: Vec<Demand> = self.own().map(|value| self.demands[value].clone()).collect();
+        self.placed(assign(&demands, pool))
+    }
+
+    /// The values that lie in the plan's own buffers.
+    fn own(&self) -> impl Iterator<Item = Value> {
+        (0..self.demands.len()).filter(|value| !self.given.contains_key(value))
+    }
+
+    /// The plan, with the buffer of each of [`Self::own`] decided.
+    fn placed(mut self, assignment: Assignment) -> Plan {
+        let own: Vec<Value> = self.own().collect();
         let buffers: HashMap<Value, usize> = own.into_iter().zip(assignment.of).collect();
         let memory = |value: Value| match self.given.get(&value) {
             Some(&given) => Memory::Given(given),
@@ -253,7 +263,7 @@ impl<'a> Lowering<'a> {
         bindings: &[Bound],
         workgroups: [usize; 3],
         label: impl Into<String>,
-        flops: usize,
+        flops: u64,
     ) -> Result<()> {
         let now = self.plan.steps.len() + 1;
         for bound in bindings {
@@ -313,6 +323,12 @@ impl<'a> Lowering<'a> {
             Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
         }
     }
+}
+
+/// The floating-point operations of as many multiply-adds as the product of `sizes`. In `u64` from
+/// the first factor: one layer at a usual picture size has more than `usize` counts in a browser.
+fn multiply_adds(sizes: &[usize]) -> u64 {
+    sizes.iter().fold(2, |product: u64, &size| product.saturating_mul(size as u64))
 }
 
 /// The code and slope that `shared/activation.wgsl` knows the activation by.

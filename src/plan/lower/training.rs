@@ -9,7 +9,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::{Lowering, Value};
+use super::{Lowering, Value, multiply_adds};
 
 /// Of which losses are means.
 struct Elements {
@@ -145,7 +145,7 @@ impl Lowering<'_> {
             &bindings,
             [w.rows / 4, 1, 1],
             "spectral matrix product",
-            8 * w.rows * w.columns,
+            multiply_adds(&[w.rows, 4 * w.columns]),
         )
     }
 
@@ -160,7 +160,14 @@ impl Lowering<'_> {
         let bindings = [x, w.bound, self.whole(y)];
         let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
         let workgroups = [w.columns.div_ceil(64), 1, 1];
-        self.step(shader, params, &bindings, workgroups, "spectral matrix product", 8 * w.rows * w.columns)
+        self.step(
+            shader,
+            params,
+            &bindings,
+            workgroups,
+            "spectral matrix product",
+            multiply_adds(&[w.rows, 4 * w.columns]),
+        )
     }
 
     /// The product of W with the vector that goes with its inputs (`outputs` false: that goes

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ugatit::io::PictureFacts;
+use ugatit::io::{PictureFacts, look_alikes};
 
 use super::report::{Case, Finding, Severity};
-use super::scan::Scanned;
+use super::scan::{Scanned, progress_bar};
 
 /// Pictures whose small versions differ by no more, of 255, count as copies: saved again,
 /// resized, cropped by a little. (In cat2dog, where nothing is the same to the bit, the two pairs
@@ -27,8 +27,8 @@ struct Item<'a> {
     facts: &'a PictureFacts,
 }
 
-/// All that there is to say, errors first.
-pub(super) fn find(folders: &[Scanned], img_size: usize) -> Vec<Finding> {
+/// All that there is to say, errors first; with `show` a progress bar where a person looks on.
+pub(super) fn find(folders: &[Scanned], img_size: usize, show: bool) -> Vec<Finding> {
     let items: Vec<Item<'_>> = folders
         .iter()
         .flat_map(|f| f.pictures.iter().map(|(path, facts)| Item { folder: f.name, path, facts }))
@@ -44,7 +44,7 @@ pub(super) fn find(folders: &[Scanned], img_size: usize) -> Vec<Finding> {
         "that cannot be read",
         "remove these files or fetch them again; a training run stops at one of them",
     );
-    copies(&mut findings, &items);
+    copies(&mut findings, &items, show);
     oddities(&mut findings, &items, img_size);
     let others = folders.iter().flat_map(|folder| &folder.others);
     add(
@@ -75,7 +75,7 @@ fn add(
 }
 
 /// Pictures that are there more than once.
-fn copies(findings: &mut Vec<Finding>, items: &[Item<'_>]) {
+fn copies(findings: &mut Vec<Finding>, items: &[Item<'_>], show: bool) {
     let mut exact: BTreeMap<u64, Vec<Item<'_>>> = BTreeMap::new();
     for item in items {
         exact.entry(item.facts.hash).or_default().push(*item);
@@ -107,7 +107,7 @@ fn copies(findings: &mut Vec<Finding>, items: &[Item<'_>]) {
         "keep one of each, unless it is meant to be seen more often",
     );
 
-    let mut sorted = Groups::new(near(&single).into_iter());
+    let mut sorted = Groups::new(near(&single, show).into_iter());
     add(
         findings,
         (Severity::Warning, "near leak"),
@@ -159,17 +159,12 @@ impl<'a> Groups<'a> {
 }
 
 /// Each picture with those that differ little from it, where there are any.
-fn near<'a>(items: &[Item<'a>]) -> Vec<Vec<Item<'a>>> {
-    let mut groups: Vec<Vec<Item<'a>>> = vec![];
-    for item in items {
-        let similar = |group: &&mut Vec<Item<'a>>| group[0].facts.difference(item.facts) <= NEAR;
-        match groups.iter_mut().find(similar) {
-            Some(group) => group.push(*item),
-            None => groups.push(vec![*item]),
-        }
-    }
-    groups.retain(|group| group.len() > 1);
-    groups
+fn near<'a>(items: &[Item<'a>], show: bool) -> Vec<Vec<Item<'a>>> {
+    let facts: Vec<&PictureFacts> = items.iter().map(|item| item.facts).collect();
+    let bar = progress_bar("comparing", items.len(), show);
+    let groups = look_alikes(&facts, NEAR, || bar.inc(1));
+    bar.finish_and_clear();
+    groups.into_iter().map(|group| group.into_iter().map(|i| items[i]).collect()).collect()
 }
 
 /// Pictures of a kind that most others are not.

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Command::Check(args) = &args.command;
     let dataset = Dataset::open(&args.dataset)?;
     let folders = scan::scan(&dataset, !args.json);
-    let report = Report::new(&dataset.root, args.img_size as usize, &folders);
+    let report = Report::new(&dataset.root, args.img_size as usize, &folders, !args.json);
     if args.json {
         line(serde_json::to_string_pretty(&report)?);
     } else {

@@ -12,6 +12,7 @@ use super::scan::Scanned;
 /// The whole report: what `--json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    #[serde(serialize_with = "crate::shown::path")]
     pub(super) dataset: PathBuf,
     pub(super) img_size: usize,
     /// Whether no finding is an error.
@@ -73,14 +74,15 @@ pub(super) struct Finding {
 /// One file, or several that belong together.
 #[derive(Debug, Serialize)]
 pub(super) struct Case {
+    #[serde(serialize_with = "crate::shown::list")]
     pub(super) files: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
 }
 
 impl Report {
-    pub(super) fn new(dataset: &Path, img_size: usize, folders: &[Scanned]) -> Self {
-        let findings = findings::find(folders, img_size);
+    pub(super) fn new(dataset: &Path, img_size: usize, folders: &[Scanned], show: bool) -> Self {
+        let findings = findings::find(folders, img_size, show);
         Self {
             dataset: dataset.into(),
             img_size,

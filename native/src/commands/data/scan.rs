@@ -46,13 +46,7 @@ pub(super) fn scan(dataset: &Dataset, show: bool) -> Vec<Scanned> {
 
 /// What each file is like, in the order of `files`, or what is wrong with it.
 fn examine(name: &'static str, files: &[PathBuf], show: bool) -> Vec<Result<PictureFacts, String>> {
-    let bar = (show && files.len() > 1 && std::io::stderr().is_terminal()).then(|| {
-        let bar = ProgressBar::new(files.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}  {eta} left") {
-            bar.set_style(style);
-        }
-        bar.with_message(name)
-    });
+    let bar = progress_bar(name, files.len(), show);
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(files.len()));
     thread::scope(|scope| {
@@ -65,19 +59,27 @@ fn examine(name: &'static str, files: &[PathBuf], show: bool) -> Vec<Result<Pict
                         .map_err(|_| "the decoder crashed on it".to_owned())
                         .and_then(|result| result.map_err(problem));
                     results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-                    if let Some(bar) = &bar {
-                        bar.inc(1);
-                    }
+                    bar.inc(1);
                 }
             });
         }
     });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    bar.finish_and_clear();
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A bar that counts `length` pictures: with `show`, where a person looks on.
+pub(super) fn progress_bar(name: &'static str, length: usize, show: bool) -> ProgressBar {
+    if !show || length < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length as u64);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}  {eta} left") {
+        bar.set_style(style);
+    }
+    bar.with_message(name)
 }
 
 /// What is wrong, without the path.

@@ -11,7 +11,9 @@ use ugatit::model::Direction;
 pub(super) struct Results {
     /// The program and its version.
     pub(super) program: String,
+    #[serde(serialize_with = "crate::shown::optional")]
     pub(super) model: Option<PathBuf>,
+    #[serde(serialize_with = "crate::shown::optional")]
     pub(super) data: Option<PathBuf>,
     pub(super) device: Option<String>,
     /// Pixels a side.
@@ -85,7 +87,9 @@ pub(super) struct Shown {
 /// A distance of two sets of features.
 #[derive(Debug, Serialize)]
 pub(super) struct Distance {
+    #[serde(serialize_with = "crate::shown::path")]
     pub(super) fake: PathBuf,
+    #[serde(serialize_with = "crate::shown::path")]
     pub(super) real: PathBuf,
     pub(super) fake_features: usize,
     pub(super) real_features: usize,
@@ -100,6 +104,7 @@ pub(super) struct Distance {
 /// A picture that was not measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
+    #[serde(serialize_with = "crate::shown::path")]
     pub(super) input: PathBuf,
     pub(super) error: String,
 }

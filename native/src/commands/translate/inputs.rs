@@ -1,5 +1,6 @@
 //! From what a person typed to picture files.
 
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -22,14 +23,15 @@ pub(in crate::commands) struct Found {
 
 /// Finds the pictures that `named` files, folders and patterns stand for: in folders by their
 /// ending; a file that is named is read whatever its ending. `output` is not
-/// looked into, so that results of an earlier run within an input folder are left alone.
+/// looked into, so that results of an earlier run within an input folder are left alone. Links to
+/// folders are followed, but no folder is looked into twice.
 pub(in crate::commands) fn collect(named: &[PathBuf], recursive: bool, output: &Path) -> Found {
     let mut found = Found::default();
     let skip = fs::canonicalize(output).ok();
     for name in named {
         if name.is_dir() {
             let before = found.inputs.len();
-            walk(name, Path::new(""), recursive, skip.as_deref(), &mut found);
+            walk(name, recursive, skip.as_deref(), &mut found);
             if found.inputs.len() == before {
                 found.failures.push((name.clone(), "the folder holds no pictures".into()));
             }
@@ -40,7 +42,7 @@ pub(in crate::commands) fn collect(named: &[PathBuf], recursive: bool, output: &
         }
     }
     // A picture that was named twice is translated once.
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     found.inputs.retain(|i| seen.insert(fs::canonicalize(&i.path).unwrap_or_else(|_| i.path.clone())));
     found
 }
@@ -51,30 +53,46 @@ impl Found {
     }
 }
 
-fn walk(folder: &Path, relative: &Path, recursive: bool, skip: Option<&Path>, found: &mut Found) {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => return found.failures.push((folder.into(), error.to_string())),
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        let place = relative.join(file_name(&path));
-        let hidden = file_name(&path).to_string_lossy().starts_with('.');
-        if hidden {
+/// Looks into a folder and those below it: first those that are there themselves, then those that
+/// links lead to, so that each is found under its own name where it has one. A link round in a
+/// circle leads to what has been looked into.
+fn walk(top: &Path, recursive: bool, skip: Option<&Path>, found: &mut Found) {
+    let mut known: HashSet<PathBuf> = skip.map(Path::to_path_buf).into_iter().collect();
+    let (mut folders, mut links) = (VecDeque::from([(top.to_path_buf(), PathBuf::new())]), VecDeque::new());
+    let around = fs::canonicalize(top).ok();
+    let mut inputs = vec![];
+    while let Some((folder, relative)) = folders.pop_front().or_else(|| links.pop_front()) {
+        let own = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+        // A folder that the first one lies in is no part of it, wherever a link to it stands.
+        let around = around.as_ref().is_some_and(|top| *top != own && top.starts_with(&own));
+        if folder != top && (around || known.contains(&own)) {
             continue;
         }
-        if path.is_dir() {
-            // A link to a folder may lead round in a circle.
-            let is_link = fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink());
-            let is_output = skip.is_some() && fs::canonicalize(&path).ok().as_deref() == skip;
-            if recursive && !is_link && !is_output {
-                walk(&path, &place, recursive, skip, found);
+        known.insert(own);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                found.failures.push((folder, error.to_string()));
+                continue;
             }
-        } else if has_picture_ending(&path) {
-            found.add(path, place);
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let place = relative.join(file_name(&path));
+            if file_name(&path).to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                let is_link = fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink());
+                if recursive {
+                    if is_link { &mut links } else { &mut folders }.push_back((path, place));
+                }
+            } else if has_picture_ending(&path) {
+                inputs.push(Input { path, relative: place });
+            }
         }
     }
+    inputs.sort_by(|a, b| a.relative.cmp(&b.relative));
+    found.inputs.extend(inputs);
 }
 
 /// Whether a name that is there in no folder stands for others.

@@ -1,5 +1,6 @@
 //! `ugatit translate`: pictures in, pictures out.
 
+mod flight;
 pub(super) mod inputs;
 mod outputs;
 mod pipeline;

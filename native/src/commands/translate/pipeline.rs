@@ -1,5 +1,6 @@
 //! Decoding, computing and encoding at the same time: threads decode into a bounded channel,
-//! the main thread computes, threads encode from another one.
+//! the main thread computes, threads encode from another one. How many pictures are on their way
+//! depends on how large they are.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,13 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ugatit::Error;
-use ugatit::io::{Picture, PictureFormat, read_picture, write_picture};
+use ugatit::io::{Picture, PictureFormat, read_picture, read_picture_size, write_picture};
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
-    Phase, PictureOptions, Prepared, TileOptions, Translated, Translation, Translator, Watcher, prepare,
-    resize,
+    Phase, PictureOptions, PictureSize, Prepared, TileOptions, Translated, Translation, Translator, Watcher,
+    prepare, resize,
 };
 
+use super::flight::{Flight, MOST_PIXELS, Seat};
 use super::outputs::Job;
 use super::report::{Reporter, Size};
 use super::tiling::Tiling;
@@ -70,6 +72,8 @@ struct Computed<'a> {
     job: &'a Job,
     done: Done,
     took: Duration,
+    /// Given back when the results are written.
+    seat: Seat<'a>,
 }
 
 /// Shows the progress of a large picture.
@@ -98,19 +102,26 @@ pub(super) fn run(
 ) {
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(4).min(jobs.len());
     let config = *translator.config();
+    let flight = Flight::new(MOST_PIXELS);
     let next = AtomicUsize::new(0);
     let (computed, to_encode) = sync_channel::<Computed<'_>>(WAITING);
     let to_encode = Mutex::new(to_encode);
     thread::scope(|scope| {
         let (decoded, to_compute) = sync_channel(WAITING);
         for _ in 0..threads {
-            let (decoded, next) = (decoded.clone(), &next);
+            let (decoded, next, flight) = (decoded.clone(), &next, &flight);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed)
                     && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
                 {
+                    // What is wrong with a file is found when it is read.
+                    let pixels = unless_it_panics(job, || read_picture_size(&job.input)).map_or(0, area);
+                    let result = result_pixels(&config, how, pixels);
+                    let mut seat = flight.board(pixels.max(result));
                     let work = unless_it_panics(job, || Work::read(job, &config, how));
-                    if decoded.send((job, work)).is_err() {
+                    // The picture is at the size of its result now.
+                    seat.shrink(result);
+                    if decoded.send((job, work, seat)).is_err() {
                         break;
                     }
                 }
@@ -121,7 +132,7 @@ pub(super) fn run(
         for _ in 0..threads {
             scope.spawn(move || encode(to_encode, how.force, reporter));
         }
-        for (job, work) in to_compute {
+        for (job, work, seat) in to_compute {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -129,7 +140,7 @@ pub(super) fn run(
             match work.and_then(|work| pollster::block_on(work.translate(translator, reporter))) {
                 Ok(done) => {
                     let took = started.elapsed();
-                    if computed.send(Computed { job, done, took }).is_err() {
+                    if computed.send(Computed { job, done, took, seat }).is_err() {
                         break;
                     }
                 }
@@ -143,7 +154,7 @@ pub(super) fn run(
 fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Reporter) {
     loop {
         let received = to_encode.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Computed { job, done, took }) = received else { return };
+        let Ok(Computed { job, done, took, seat }) = received else { return };
         let written = unless_it_panics(job, || {
             let (done, tiles) = match done {
                 Done::Whole(prepared, translation) => (prepared.finish(&translation)?, None),
@@ -159,10 +170,24 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Rep
             write_picture(&job.output, &done.picture, job.format, force)?;
             Ok(Size { width: done.picture.width, height: done.picture.height, tiles })
         });
+        drop(seat);
         match written {
             Ok(size) => reporter.translated(job, size, took),
             Err(error) => reporter.failed(&job.input, &problem(job, &error)),
         }
+    }
+}
+
+fn area((width, height): (usize, usize)) -> u64 {
+    (width as u64).saturating_mul(height as u64)
+}
+
+/// The pixels of a picture's result.
+fn result_pixels(config: &GeneratorConfig, how: &How, pixels: u64) -> u64 {
+    match how.options.size {
+        PictureSize::Exact { width, height } => area((width, height)),
+        PictureSize::Native if config.light => pixels,
+        PictureSize::Native => area((config.img_size, config.img_size)),
     }
 }
 

@@ -43,9 +43,13 @@ struct Counts {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
     Translated {
+        #[serde(serialize_with = "crate::shown::path")]
         input: &'a Path,
+        #[serde(serialize_with = "crate::shown::path")]
         output: &'a Path,
+        #[serde(serialize_with = "crate::shown::optional")]
         attention: Option<&'a PathBuf>,
+        #[serde(serialize_with = "crate::shown::optional")]
         sheet: Option<&'a PathBuf>,
         width: usize,
         height: usize,
@@ -54,6 +58,7 @@ enum Event<'a> {
         milliseconds: f64,
     },
     Failed {
+        #[serde(serialize_with = "crate::shown::path")]
         input: &'a Path,
         error: &'a str,
     },
