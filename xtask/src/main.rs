@@ -1,9 +1,10 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `bench`, `emoji-data`.
+//! `bench`, `emoji-data`, `portrait-data`.
 
 mod bench;
 mod demo;
 mod emoji;
+mod portraits;
 mod process;
 mod test;
 mod web;
@@ -33,6 +34,8 @@ enum Command {
     Bench(bench::Options),
     /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
     EmojiData(emoji::Options),
+    /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
+    PortraitData(portraits::data::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -44,5 +47,6 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::lint(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::EmojiData(options) => emoji::run(&options),
+        Command::PortraitData(options) => portraits::data::run(&options),
     }
 }

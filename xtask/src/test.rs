@@ -5,7 +5,7 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::web;
+use crate::{portraits, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,6 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.web {
         ensure_adapter()?;
         ensure_python()?;
+        web::npm::install_in(portraits::data::SCRIPT)?;
         let mut arguments = vec!["test", "--release", "--workspace"];
         arguments.extend(options.arguments.iter().map(String::as_str));
         cargo(&arguments, &[])?;
