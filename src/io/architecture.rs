@@ -10,7 +10,7 @@ use crate::graph::{Graph, Shape};
 use crate::model::{Direction, Generator, GeneratorConfig};
 
 /// The networks of an official checkpoint that are not generators.
-const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
+pub(super) const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
 
 /// A tensor of a file that can be read when it is known to be wanted.
 pub(super) struct Source<'a> {

@@ -1,5 +1,6 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `bench`, `emoji-data`, `portrait-data`.
+//! `bench`, `emoji-data`, `portrait-data`,
+//! `portrait-eval`.
 
 mod bench;
 mod demo;
@@ -36,6 +37,8 @@ enum Command {
     EmojiData(emoji::Options),
     /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
     PortraitData(portraits::data::Options),
+    /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
+    PortraitEval(portraits::eval::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -48,5 +51,6 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::EmojiData(options) => emoji::run(&options),
         Command::PortraitData(options) => portraits::data::run(&options),
+        Command::PortraitEval(options) => portraits::eval::run(&options),
     }
 }

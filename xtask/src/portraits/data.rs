@@ -22,6 +22,8 @@ pub(crate) const SCRIPT: &str = "xtask/portraits";
 const FOLDERS: [&str; 4] = ["trainA", "trainB", "testA", "testB"];
 /// The file of what each picture shows.
 pub(super) const LABELS: &str = "labels.csv";
+/// The colour behind every portrait, as the script has it.
+pub(super) const BACKGROUND: [u8; 3] = [0xf4, 0xf1, 0xea];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -111,7 +113,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{FOLDERS, LABELS, SCRIPT, refuse_filled, root, write};
+    use super::{BACKGROUND, FOLDERS, LABELS, SCRIPT, refuse_filled, root, write};
 
     type Files = BTreeMap<String, Vec<u8>>;
 
@@ -153,8 +155,10 @@ mod tests {
             let large = image::load_from_memory(&bytes).unwrap().to_rgb8();
             let small = image::load_from_memory(&written[&name]).unwrap().to_rgb8();
             assert_eq!([large.dimensions(), small.dimensions()], [(128, 128), (64, 64)]);
+            assert_eq!(small.get_pixel(0, 0).0, BACKGROUND);
             let half = image::imageops::thumbnail(&large, 64, 64);
-            let differences = half.as_raw().iter().zip(small.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b)));
+            let differences =
+                half.as_raw().iter().zip(small.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b)));
             let mean = differences.sum::<f64>() / small.as_raw().len() as f64;
             assert!(mean < 3.0, "{name} {mean}");
         }
@@ -164,13 +168,15 @@ mod tests {
         assert_eq!(lines.next(), Some("picture,hair_color,skin_color,hair,glasses,beard"));
         let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
         assert!(rows.iter().all(|row| row.len() == 6 && row[1].len() == 6 && !row[3].is_empty()));
-        assert!(rows.iter().map(|row| row[0]).eq(["trainA", "trainB", "testA", "testB"]
-            .iter()
-            .zip([6, 6, 3, 3])
-            .flat_map(|(name, count)| (0..count).map(move |i| format!("{name}/{name}-{i:05}.png")))
-            .collect::<Vec<_>>()
-            .iter()
-            .map(String::as_str)));
+        assert!(
+            rows.iter().map(|row| row[0]).eq(["trainA", "trainB", "testA", "testB"]
+                .iter()
+                .zip([6, 6, 3, 3])
+                .flat_map(|(name, count)| (0..count).map(move |i| format!("{name}/{name}-{i:05}.png")))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str))
+        );
 
         assert!(refuse_filled(&small).unwrap_err().to_string().contains("holds files already"));
         assert!(refuse_filled(folder.path()).is_ok());
