@@ -115,7 +115,8 @@ async fn judge(models: Vec<Model>, data: &Path, labels: &Labels, count: usize) -
     let total = translators.len() * count;
     let bar = ProgressBar::new(total as u64)
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}")?);
-    let (mut sides, mut groups) = (vec![], vec![]);
+    let mut sides = vec![];
+    let mut groups: Vec<Vec<Vec<Picture>>> = vec![];
     for direction in Direction::BOTH {
         let Some(forth) = translators.iter().position(|t| t.direction() == direction) else { continue };
         let back = translators.iter().position(|t| t.direction() != direction);
@@ -167,22 +168,22 @@ fn content(labels: &Labels, source: &Real, translations: &[Picture]) -> Result<C
         kept(&asked.iter().copied().zip(looks).collect::<Vec<_>>())
     };
     let (ours, of_sources) = (found(translations), found(&source.pictures));
-    let shown = &translations[..SHOWN.min(translations.len())];
-    let (faces, nearest) = faces(shown);
-    let (_, nearest_of_sources) = faces_of(&source.pictures);
+    let (faces, nearest) = first_faces(translations);
+    let (_, nearest_of_sources) = first_faces(&source.pictures);
     Ok(Content {
         hair: ours.hair,
         skin: ours.skin,
         hair_of_sources: of_sources.hair,
         skin_of_sources: of_sources.skin,
         faces,
-        faces_of: shown.len(),
+        faces_of: SHOWN.min(translations.len()),
         nearest,
         nearest_of_sources,
     })
 }
 
-fn faces_of(pictures: &[Picture]) -> (usize, f64) {
+/// [`faces`] of the first that are compared.
+fn first_faces(pictures: &[Picture]) -> (usize, f64) {
     faces(&pictures[..SHOWN.min(pictures.len())])
 }
 
@@ -266,4 +267,82 @@ impl Eyes {
 /// Without its colours.
 fn grey(picture: &Picture) -> Result<Picture> {
     Ok(picture.clone().with_channels(1)?.with_channels(3)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ugatit::Tensor;
+    use ugatit::io::{Model, ModelMetadata, Picture, PictureFormat, write_picture};
+    use ugatit::model::{Direction, GeneratorConfig};
+
+    use super::{Labels, faces, judge};
+    use crate::portraits::data::{BACKGROUND, LABELS};
+
+    /// Hair above skin on the background, at the left (A) or at the right (B), and `shade` somewhere.
+    fn portrait(hair: [u8; 3], right: bool, shade: u8) -> Picture {
+        let pixel = |i: usize| match (i % 32, i / 32) {
+            (0, 31) => [shade; 3],
+            (x, y) if (x >= 16) == right && y < 16 => hair,
+            (x, y) if (x >= 16) == right && y < 28 => [0xf9, 0xd0, 0xb4],
+            _ => BACKGROUND,
+        };
+        Picture::new(32, 32, 3, (0..32 * 32).flat_map(pixel).collect()).unwrap()
+    }
+
+    #[test]
+    fn faces_that_hardly_differ_are_one() {
+        let [a, b] = [portrait([0; 3], false, 0), portrait([0; 3], false, 255)];
+        let c = portrait([0xc9, 0x33, 0x05], false, 0);
+        let (count, nearest) = faces(&[a.clone(), c.clone(), b]);
+        assert!(count == 2 && nearest < 1.0, "{count} {nearest}");
+        let (count, nearest) = faces(&[a, c]);
+        assert!(count == 2 && nearest > 4.0, "{count} {nearest}");
+        assert_eq!(faces(&[]).0, 0);
+    }
+
+    /// A model that gives grey whatever it sees, on portraits that are easily told apart.
+    #[test]
+    fn a_model_without_weights_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let colors = [("2c1b18", [0x2c, 0x1b, 0x18]), ("c93305", [0xc9, 0x33, 0x05])];
+        let mut labels = "picture,hair_color,skin_color,hair,glasses,beard\n".to_owned();
+        for (set, count) in [("trainA", 6), ("trainB", 6), ("testA", 4), ("testB", 4)] {
+            fs::create_dir(folder.path().join(set)).unwrap();
+            for i in 0..count {
+                // Both halves of a set have both colours.
+                let (name, hair) = colors[i / 2 % 2];
+                let picture = portrait(hair, set.ends_with('B'), 20 * i as u8);
+                let path = format!("{set}/{i}.png");
+                write_picture(folder.path().join(&path), &picture, PictureFormat::Png, false).unwrap();
+                labels += &format!("{path},{name},f9d0b4,bun,,\n");
+            }
+        }
+        fs::write(folder.path().join(LABELS), labels).unwrap();
+        let labels = Labels::read(folder.path()).unwrap();
+        let config =
+            GeneratorConfig { ch: 4, n_res: 1, n_res_decoder: 1, img_size: 32, img_ch: 3, light: true };
+        let models = Direction::BOTH.map(|direction| {
+            let tensors = Model::expected(&config).unwrap();
+            let zeros = tensors.into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
+            Model::new(config, direction, ModelMetadata::default(), zeros).unwrap()
+        });
+
+        let judged = pollster::block_on(judge(models.into(), folder.path(), &labels, 4));
+        let (report, sheet) = judged.unwrap();
+        assert_eq!((report.size, report.classifier_of_real), (32, [100.0; 2]));
+        assert_eq!(report.sides.len(), 2);
+        for side in &report.sides {
+            let content = &side.content;
+            assert_eq!((side.pictures, content.faces, content.faces_of), (4, 1, 4));
+            assert_eq!([content.hair_of_sources.exact, content.skin_of_sources.exact], [100.0; 2]);
+            assert_eq!([content.hair.exact, content.skin.exact], [0.0; 2]);
+            let style = &side.style;
+            assert!(style.translated > style.halves && style.untouched > style.halves, "{style:?}");
+            assert!(side.cycle.is_some_and(|x| x > 20.0) && side.identity.is_some_and(|x| x > 20.0));
+        }
+        assert!(sheet.width > 4 * 64 && sheet.height > 2 * 32);
+        assert!(Labels::read(&folder.path().join("testA")).is_err());
+    }
 }
