@@ -13,7 +13,7 @@ mod examine;
 mod features;
 pub mod heatmap;
 mod model_file;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod networks;
 mod npy;
 #[cfg(not(target_arch = "wasm32"))]

@@ -123,20 +123,23 @@ pub(super) struct Kept {
     pub(super) near: f64,
 }
 
-/// Of hair and of skin.
-pub(super) fn kept(pairs: &[(Look<Color>, Look<Option<Color>>)]) -> Look<Kept> {
-    let share = |of: fn(&(Look<Color>, Look<Option<Color>>)) -> (Color, Option<Color>)| {
+impl Kept {
+    /// Of pairs of what was asked for and what was found.
+    fn of(pairs: &[(Color, Option<Color>)]) -> Self {
         let percent = |holds: fn(Color, Color) -> bool| {
-            let count = pairs.iter().map(of).filter(|(a, b)| b.is_some_and(|b| holds(*a, b))).count();
+            let count = pairs.iter().filter(|(a, b)| b.is_some_and(|b| holds(*a, b))).count();
             100.0 * count as f64 / pairs.len().max(1) as f64
         };
         let near = |a: Color, b: Color| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) < NEAR);
-        Kept { exact: percent(|a, b| a == b), near: percent(near) }
-    };
-    Look {
-        hair: share(|(asked, found)| (asked.hair, found.hair)),
-        skin: share(|(asked, found)| (asked.skin, found.skin)),
+        Self { exact: percent(|a, b| a == b), near: percent(near) }
     }
+}
+
+/// Of hair and of skin.
+pub(super) fn kept(pairs: &[(Look<Color>, Look<Option<Color>>)]) -> Look<Kept> {
+    let hair: Vec<_> = pairs.iter().map(|(asked, found)| (asked.hair, found.hair)).collect();
+    let skin: Vec<_> = pairs.iter().map(|(asked, found)| (asked.skin, found.skin)).collect();
+    Look { hair: Kept::of(&hair), skin: Kept::of(&skin) }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::process::say;
 const LEARNED: usize = 1000;
 /// Pictures that are compared with each other, and shown on the sheet.
 const SHOWN: usize = 24;
-/// Translations are the same face where they differ by less than this, of 255.
+/// Pictures show the same face where they differ by less than this, of 255.
 const SAME: f64 = 4.0;
 
 #[derive(Args)]
@@ -169,7 +169,7 @@ fn content(labels: &Labels, source: &Real, translations: &[Picture]) -> Result<C
     };
     let (ours, of_sources) = (found(translations), found(&source.pictures));
     let (faces, nearest) = first_faces(translations);
-    let (_, nearest_of_sources) = first_faces(&source.pictures);
+    let (faces_of_sources, nearest_of_sources) = first_faces(&source.pictures);
     Ok(Content {
         hair: ours.hair,
         skin: ours.skin,
@@ -177,6 +177,7 @@ fn content(labels: &Labels, source: &Real, translations: &[Picture]) -> Result<C
         skin_of_sources: of_sources.skin,
         faces,
         faces_of: SHOWN.min(translations.len()),
+        faces_of_sources,
         nearest,
         nearest_of_sources,
     })
@@ -336,6 +337,7 @@ mod tests {
         for side in &report.sides {
             let content = &side.content;
             assert_eq!((side.pictures, content.faces, content.faces_of), (4, 1, 4));
+            assert_eq!(content.faces_of_sources, 2, "two colours of hair");
             assert_eq!([content.hair_of_sources.exact, content.skin_of_sources.exact], [100.0; 2]);
             assert_eq!([content.hair.exact, content.skin.exact], [0.0; 2]);
             let style = &side.style;

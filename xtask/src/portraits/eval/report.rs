@@ -59,6 +59,8 @@ pub(super) struct Content {
     /// Different faces among the first translations.
     pub(super) faces: usize,
     pub(super) faces_of: usize,
+    /// Different faces among their sources.
+    pub(super) faces_of_sources: usize,
     /// How far the two of them that are nearest to each other are apart, of 255.
     pub(super) nearest: f64,
     pub(super) nearest_of_sources: f64,
@@ -92,8 +94,9 @@ impl Report {
             &format!("different faces ({SAME} of 255 or more apart)"),
             sides(&|s| format!("{} of {}", s.content.faces, s.content.faces_of)),
         );
+        row("… among their sources", sides(&|s| s.content.faces_of_sources.to_string()));
         row("… the nearest two are apart", sides(&|s| format!("{:.1}", s.content.nearest)));
-        row("… of the sources", sides(&|s| format!("{:.1}", s.content.nearest_of_sources)));
+        row("… the nearest two sources", sides(&|s| format!("{:.1}", s.content.nearest_of_sources)));
         row(
             &format!("shape: taken for the target's (of real A and B {a:.1} and {b:.1} %)"),
             sides(&|s| format!("{:.1} %", s.shape)),
@@ -123,6 +126,7 @@ mod tests {
                 skin_of_sources: kept,
                 faces: 23,
                 faces_of: 24,
+                faces_of_sources: 24,
                 nearest: 3.0,
                 nearest_of_sources: 9.0,
             },
