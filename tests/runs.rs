@@ -322,9 +322,11 @@ fn settings_are_checked() {
     let config = tiny();
     let again = RunConfig::layered(None, &[RunConfig::read(&config.to_toml().unwrap()).unwrap()]).unwrap();
     assert_eq!(again, config);
-    let other = RunConfig { ch: 8, lr: 1.0, ..config.clone() };
+    let other = RunConfig { ch: 8, lr: 1.0, init: "model".into(), ..config.clone() };
     let differences = config.fixed_differences(&other).unwrap();
-    assert_eq!(differences, [("ch".to_owned(), "4".to_owned(), "8".to_owned())]);
+    let [ch, init] = &differences[..] else { panic!("{differences:?}") };
+    assert_eq!(*ch, ("ch".to_owned(), "4".to_owned(), "8".to_owned()));
+    assert_eq!(*init, ("init".to_owned(), "\"\"".to_owned(), "\"model\"".to_owned()));
 
     let place = Place::new();
     drop(place.open("run", &config, &Device::Cpu).unwrap());

@@ -271,6 +271,43 @@ fn settings_come_from_preset_file_and_options() {
 }
 
 #[test]
+fn a_run_begins_with_the_weights_of_another() {
+    let place = place();
+    assert_eq!(train(&place, "old", &["--iteration", "3"]).code, 0);
+    let init =
+        ["--init", "old", "--img-size", "24", "--load-size", "26", "--n-dis-global", "5", "--seed", "5"];
+    let arguments = [&["--iteration", "4"], &init[..]].concat();
+
+    let dry = Done::of(&mut command(&place, &[&["--dry-run"], &arguments[..]].concat()));
+    assert!(dry.code == 0 && dry.out.contains("genA2B: all "), "{dry:?}");
+    let done = train(&place, "new", &arguments);
+    assert_eq!(done.code, 0, "{done:?}");
+    for text in
+        ["begins with the weights of old:", "  genB2A: all ", "  disGA: ", "; afresh: ", "  disLB: all "]
+    {
+        assert!(done.out.contains(text), "{text}: {done:?}");
+    }
+    let read = |file: &str| fs::read_to_string(place.path(file)).unwrap();
+    assert!(read("new/config.toml").contains("init = \"old\""));
+    assert!(read("new/log.txt").contains("genA2B: all "));
+    let info = place.run(&["info", "new"]);
+    assert!(info.out.contains("begun with the weights of old"), "{info:?}");
+
+    // It goes on from its own checkpoint, and needs the other no more.
+    fs::rename(place.path("old"), place.path("gone")).unwrap();
+    let further = train(&place, "new", &[&["--steps", "6"], &init[2..]].concat());
+    assert!(further.code == 0 && further.out.contains("going on from iteration 4 of 6"), "{further:?}");
+    assert!(!further.out.contains("begins with"), "{further:?}");
+    let other = train(&place, "new", &[&["--steps", "8", "--init", "gone"], &init[2..]].concat());
+    assert!(other.code == 2 && other.err.contains("has init = \"old\""), "{other:?}");
+
+    let missing = train(&place, "none", &["--init", "nowhere"]);
+    assert!(missing.code == 1 && missing.err.contains("nowhere"), "{missing:?}");
+    let unfit = train(&place, "none", &["--init", "gone", "--ch", "8"]);
+    assert!(unfit.code == 1 && unfit.err.contains("nothing in it fits"), "{unfit:?}");
+}
+
+#[test]
 fn a_dry_run_trains_nothing() {
     let place = place();
     let Done { code, out: text, err } = Done::of(&mut command(&place, &["--dry-run"]));

@@ -31,8 +31,31 @@ const WRAPPERS: [&str; 8] = [
     "net",
 ];
 
-/// A tensor's name without the parts that wrappers add.
-fn without_wrappers(name: &str) -> String {
+/// The wrappers that a discriminator's keys may lie behind: their own begin with `model.`.
+const MODULE_WRAPPERS: [&str; 4] =
+    ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+
+/// The network and the official key that a tensor's name stands for (`genA2B.` or `genA2B/`, then the key), without
+/// what wrappers have put before or behind the network's name. `None` where it names no network.
+pub(super) fn network_and_key(name: &str) -> Option<(&'static str, String)> {
+    fn unwrapped<'a>(mut name: &'a str, wrappers: &[&str]) -> &'a str {
+        while let Some((first, rest)) = name.split_once(SEPARATORS)
+            && wrappers.contains(&first)
+        {
+            name = rest;
+        }
+        name
+    }
+    let (network, key) = unwrapped(name, &WRAPPERS).split_once(SEPARATORS)?;
+    if let Some(direction) = Direction::BOTH.into_iter().find(|direction| direction.network() == network) {
+        return Some((direction.network(), without_wrappers(key)));
+    }
+    let network = OTHERS.into_iter().find(|other| *other == network)?;
+    Some((network, unwrapped(key, &MODULE_WRAPPERS).to_owned()))
+}
+
+/// A generator's tensor's name without the parts that wrappers add.
+pub(super) fn without_wrappers(name: &str) -> String {
     let parts = name.split_inclusive(SEPARATORS);
     parts.filter(|part| !WRAPPERS.contains(&part.trim_end_matches(SEPARATORS))).collect()
 }
@@ -57,25 +80,19 @@ pub(super) struct Networks<'a> {
 }
 
 impl<'a> Networks<'a> {
-    /// Sorts tensors by the network that their names begin with (`genA2B.` or `genA2B/`), without what
-    /// wrappers have put into the names; those of discriminators are left out.
+    /// Sorts tensors by the network that their names begin with, see [`network_and_key`]; those of
+    /// discriminators are left out.
     pub(super) fn sort(tensors: impl IntoIterator<Item = (String, Source<'a>)>) -> Self {
         let mut networks = Self::default();
         for (name, source) in tensors {
-            let plain = without_wrappers(&name);
-            let within =
-                |network: &str| plain.strip_prefix(network).and_then(|rest| rest.strip_prefix(['.', '/']));
-            let (sources, key) = if let Some(key) = within(Direction::A2B.network()) {
-                (&mut networks.a2b, key)
-            } else if let Some(key) = within(Direction::B2A.network()) {
-                (&mut networks.b2a, key)
-            } else if OTHERS.into_iter().any(|other| within(other).is_some()) {
-                continue;
-            } else {
-                (&mut networks.bare, name.as_str())
+            let (sources, key) = match network_and_key(&name) {
+                None => (&mut networks.bare, name.clone()),
+                Some((network, key)) if network == Direction::A2B.network() => (&mut networks.a2b, key),
+                Some((network, key)) if network == Direction::B2A.network() => (&mut networks.b2a, key),
+                Some(_) => continue,
             };
             // Of two tensors that would bear one name the second keeps its own, and is refused by it.
-            let key = if sources.contains_key(key) { name.clone() } else { key.to_owned() };
+            let key = if sources.contains_key(&key) { name } else { key };
             sources.insert(key, source);
         }
         if networks.directions().is_empty() {

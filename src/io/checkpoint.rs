@@ -70,40 +70,7 @@ fn read(
     only_one: bool,
     options: &ImportOptions,
 ) -> Result<Vec<Model>> {
-    let length = fs::metadata(path).map_err(Error::io(path))?.len();
-    let passed_over = passed_over(path)?;
-    let tensors = PytorchReader::new(path).map_err(|e| damaged(path, &e))?.into_tensors();
-
-    let sources = tensors.into_iter().map(|(name, tensor)| {
-        let path = path.to_path_buf();
-        let shape = tensor.shape().to_vec();
-        let read = move || {
-            let refuse = |problem: String| Error::ModelFile { path: path.clone(), problem };
-            let element = match tensor.dtype() {
-                DType::F64 => Element::F64,
-                DType::F32 => Element::F32,
-                DType::F16 => Element::F16,
-                DType::BF16 => Element::Bf16,
-                other => {
-                    return Err(refuse(format!(
-                        "tensor `{}` is of type {other:?}; F32, F16, BF16 and F64 are read",
-                        tensor.name
-                    )));
-                }
-            };
-            // A view may repeat its elements, so that a small file asks for gigabytes.
-            if tensor.byte_len() as u64 > length {
-                return Err(refuse(format!("tensor `{}` is larger than the file", tensor.name)));
-            }
-            let mut bytes =
-                tensor.read().map_err(|e| refuse(format!("it is damaged ({e}); fetch it again")))?;
-            if cfg!(target_endian = "big") {
-                bytes.chunks_mut(element.size()).for_each(<[u8]>::reverse);
-            }
-            Ok(element.decode(&bytes))
-        };
-        (name, Source { shape, read: Box::new(read) })
-    });
+    let (sources, passed_over) = sources(path)?;
     let mut networks = Networks::sort(sources);
     let mut there = networks.directions();
     if there.is_empty() {
@@ -141,6 +108,50 @@ fn read(
             Ok(Model { config, direction, metadata, tensors })
         })
         .collect()
+}
+
+/// The tensors of a checkpoint, by network and key as the file names them, and what beside them was passed over,
+/// in words that follow a provenance.
+///
+/// # Errors
+/// [`Error::UnsafeCheckpoint`] where the pickle would run a program or code in Python; [`Error::ModelFile`]
+/// where it is damaged, [`Error::Io`] where it cannot be read.
+pub(super) fn sources(path: &Path) -> Result<(Vec<(String, Source<'static>)>, String)> {
+    let length = fs::metadata(path).map_err(Error::io(path))?.len();
+    let passed_over = passed_over(path)?;
+    let tensors = PytorchReader::new(path).map_err(|e| damaged(path, &e))?.into_tensors();
+    let sources = tensors.into_iter().map(|(name, tensor)| {
+        let path = path.to_path_buf();
+        let shape = tensor.shape().to_vec();
+        let read = move || {
+            let refuse = |problem: String| Error::ModelFile { path: path.clone(), problem };
+            let element = match tensor.dtype() {
+                DType::F64 => Element::F64,
+                DType::F32 => Element::F32,
+                DType::F16 => Element::F16,
+                DType::BF16 => Element::Bf16,
+                other => {
+                    return Err(refuse(format!(
+                        "tensor `{}` is of type {other:?}; F32, F16, BF16 and F64 are read",
+                        tensor.name
+                    )));
+                }
+            };
+            // A view may repeat its elements, so that a small file asks for gigabytes.
+            if tensor.byte_len() as u64 > length {
+                return Err(refuse(format!("tensor `{}` is larger than the file", tensor.name)));
+            }
+            let mut bytes =
+                tensor.read().map_err(|e| refuse(format!("it is damaged ({e}); fetch it again")))?;
+            if cfg!(target_endian = "big") {
+                bytes.chunks_mut(element.size()).for_each(<[u8]>::reverse);
+            }
+            Ok(element.decode(&bytes))
+        };
+        let read: Box<dyn Fn() -> Result<Vec<f32>>> = Box::new(read);
+        (name, Source { shape, read })
+    });
+    Ok((sources.collect(), passed_over))
 }
 
 /// Whether the bytes that a file begins with are those of a `torch.save` container: a zip

@@ -18,6 +18,8 @@ pub mod heatmap;
 #[cfg(feature = "pictures")]
 mod jpeg;
 mod model_file;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+mod networks;
 mod npy;
 #[cfg(not(target_arch = "wasm32"))]
 mod onnx;
@@ -49,6 +51,8 @@ pub use features::decode_features;
 #[cfg(not(target_arch = "wasm32"))]
 pub use features::read_features;
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub(crate) use networks::Networks;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};

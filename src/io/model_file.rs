@@ -194,7 +194,7 @@ impl Model {
     }
 }
 
-fn is_own(contents: &Contents<'_>) -> bool {
+pub(super) fn is_own(contents: &Contents<'_>) -> bool {
     contents.metadata.get("format").is_some_and(|format| format == "ugatit")
 }
 
@@ -305,7 +305,8 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn sources<'a>(path: &Path, contents: Contents<'a>) -> Vec<(String, Source<'a>)> {
+/// The tensors of a safetensors file, to be read when they are wanted.
+pub(super) fn sources<'a>(path: &Path, contents: Contents<'a>) -> Vec<(String, Source<'a>)> {
     let each = |(name, view): (String, safetensors::View<'a>)| {
         let (path, key) = (path.to_path_buf(), name.clone());
         let shape = view.shape.clone();

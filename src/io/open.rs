@@ -18,12 +18,11 @@ impl Model {
     pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         if path.is_dir() {
-            let path = &of_run(path);
-            let named = Direction::BOTH.map(|d| path.join(format!("{d}.safetensors")));
-            if named.iter().all(|path| path.is_file()) {
-                return named.iter().map(|path| Self::open(path, None)).collect();
-            }
-            return Self::open_all(in_folder(path, None)?);
+            let files = files(path)?;
+            return match files.as_slice() {
+                [only] => Self::open_all(only),
+                both => both.iter().map(|path| Self::open(path, None)).collect(),
+            };
         }
         let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
@@ -56,8 +55,25 @@ impl Model {
     }
 }
 
+/// The files of all generators of a model: of a folder `A2B.safetensors` and `B2A.safetensors`, or the
+/// one that there is; a file itself.
+///
+/// # Errors
+/// [`Error::ModelFile`] where a folder holds no model, or one does not know which.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let folder = of_run(path);
+    let named = Direction::BOTH.map(|d| folder.join(format!("{d}.safetensors")));
+    if named.iter().all(|path| path.is_file()) {
+        return Ok(named.into());
+    }
+    Ok(vec![in_folder(&folder, None)?])
+}
+
 /// The bytes of a model's file; an empty one cannot be mapped.
-fn not_empty(path: &Path) -> Result<memmap2::Mmap> {
+pub(super) fn not_empty(path: &Path) -> Result<memmap2::Mmap> {
     if fs::metadata(path).map_err(Error::io(path))?.len() == 0 {
         return Err(Error::ModelFile {
             path: path.into(),

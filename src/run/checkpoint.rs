@@ -95,6 +95,20 @@ impl Checkpoint<'_> {
         write_atomically(path, true, |out| safetensors::write(out, &metadata, list.iter().cloned(), false))
     }
 
+    /// Whether a file is one that [`Self::save`] wrote, by what it says of itself.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn is_one(path: &Path) -> Result<bool> {
+        // An empty file cannot be mapped.
+        if std::fs::metadata(path).map_err(Error::io(path))?.len() == 0 {
+            return Ok(false);
+        }
+        let map = mapped(path)?;
+        let contents = safetensors::parse(path, &map);
+        Ok(contents.is_ok_and(|c| c.metadata.get("format").is_some_and(|format| format == FORMAT)))
+    }
+
     /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The settings of a training run, as its `config.toml` holds them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct RunConfig {
     pub ema: f64,
     /// Of the initial weights, the order of the pictures and their augmentation.
     pub seed: u64,
+    /// The model that the run begins with, where names and shapes fit ([`Self::start`]); empty for
+    /// fresh weights (not in the official program).
+    pub init: PathBuf,
 
     /// How pictures are brought to the training size.
     pub preprocess: PreprocessKind,
@@ -113,6 +117,7 @@ impl Default for RunConfig {
             accumulation: 1,
             ema: 0.999,
             seed: 0,
+            init: PathBuf::new(),
             preprocess: PreprocessKind::ScaleCrop,
             load_size: 0,
             flip: true,
@@ -276,13 +281,13 @@ impl RunConfig {
     }
 
     /// The settings that the other has changed and that a run cannot change on its way, with both
-    /// values: those of the networks, the seed and the kind of data.
+    /// values: those of the networks, the seed, and what the weights began with.
     ///
     /// # Errors
     /// As [`Self::to_toml`].
     pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
-        const FIXED: [&str; 8] =
-            ["light", "img_size", "img_ch", "ch", "n_res", "n_dis_global", "n_dis_local", "seed"];
+        const FIXED: [&str; 9] =
+            ["light", "img_size", "img_ch", "ch", "n_res", "n_dis_global", "n_dis_local", "seed", "init"];
         let (ours, theirs) = (self.table()?, other.table()?);
         let differs = FIXED.iter().filter(|key| ours.get(**key) != theirs.get(**key));
         let text = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();

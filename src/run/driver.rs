@@ -11,6 +11,7 @@ use crate::train::{Loader, Player, Session, StepConfig, StepReport, TrainState};
 use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
 use super::folder::RunFolder;
+use super::inherit::Inherited;
 use super::page::RunPhase;
 use super::records::Records;
 use super::samples::{Samples, models};
@@ -37,6 +38,8 @@ pub struct Beginning {
     pub step: u64,
     /// Checkpoints that could not be read and were passed over.
     pub unreadable: Vec<Error>,
+    /// What a new run has taken over from the model that it begins with.
+    pub inherited: Option<Inherited>,
 }
 
 /// A training run in its folder: trains, and keeps there everything that it needs to go on
@@ -59,10 +62,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Begins a run in `folder`, or goes on with the one there from its newest checkpoint. The
-    /// settings are `config` in either case.
+    /// Begins a run in `folder` ([`RunConfig::start`]), or goes on with the one there from its newest
+    /// checkpoint. The settings are `config` in either case.
     ///
     /// # Errors
+    /// As [`RunConfig::start`];
     /// [`Error::Config`] where `config` cannot work, or differs from the checkpoint's in what a run
     /// cannot change, or in anything where no iteration is left to train; [`Error::Output`] and
     /// [`Error::Io`] where files cannot be read or written; what the device reports.
@@ -75,13 +79,17 @@ impl Run {
         config.validate()?;
         let folder = RunFolder::open(folder)?;
         let step_config = config.step();
-        let (checkpoint, unreadable) = RunFolder::newest(folder.root())?;
-        let (state, position) = match checkpoint {
-            Some(checkpoint) => resumed(checkpoint, &step_config)?,
-            None => (
-                TrainState::new(&step_config, config.seed)?,
-                Position { seed: config.seed, ..Position::default() },
-            ),
+        let (checkpoint, mut unreadable) = RunFolder::newest(folder.root())?;
+        let (state, position, inherited) = match checkpoint {
+            Some(checkpoint) => {
+                let (state, position) = resumed(checkpoint, &step_config)?;
+                (state, position, None)
+            }
+            None => {
+                let start = config.start()?;
+                unreadable.extend(start.unreadable);
+                (start.state, Position { seed: config.seed, ..Position::default() }, start.inherited)
+            }
         };
         let step = state.step;
         let root = folder.root().to_path_buf();
@@ -108,6 +116,12 @@ impl Run {
             config.iteration,
             dataset.root.display()
         ))?;
+        if let Some(Inherited { source, networks }) = &inherited {
+            records.note(format!("the weights are those of {}, where they fit", source.display()))?;
+            for network in networks {
+                records.note(network.to_string())?;
+            }
+        }
         let run = Self {
             folder,
             config,
@@ -122,7 +136,7 @@ impl Run {
             saved: step,
             position,
         };
-        Ok((run, Beginning { step, unreadable }))
+        Ok((run, Beginning { step, unreadable, inherited }))
     }
 
     /// The settings.
@@ -286,8 +300,13 @@ fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>)
             continue;
         }
         let how = if average { format!(", moving average {}", config.ema) } else { String::new() };
+        let origin = match config.init.file_name() {
+            // Without the path, which nobody else can read anything from.
+            Some(name) => format!(", begun with the weights of {}", name.display()),
+            None => String::new(),
+        };
         let provenance = format!(
-            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}",
+            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}{origin}",
             env!("CARGO_PKG_VERSION"),
             state.step,
             config.iteration,

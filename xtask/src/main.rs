@@ -1,9 +1,11 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `bench`, `emoji-data`.
+//! `bench`, `emoji-data`, `portrait-data`,
+//! `portrait-eval`.
 
 mod bench;
 mod demo;
 mod emoji;
+mod portraits;
 mod process;
 mod systems;
 mod test;
@@ -34,6 +36,10 @@ enum Command {
     Bench(bench::Options),
     /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
     EmojiData(emoji::Options),
+    /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
+    PortraitData(portraits::data::Options),
+    /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
+    PortraitEval(portraits::eval::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,5 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::lint(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::EmojiData(options) => emoji::run(&options),
+        Command::PortraitData(options) => portraits::data::run(&options),
+        Command::PortraitEval(options) => portraits::eval::run(&options),
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::{systems, web};
+use crate::{portraits, systems, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.web {
         ensure_adapter()?;
         ensure_python()?;
+        web::npm::install_in(portraits::data::SCRIPT)?;
         let mut arguments = vec!["test", "--release", "--workspace"];
         arguments.extend(options.arguments.iter().map(String::as_str));
         cargo(&arguments, &[])?;

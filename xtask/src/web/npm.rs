@@ -61,7 +61,7 @@ fn start(program: &str, arguments: &[&str], folder: &str, environment: &[(&str, 
 }
 
 const NODE: Package = Package {
-    missing: "the web package needs Node.js 20 or later, with npm",
+    missing: "Node.js 20 or later is needed, with npm",
     apt: &["nodejs", "npm"],
     elsewhere: "install it from https://nodejs.org",
 };

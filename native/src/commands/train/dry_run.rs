@@ -7,8 +7,8 @@ use indicatif::HumanDuration;
 use ugatit::device::Device;
 use ugatit::io::Dataset;
 use ugatit::plan::{AdapterClass, Target};
-use ugatit::run::RunConfig;
-use ugatit::train::{self, Loader, Player, Session, TrainMemory, TrainState};
+use ugatit::run::{RunConfig, Start};
+use ugatit::train::{self, Loader, Player, Session, TrainMemory};
 
 use crate::console::{grouped, line, memory};
 use crate::device::Chosen;
@@ -44,7 +44,10 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
         Err(error) => line(format_args!("memory   {error}")),
     }
 
-    let state = TrainState::new(&step, config.seed)?;
+    let Start { state, inherited, .. } = config.start()?;
+    if let Some(inherited) = &inherited {
+        super::say_inherited(inherited);
+    }
     let mut loader = Loader::new(dataset, config.loader_options(config.seed), 0)?;
     pollster::block_on(async {
         let mut session = Session::new(&chosen.device, step, state).await?;

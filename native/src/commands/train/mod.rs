@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use ugatit::Error;
 use ugatit::io::Dataset;
-use ugatit::run::Run;
+use ugatit::run::{Inherited, Run};
 
 use crate::console::{self, Usage, line};
 use crate::device::{self, DeviceArgs};
@@ -73,7 +73,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for error in &beginning.unreadable {
         console::error(format_args!("a checkpoint cannot be read, the one before it is taken: {error}"));
     }
+    if let Some(inherited) = &beginning.inherited {
+        say_inherited(inherited);
+    }
     train(run, args, folder, beginning.step, &stop)
+}
+
+/// Says what a run begins with.
+fn say_inherited(inherited: &Inherited) {
+    line(format_args!("begins with the weights of {}:", inherited.source.display()));
+    for network in &inherited.networks {
+        line(format_args!("  {network}"));
+    }
 }
 
 /// Trains until all is done, the time is up, or somebody stops it.

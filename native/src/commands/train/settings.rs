@@ -94,6 +94,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
+    /// Begin with the weights of a model where they fit: a run, a checkpoint, an official .pt, a model's
+    /// folder or file
+    #[arg(long, value_name = "MODEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init: Option<PathBuf>,
     /// How pictures become img-size: scale-crop, resize or none
     #[arg(long, value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
