@@ -5,7 +5,7 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::web;
+use crate::{shaders, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -65,7 +65,7 @@ fn ensure_adapter() -> Result<()> {
 }
 
 /// The tests of ONNX run other people's programs in Python, in a virtual environment that they make.
-fn ensure_python() -> Result<()> {
+pub(crate) fn ensure_python() -> Result<()> {
     if std::env::var_os("UGATIT_ONNX_PYTHON").is_some() {
         return Ok(());
     }
@@ -91,5 +91,6 @@ pub(crate) fn lint() -> Result<()> {
     for package in [&["--package", "ugatit", "--no-default-features"][..], &["--package", "ugatit-web"]] {
         cargo(&[&["clippy", "--release"], package, &WASM, &["--", "-D", "warnings"]].concat(), &[])?;
     }
+    shaders::check()?;
     web::lint()
 }
