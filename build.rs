@@ -6,13 +6,15 @@
 #[allow(unreachable_pub, reason = "the same file is a public module of the library")]
 #[allow(dead_code, reason = "the library's half of the file is not used here")]
 mod shader;
+#[path = "build/whole_vectors.rs"]
+mod whole_vectors;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use shader::{Constants, Expanded, expand};
+use shader::{Constants, Expanded, LOOPS, expand};
 
 /// `variants.toml`: for each shader file the names of its variants, each with its constants.
 type Variants = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
@@ -56,20 +58,26 @@ fn catalogue(folder: &Path) -> Result<String, String> {
         let _ =
             writeln!(out, "/// The variants of `shaders/{file}.wgsl`.\npub mod {file} {{\n    use super::*;");
         for (name, constants) in variants {
-            let shader = Reflected::new(folder, file, constants)?;
+            let shader = Reflected::new(folder, file, constants, false)?;
+            let loops = Reflected::new(folder, file, constants, true)?;
             if params.get_or_insert_with(|| shader.params.clone()) != &shader.params {
                 return Err(format!("{file}.wgsl: `Params` differs between variants"));
             }
             let constant = name.to_uppercase();
-            let _ = writeln!(
-                out,
-                "    /// Variant `{name}`.\n    pub static {constant}: Shader = Shader {{ name: {name:?}, source: {:?}, workgroup_size: {:?}, workgroup_bytes: {}, bindings: &{}, constants: &{:?} }};",
-                shader.source,
-                shader.workgroup_size,
-                shader.workgroup_bytes,
-                shader.bindings,
-                constants.iter().collect::<Vec<_>>(),
-            );
+            let mut twin = "None".to_string();
+            if loops.source != shader.source {
+                if !loops.fits_as(&shader) {
+                    return Err(format!("{file}.wgsl: {name} has another interface with {LOOPS} = 1"));
+                }
+                let text = loops.literal(&format!("{name}_loops"), constants, "None");
+                let _ = writeln!(out, "    static {constant}_LOOPS: Shader = {text};");
+                // No browser's compiler needs it, so a page does not load it.
+                twin = format!(
+                    "if cfg!(target_arch = \"wasm32\") {{ None }} else {{ Some(&{constant}_LOOPS) }}"
+                );
+            }
+            let text = shader.literal(name, constants, &twin);
+            let _ = writeln!(out, "    /// Variant `{name}`.\n    pub static {constant}: Shader = {text};");
             all.push(format!("&{file}::{constant}"));
         }
         let _ = writeln!(out, "{}}}", params.unwrap_or_default());
@@ -92,8 +100,14 @@ struct Reflected {
 }
 
 impl Reflected {
-    fn new(folder: &Path, file: &str, constants: &BTreeMap<String, u32>) -> Result<Self, String> {
-        let constants: Constants = constants.iter().map(|(k, v)| (k.clone(), i64::from(*v))).collect();
+    fn new(
+        folder: &Path,
+        file: &str,
+        constants: &BTreeMap<String, u32>,
+        loops: bool,
+    ) -> Result<Self, String> {
+        let mut constants: Constants = constants.iter().map(|(k, v)| (k.clone(), i64::from(*v))).collect();
+        constants.insert(LOOPS.into(), i64::from(loops));
         let show = |file: &str| folder.join(file).display().to_string();
         let expanded =
             expand(&format!("{file}.wgsl"), &constants, &mut |f| fs::read_to_string(folder.join(f)).ok())
@@ -112,16 +126,41 @@ impl Reflected {
             format!("{}: {}", place(line), one_line(e.message(), &e))
         })?;
         // Browser rules: no capability beyond the core specification.
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        let flags = naga::valid::ValidationFlags::all();
+        let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
             .validate(&module)
             .map_err(|e| {
-                // Of the function, the statement and the expression the one that says most.
-                let spans = e.spans().map(|(span, _)| *span).filter(naga::Span::is_defined);
-                let narrowest = spans.min_by_key(|span| span.to_range().map_or(usize::MAX, |r| r.len()));
-                let line = narrowest.map_or(1, |s| s.location(&expanded.text).line_number as usize);
-                format!("{}: {}", place(line), one_line("", e.as_inner()))
-            })?;
+            // Of the function, the statement and the expression the one that says most.
+            let spans = e.spans().map(|(span, _)| *span).filter(naga::Span::is_defined);
+            let narrowest = spans.min_by_key(|span| span.to_range().map_or(usize::MAX, |r| r.len()));
+            let line = narrowest.map_or(1, |s| s.location(&expanded.text).line_number as usize);
+            format!("{}: {}", place(line), one_line("", e.as_inner()))
+        })?;
+        if let Some(span) = whole_vectors::component_stores(&module, &info).first() {
+            let line = span.location(&expanded.text).line_number as usize;
+            let why = "a store into a component of a vector that other invocations see; compilers may write the whole vector, so store whole ones";
+            return Err(format!("{}: {why}", place(line)));
+        }
         reflect(&module, expanded).map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))
+    }
+
+    /// Whether one can stand in for the other.
+    fn fits_as(&self, other: &Self) -> bool {
+        let interface =
+            |s: &Self| (s.workgroup_size, s.workgroup_bytes, s.bindings.clone(), s.params.clone());
+        interface(self) == interface(other)
+    }
+
+    /// A `Shader`, as Rust source.
+    fn literal(&self, name: &str, constants: &BTreeMap<String, u32>, loops: &str) -> String {
+        format!(
+            "Shader {{ name: {name:?}, source: {:?}, workgroup_size: {:?}, workgroup_bytes: {}, bindings: &{}, constants: &{:?}, loops: {loops} }}",
+            self.source,
+            self.workgroup_size,
+            self.workgroup_bytes,
+            self.bindings,
+            constants.iter().collect::<Vec<_>>(),
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 //   g, result, gx [total] vec4
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/nan.wgsl
 #import shared/spread.wgsl
 
 struct Params {
@@ -23,12 +24,13 @@ fn each(i: u32) {
         return;
     }
     let y = result[i];
-    var slope = vec4f(1.0);
+    var v = g[i];
     switch params.activation {
-        case 1u: { slope = select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
-        case 2u: { slope = select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
-        case 3u: { slope = 1.0 - y * y; }
+        // Chosen, not multiplied: an infinite gradient times 0 would be NaN.
+        case 1u: { v = select(v, vec4f(0.0), (y <= vec4f(0.0)) & !is_nan(y)); }
+        case 2u: { v = select(params.slope * v, v, (y > vec4f(0.0)) & !is_nan(y)); }
+        case 3u: { v *= 1.0 - y * y; }
         default: {}
     }
-    gx[i] = g[i] * slope;
+    gx[i] = v;
 }

@@ -12,6 +12,7 @@
 //   step_report.wgsl
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/nan.wgsl
 #import shared/spread.wgsl
 
 struct Params {
@@ -51,7 +52,7 @@ fn each(i: u32) {
     let square = fma(vec4f(params.beta2), v[i], params.rest2 * gradient * gradient);
     var moved = old - now.x * mean / fma(sqrt(square), vec4f(now.y), vec4f(params.eps));
     if ((i >= params.rho_first_0 && i < params.rho_end_0) || (i >= params.rho_first_1 && i < params.rho_end_1)) {
-        moved = clamp(moved, vec4f(0.0), vec4f(1.0));
+        moved = select(clamp(moved, vec4f(0.0), vec4f(1.0)), moved, is_nan(moved));
     }
     m[i] = mean;
     v[i] = square;

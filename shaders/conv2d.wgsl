@@ -12,6 +12,9 @@
 //
 // Launch: an invocation computes PIXELS pixels x QUADS vec4s of output channels. Workgroups
 // cover ceil(pixels / (PIXELS LANES)) in x and z, ceil(O/4 / (QUADS ROWS)) in y.
+//
+// LOOPS = 1: for FXC, which unrolls a loop whose length it knows and takes minutes for the result.
+// It does not know that `reserved` is 0.
 #import shared/activation.wgsl
 #import shared/conv2d.wgsl
 
@@ -21,14 +24,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let first = ((choose_phase(group.z) * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
+    let phase = phase_of(group.z);
+    let first = ((block_of(group.z) * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
     let first_quad = (group.y * ${ROWS}u + local.y) * ${QUADS}u;
-    let pixels = pixel_count();
+    let pixels = pixel_count(phase);
     if (first >= pixels || first_quad >= params.out_quads) {
         return;
     }
 #for p in 0..PIXELS
-    let pixel_${p} = pixel(min(first + ${p}u, pixels - 1u));
+    let pixel_${p} = pixel(phase, min(first + ${p}u, pixels - 1u));
 #endfor
 #for q in 0..QUADS
     let column_${q} = min(first_quad + ${q}u, params.out_quads - 1u);
@@ -37,15 +41,34 @@ fn main(
 #endfor
 #endfor
 
-    let extent = taps();
+    let extent = taps(phase);
     for (var ky = 0u; ky < extent.x; ky += 1u) {
         for (var kx = 0u; kx < extent.y; kx += 1u) {
             let tap = vec2u(ky, kx);
-            var row = weight_tap(tap) * 4u * params.in_quads * params.out_quads;
+            var row = weight_tap(phase, tap) * 4u * params.in_quads * params.out_quads;
 #for p in 0..PIXELS
             let from_${p} = source(pixel_${p}, tap);
 #endfor
             for (var i = 0u; i < params.in_quads; i += 1u) {
+#if LOOPS
+#for p in 0..PIXELS
+                var x_${p} = load(from_${p}, i);
+#endfor
+                for (var c = 0u; c < 4u + params.reserved; c += 1u) {
+#for q in 0..QUADS
+                    let w_${q} = w[row + column_${q}];
+#endfor
+#for q in 0..QUADS
+#for p in 0..PIXELS
+                    sum_${p}_${q} = fma(x_${p}.xxxx, w_${q}, sum_${p}_${q});
+#endfor
+#endfor
+#for p in 0..PIXELS
+                    x_${p} = x_${p}.yzwx;
+#endfor
+                    row += params.out_quads;
+                }
+#else
 #for p in 0..PIXELS
                 let x_${p} = load(from_${p}, i);
 #endfor
@@ -62,6 +85,7 @@ fn main(
                     row += params.out_quads;
                 }
 #endfor
+#endif
             }
         }
     }

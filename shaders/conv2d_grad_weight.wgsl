@@ -112,13 +112,22 @@ fn main(
         let at = step + local.y;
         let p = pixel(min(at, pixels - 1u));
 #for a in 0..IN_QUADS
-        x_tile[${256 * a}u + invocation] = x[source(p, carried_row_${a})];
+        x_tile[${256 * a}u + invocation] = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
 #endfor
 #for q in 0..QUADS
         g_tile[${256 * q}u + invocation] = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
 #endfor
         workgroupBarrier();
-#for k in 0..16
+#for k in 0..LOOPS + 16 * !LOOPS
+#if LOOPS
+        for (var k = 0u; k < 16u; k += 1u) {
+#for a in 0..IN_QUADS
+            let x_${a} = x_tile[${256 * a}u + 16u * k + local.y];
+#endfor
+#for q in 0..QUADS
+            let g_${q} = g_tile[${256 * q}u + 16u * k + local.x];
+#endfor
+#else
         {
 #for a in 0..IN_QUADS
             let x_${a} = x_tile[${256 * a + 16 * k}u + local.y];
@@ -126,6 +135,7 @@ fn main(
 #for q in 0..QUADS
             let g_${q} = g_tile[${256 * q + 16 * k}u + local.x];
 #endfor
+#endif
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
 #for c in 0..4

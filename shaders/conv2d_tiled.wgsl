@@ -13,7 +13,9 @@
 #import shared/activation.wgsl
 #import shared/conv2d.wgsl
 
-// [16 of the summed dimension][pixels / 4] and [16][output channels / 4].
+// [16 of the summed dimension][pixels / 4] and [16][output channels / 4]. In row k of x_tile the
+// vec4 of the pixels 4 p to 4 p + 3 lies at p ^ (2 (k / 4)): eight invocations side by side then
+// store to eight different groups of banks.
 var<workgroup> x_tile: array<vec4f, ${16 * 16 * PIXEL_QUADS}>;
 var<workgroup> w_tile: array<vec4f, ${16 * 16 * QUADS}>;
 
@@ -24,27 +26,32 @@ fn main(
     @builtin(local_invocation_id) local: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let first = (choose_phase(group.z) * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
-    let pixels = pixel_count();
+    let phase = phase_of(group.z);
+    let first = (block_of(group.z) * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
+    let pixels = pixel_count(phase);
     let first_quad = group.y * ${16 * QUADS}u;
-    let extent = taps();
+    let extent = taps(phase);
     let depth = extent.x * extent.y * params.in_quads; // of the summed dimension, in vec4s
 
-    // What this invocation carries from memory: vec4 `x_quad` of some pixels, row `w_row` of
-    // some columns.
+    // The first 64 PIXEL_QUADS invocations carry x from memory: each vec4 `x_quad` of four pixels,
+    // which it stores as four vec4s of four pixels. The last 64 QUADS carry w: each one column of
+    // the rows `w_row` + 4 j. So every store is of a whole vector: that of a component may touch
+    // the others, which other invocations would be writing.
+    let carries_x = invocation < ${64 * PIXEL_QUADS}u;
+    let carries_w = invocation >= ${256 - 64 * QUADS}u;
     let x_quad = invocation % 4u;
-    let w_row = invocation / 16u;
-#for p in 0..PIXEL_QUADS
-    let carried_${p} = invocation / 4u + ${64 * p}u;
-    let pixel_${p} = pixel(min(first + carried_${p}, pixels - 1u));
-    var next_x_${p}: vec4f;
+    let x_to = 4u * x_quad * ${16 * PIXEL_QUADS}u + ((invocation / 4u) ^ (2u * x_quad));
+    let w_row = invocation / ${16 * QUADS}u % 4u;
+    let w_column = min(first_quad + invocation % ${16 * QUADS}u, params.out_quads - 1u);
+    let w_to = invocation % ${64 * QUADS}u;
+#for j in 0..4
+    let pixel_${j} = pixel(phase, min(first + invocation / 4u * 4u + ${j}u, pixels - 1u));
+    var next_${j}: vec4f;
 #if ALIGNED
-    var from_${p} = source(pixel_${p}, vec2u(0u));
+    var from_${j} = source(pixel_${j}, vec2u(0u));
 #endif
 #endfor
 #for q in 0..QUADS
-    let column_${q} = min(first_quad + invocation % 16u + ${16 * q}u, params.out_quads - 1u);
-    var next_w_${q}: vec4f;
 #for p in 0..4 * PIXEL_QUADS
     var sum_${p}_${q} = vec4f(0.0);
 #endfor
@@ -52,7 +59,7 @@ fn main(
 #if ALIGNED
     var tap = 0u;
     var channel = 0u;
-    var w_first = weight_tap(vec2u(0u)) * 4u * params.in_quads; // row of w
+    var w_first = weight_tap(phase, vec2u(0u)) * 4u * params.in_quads; // row of w
 #endif
 
     // Each turn stores the step fetched by the turn before, fetches its own, and multiplies
@@ -60,64 +67,87 @@ fn main(
     let end = 4u * ((depth + 3u) / 4u);
     for (var step = 0u; step <= end; step += 4u) {
         if (step > 0u) {
-#for p in 0..PIXEL_QUADS
+            if (carries_x) {
 #for c in 0..4
-            x_tile[(4u * x_quad + ${c}u) * ${16 * PIXEL_QUADS}u + carried_${p} / 4u][carried_${p} % 4u] = next_x_${p}[${c}];
+                x_tile[x_to + ${16 * PIXEL_QUADS * c}u] = vec4f(next_0[${c}], next_1[${c}], next_2[${c}], next_3[${c}]);
 #endfor
+            }
+            if (carries_w) {
+#for j in 0..4
+                w_tile[w_to + ${64 * QUADS * j}u] = next_${j};
 #endfor
-#for q in 0..QUADS
-            w_tile[w_row * ${16 * QUADS}u + invocation % 16u + ${16 * q}u] = next_w_${q};
-#endfor
+            }
         }
         workgroupBarrier();
 
 #if ALIGNED
         if (step < depth) {
-#for p in 0..PIXEL_QUADS
-            next_x_${p} = load(from_${p}, channel + x_quad);
+            if (carries_x) {
+#for j in 0..4
+                next_${j} = load(from_${j}, channel + x_quad);
 #endfor
-#for q in 0..QUADS
-            next_w_${q} = w[(w_first + 4u * channel + w_row) * params.out_quads + column_${q}];
+            }
+            if (carries_w) {
+#for j in 0..4
+                next_${j} = w[(w_first + 4u * (channel + ${j}u) + w_row) * params.out_quads + w_column];
 #endfor
+            }
             channel += 4u;
             if (channel == params.in_quads) {
                 channel = 0u;
                 tap += 1u;
-                w_first = weight_tap(vec2u(tap / extent.y, tap % extent.y)) * 4u * params.in_quads;
-#for p in 0..PIXEL_QUADS
-                from_${p} = source(pixel_${p}, vec2u(tap / extent.y, tap % extent.y));
+                let next_tap = vec2u(tap / extent.y, tap % extent.y);
+                w_first = weight_tap(phase, next_tap) * 4u * params.in_quads;
+                if (carries_x) {
+#for j in 0..4
+                    from_${j} = source(pixel_${j}, next_tap);
 #endfor
+                }
             }
         }
 #else
-        let at = step + x_quad;
-        let at_tap = vec2u(at / params.in_quads / extent.y, at / params.in_quads % extent.y);
-#for p in 0..PIXEL_QUADS
-        next_x_${p} = vec4f(0.0);
-        if (at < depth) {
-            next_x_${p} = load(source(pixel_${p}, at_tap), at % params.in_quads);
-        }
+        if (carries_x) {
+            let at = step + x_quad;
+            let at_tap = vec2u(at / params.in_quads / extent.y, at / params.in_quads % extent.y);
+#for j in 0..4
+            next_${j} = vec4f(0.0);
+            if (at < depth) {
+                next_${j} = load(source(pixel_${j}, at_tap), at % params.in_quads);
+            }
 #endfor
-        let w_tap = (step + w_row / 4u) / params.in_quads;
-        let w_at = 4u * (step + w_row / 4u - w_tap * params.in_quads) + w_row % 4u
-            + weight_tap(vec2u(w_tap / extent.y, w_tap % extent.y)) * 4u * params.in_quads;
-#for q in 0..QUADS
-        next_w_${q} = vec4f(0.0);
-        if (step + w_row / 4u < depth) {
-            next_w_${q} = w[w_at * params.out_quads + column_${q}];
         }
+        if (carries_w) {
+#for j in 0..4
+            next_${j} = vec4f(0.0);
+            if (step + ${j}u < depth) {
+                let at = (step + ${j}u) / params.in_quads;
+                let row = weight_tap(phase, vec2u(at / extent.y, at % extent.y)) * params.in_quads
+                    + (step + ${j}u) % params.in_quads;
+                next_${j} = w[(4u * row + w_row) * params.out_quads + w_column];
+            }
 #endfor
+        }
 #endif
 
         if (step > 0u) {
-#for k in 0..16
+#for k in 0..LOOPS + 16 * !LOOPS
+#if LOOPS
+            for (var k = 0u; k < 16u; k += 1u) {
+#for p in 0..PIXEL_QUADS
+                let x_${p} = x_tile[${16 * PIXEL_QUADS}u * k + ${16 * p}u + (local.y ^ (2u * (k / 4u)))];
+#endfor
+#for q in 0..QUADS
+                let w_${q} = w_tile[${16 * QUADS}u * k + ${16 * q}u + local.x];
+#endfor
+#else
             {
 #for p in 0..PIXEL_QUADS
-                let x_${p} = x_tile[${16 * PIXEL_QUADS * k + 16 * p}u + local.y];
+                let x_${p} = x_tile[${16 * PIXEL_QUADS * k + 16 * p}u + (local.y ^ ${2 * (k / 4)}u)];
 #endfor
 #for q in 0..QUADS
                 let w_${q} = w_tile[${16 * QUADS * k + 16 * q}u + local.x];
 #endfor
+#endif
 #for q in 0..QUADS
 #for p in 0..4 * PIXEL_QUADS
                 sum_${p}_${q} = fma(vec4f(x_${p / 4}[${p % 4}]), w_${q}, sum_${p}_${q});
@@ -140,7 +170,7 @@ fn main(
         {
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
-                y[pixel(at).to * params.out_quads + column] =
+                y[pixel(phase, at).to * params.out_quads + column] =
                     activate(sum_${p}_${q} + offset, params.activation, params.slope);
             }
         }

@@ -1,10 +1,11 @@
 // The gradients of loss.wgsl at x, times `scale` (the loss's weight over the elements):
 //
-//   MODE 0: 2 (x - target)    MODE 1: sign(x - t), 0 at 0    MODE 2: 1 / (1 + exp(-x)) - target
+//   MODE 0: 2 (x - target)    MODE 1: sign(x - t), 0 at 0 and NaN    MODE 2: 1 / (1 + exp(-x)) - target
 //
 //   x, t, y [pixels, quads] vec4 of `channels` channels; what pads them stays zero
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#import shared/nan.wgsl
 #import shared/spread.wgsl
 
 struct Params {
@@ -33,7 +34,7 @@ fn each(i: u32) {
     let slope = 2.0 * (v - params.target_value);
 #endif
 #if MODE == 1
-    let slope = sign(v - t[i]);
+    let slope = select(sign(v - t[i]), vec4f(0.0), is_nan(v - t[i]));
 #endif
 #if MODE == 2
     let slope = 1.0 / (1.0 + exp(-v)) - params.target_value;

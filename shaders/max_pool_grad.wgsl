@@ -1,9 +1,11 @@
 // y[n, p, c] = g[n, c] where p is the first pixel in row-major order at which x[n, p, c] is
-// largest, else 0.
+// largest, or the last at which it is NaN, if any is (as torch.nn.AdaptiveMaxPool2d); else 0.
 //
 //   g [N, C/4], x and y [N, pixels, C/4]
 //
 // Launch: one workgroup per vec4 of g.
+#import shared/nan.wgsl
+
 struct Params {
     pixels: u32,
     quads: u32,
@@ -27,8 +29,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var value = x[start + place.x * params.quads];
     for (var p = lane + 256u; p < params.pixels; p += 256u) {
         let v = x[start + p * params.quads];
-        place = select(place, vec4u(p), v > value);
-        value = max(value, v);
+        let better = is_nan(v) | ((v > value) & !is_nan(value));
+        place = select(place, vec4u(p), better);
+        value = select(value, v, better);
     }
     values[lane] = value;
     places[lane] = place;
@@ -37,9 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (lane < half) {
             let other = values[lane + half];
             let own = values[lane];
-            let better = (other > own) | ((other == own) & (places[lane + half] < places[lane]));
+            let place = places[lane + half];
+            let greater = (other > own) | ((other == own) & (place < places[lane]));
+            let better = select(greater & !is_nan(own), !is_nan(own) | (place > places[lane]), is_nan(other));
             values[lane] = select(own, other, better);
-            places[lane] = select(places[lane], places[lane + half], better);
+            places[lane] = select(places[lane], place, better);
         }
         workgroupBarrier();
     }

@@ -16,6 +16,9 @@
 //   record [N, C/4, 7]: shift, a, b, d, sum of g i, sum of g l (i, l: x normalised), sum of g
 //
 // Launch: one workgroup per sample in x.
+//
+// LOOPS = 1: FXC unrolls a loop whose length it knows, merges and all, and takes minutes. It does not
+// know that `reserved_0` is 0.
 #if LAYER
 #import shared/moments.wgsl
 #endif
@@ -106,7 +109,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #if LAYER
     store(lane, layer);
     workgroupBarrier();
+#if LOOPS
+    for (var half = 128u + params.reserved_0; half > 0u; half /= 2u) {
+#else
     for (var half = 128u; half > 0u; half /= 2u) {
+#endif
         if (lane < half) {
             store(lane, merge(load(lane), load(lane + half)));
         }
@@ -131,7 +138,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     shifts[lane] = l_1;
     offsets[lane] = l_2;
     workgroupBarrier();
+#if LOOPS
+    for (var half = 128u + params.reserved_0; half > 0u; half /= 2u) {
+#else
     for (var half = 128u; half > 0u; half /= 2u) {
+#endif
         if (lane < half) {
             shifts[lane] += shifts[lane + half];
             offsets[lane] += offsets[lane + half];

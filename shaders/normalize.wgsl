@@ -3,6 +3,8 @@
 //   x, y [total] vec4
 //
 // Launch: one workgroup.
+#import shared/nan.wgsl
+
 struct Params {
     total: u32,
     reserved_0: u32,
@@ -30,7 +32,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         }
         workgroupBarrier();
     }
-    let norm = max(sqrt(sums[0]), 1e-12);
+    // Not less than 1e-12, and NaN where a value is.
+    let norm = larger(vec4f(sqrt(sums[0])), vec4f(1e-12));
     for (var i = lane; i < params.total; i += 256u) {
         y[i] = x[i] / norm;
     }

@@ -5,6 +5,8 @@
 //   partials [N, chunks, C/4], y [N, C/4]
 //
 // Launch: one invocation per vec4 of y.
+#import shared/nan.wgsl
+
 struct Params {
     total: u32, // N C/4
     quads: u32,
@@ -27,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 #if MODE == 1
         value += partials[first + i * params.quads];
 #else
-        value = max(value, partials[first + i * params.quads]);
+        value = larger(value, partials[first + i * params.quads]);
 #endif
     }
     y[id.x] = value * params.scale;

@@ -11,9 +11,12 @@
 //
 // With one row an invocation does its chunk alone. Drivers that run shaders on the CPU take
 // seconds to compile a barrier, and gain nothing by one.
+//
+// A maximum is NaN where a value is (torch.nn.AdaptiveMaxPool2d).
 #if MODE == 0
 #import shared/moments.wgsl
 #endif
+#import shared/nan.wgsl
 
 struct Params {
     pixels: u32,
@@ -67,7 +70,7 @@ fn main(
         count += 1.0;
     }
     let offset = sum / max(count, 1.0);
-    let deviations = max(sum_of_squares - sum * offset, vec4f(0.0));
+    let deviations = at_least_zero(sum_of_squares - sum * offset);
 #if ROWS - 1
     shifts[invocation] = shift;
     offsets[invocation] = offset;
@@ -116,7 +119,7 @@ fn main(
 #if MODE == 1
         value += v;
 #else
-        value = max(value, v);
+        value = larger(value, v);
 #endif
     }
 #if ROWS - 1
@@ -127,7 +130,7 @@ fn main(
 #if MODE == 1
             values[invocation] += values[invocation + half * ${COLUMNS}u];
 #else
-            values[invocation] = max(values[invocation], values[invocation + half * ${COLUMNS}u]);
+            values[invocation] = larger(values[invocation], values[invocation + half * ${COLUMNS}u]);
 #endif
         }
         workgroupBarrier();

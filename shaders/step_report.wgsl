@@ -52,7 +52,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let partial = partials[i];
         let network = select(0u, 1u, i >= params.end_0) + select(0u, 1u, i >= params.end_1)
             + select(0u, 1u, i >= params.end_2);
-        sum[network] += partial.x;
+        // Not `sum[network] +=`: FXC cannot write a component by an index.
+        sum += select(vec4f(0.0), vec4f(partial.x), vec4u(0u, 1u, 2u, 3u) == vec4u(network));
         if (partial.y != 0.0) {
             broken = min(broken, i);
         }

@@ -52,7 +52,14 @@ pub struct Shader {
     pub bindings: &'static [Binding],
     /// The variant's constants, as in `variants.toml`.
     pub constants: &'static [(&'static str, u32)],
+    /// The same kernel with loops where this one repeats its text ([`LOOPS`]), if it does: for a
+    /// compiler that takes minutes for long texts. It computes the same from the same bindings.
+    pub loops: Option<&'static Shader>,
 }
+
+/// A constant that every shader's text can ask for: 1 in a text that keeps its loops, which not
+/// every variant has; else 0.
+pub const LOOPS: &str = "LOOPS";
 
 impl Shader {
     /// A constant of the variant; 0 where it sets none of that name.

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ugatit::exec::{Executor, Parameters};
-use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op};
-use ugatit::plan::{AdapterClass, ParameterMap, Plan, select};
+use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
+use ugatit::plan::select::{self, Conv2dKernel};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::{Tensor, cpu};
 
 mod support;
@@ -52,22 +53,32 @@ impl Case {
     }
 
     /// Runs on the GPU and compares with the CPU in f64: the largest difference must be at most
-    /// `tolerance` of the largest value.
-    fn check(&self, class: AdapterClass, conv: Option<&'static ugatit::shader::Shader>, tolerance: f64) {
+    /// `tolerance` of the largest value. Where a kernel has a second text, with loops, that too.
+    fn check(&self, class: AdapterClass, conv: Option<&'static Conv2dKernel>, tolerance: f64) {
+        let plan = |loops| {
+            let target = Target { class, loops, conv2d: conv, ..gpu().target() };
+            Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap()
+        };
+        let (plain, loops) = (plan(false), plan(true));
+        let names = |plan: &Plan| -> Vec<&str> { plan.shaders().iter().map(|s| s.name).collect() };
+        let differ = names(&plain) != names(&loops);
+        let wide: HashMap<&str, Tensor<f64>> =
+            self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
+        let expected = cpu::run(&self.graph, &self.outputs, &|name| wide.get(name)).unwrap();
+        for plan in [Some(plain), Some(loops).filter(|_| differ)].into_iter().flatten() {
+            self.compare(plan, &expected, tolerance);
+        }
+    }
+
+    fn compare(&self, plan: Plan, expected: &[Tensor<f64>], tolerance: f64) {
         let gpu = gpu();
-        let mut target = gpu.target();
-        (target.class, target.conv2d) = (class, conv);
-        let plan = Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap();
+        let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
         let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None).unwrap());
         let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &self.feed[&t.name]).collect();
         let mut executor = Executor::new(gpu, plan, none).unwrap();
         executor.poison(f32::NAN).unwrap();
         let found = pollster::block_on(executor.run(&inputs)).unwrap();
-
-        let wide: HashMap<&str, Tensor<f64>> =
-            self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
-        let expected = cpu::run(&self.graph, &self.outputs, &|name| wide.get(name)).unwrap();
-        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
             let largest = expected.data().iter().fold(1e-30_f64, |m, v| m.max(v.abs()));
             let worst = found
                 .data()
@@ -75,11 +86,11 @@ impl Case {
                 .zip(expected.data())
                 .map(|(a, b)| (f64::from(*a) - b).abs())
                 .fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { f64::max(m, d) });
-            let kernel = conv.map_or("", |s| s.name);
             assert!(
                 worst <= tolerance * largest,
-                "{} {kernel}, output {i}: {:.2e} off",
+                "{} {}, output {i}: {:.2e} off",
                 self.name,
+                kernels.join(" "),
                 worst / largest
             );
         }
@@ -107,23 +118,23 @@ const CONVOLUTIONS: [([usize; 8], bool); 9] = [
 #[test]
 fn every_convolution_kernel_on_odd_shapes() {
     let mut ran = 0;
-    for shader in select::conv2d_variants() {
+    for kernel in select::CONV2D_KERNELS {
         for ([n, i, o, h, w, k, stride, pad], upsample) in CONVOLUTIONS {
             for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
                 let name = format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} bias {bias}");
                 let conv = Conv2d { stride, pad, upsample, bias, activation };
-                if shader.constant("ALIGNED") == 0 || i % 16 == 0 {
+                if !kernel.is_aligned() || i % 16 == 0 {
                     let mut case = Case::new(name.clone());
                     let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, k, k])];
                     if bias {
                         inputs.push(case.input(&[o]));
                     }
                     case.output(Op::Conv2d(conv), &inputs);
-                    case.check(AdapterClass::Gpu, Some(shader), rounding(i * k * k));
+                    case.check(AdapterClass::Gpu, Some(kernel), rounding(i * k * k));
                     ran += 1;
                 }
                 // The adjoint in the input, by the same tile transposed: it sums over o.
-                if shader.constant("ALIGNED") == 0 || o % 16 == 0 {
+                if !kernel.is_aligned() || o % 16 == 0 {
                     let mut case = Case::new(format!("adjoint of {name}"));
                     let x = case.graph.input("shape only", [n, i, h, w]);
                     let weight = case.input(&[o, i, k, k]);
@@ -133,7 +144,7 @@ fn every_convolution_kernel_on_odd_shapes() {
                     case.feed.insert("shape only".into(), noise(&[n, i, h, w], 9));
                     let g = case.input(&shape);
                     case.output(Op::Conv2dGradInput { conv: bare, height: h, width: w }, &[g, weight]);
-                    case.check(AdapterClass::Gpu, Some(shader), rounding(4 * o * k * k));
+                    case.check(AdapterClass::Gpu, Some(kernel), rounding(4 * o * k * k));
                     ran += 1;
                 }
             }
@@ -186,6 +197,28 @@ fn normalisation() {
                 case.output(Op::Norm(norm), &inputs);
                 case.output(Op::NormCoefficients(norm), &inputs[..inputs.len() - usize::from(residual)]);
                 case.check(AdapterClass::Gpu, None, 2e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradients_of_normalisation() {
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        for (n, c, h, w) in [(2, 7, 5, 4), (2, 70, 33, 17), (1, 12, 64, 64)] {
+            for kind in [NormKind::Instance, NormKind::LayerInstance] {
+                let mut case = Case::new(format!("gradients of {kind:?} {n}x{c}x{h}x{w} {class:?}"));
+                let mut inputs = vec![case.input(&[n, c, h, w]), case.input(&[n, c, h, w])];
+                let mut wrt = vec![NormInput::X];
+                if kind == NormKind::LayerInstance {
+                    inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[n, c])]);
+                    wrt.extend([NormInput::Rho, NormInput::Gamma, NormInput::Beta]);
+                }
+                let norm = Norm { kind, eps: 1e-5, activation: Activation::Identity, residual: false };
+                for wrt in wrt {
+                    case.output(Op::NormGrad { norm, wrt }, &inputs);
+                }
+                case.check(class, None, rounding(c * h * w));
             }
         }
     }

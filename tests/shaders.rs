@@ -105,6 +105,17 @@ fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     assert!(line.contains("shared/activation.wgsl:7: ") && line.contains("selekt"), "{line}");
     let line = build_with("pointwise.wgsl", "    y[i] = a[i] + b[i];", "    y[i] = a[i] + 1u;");
     assert!(line.contains("pointwise.wgsl:30: "), "{line}");
+    // A component of a vector that other invocations write, too: in workgroup memory by an index that
+    // differs between them, in storage memory by a constant.
+    let stored = "w_tile[w_to + ${64 * QUADS * j}u] = next_${j};";
+    let line = build_with("conv2d_tiled.wgsl", stored, "w_tile[w_to / 4u][w_to % 4u] = next_${j}.x;");
+    assert!(line.contains("conv2d_tiled.wgsl:77: a store into a component of a vector"), "{line}");
+    let line = build_with(
+        "sum_channels.wgsl",
+        "y[p] = vec4f(sums[invocation], 0.0, 0.0, 0.0);",
+        "y[p].x = sums[invocation];",
+    );
+    assert!(line.contains("sum_channels.wgsl:40: a store into a component of a vector"), "{line}");
     // Valid WGSL that browsers do not grant.
     let line = build_with("norm_apply.wgsl", "@workgroup_size(256)", "@workgroup_size(512)");
     assert!(line.contains("norm_apply.wgsl: 512 invocations in a workgroup; browsers grant 256"), "{line}");

@@ -1,6 +1,7 @@
 //! The `ugatit` program: thin commands over the library, and the only place that blocks.
 
 mod commands;
+mod compiling;
 mod console;
 mod device;
 mod interrupt;

@@ -37,23 +37,25 @@ struct Params {
 //
 // where both quotients are whole and within x. Pixels whose row and column have the same
 // remainders by the stride meet the same taps: a launch covers stride^2 such phases in z.
-var<private> phase: vec2u;
-
-fn choose_phase(z: u32) -> u32 {
-    let phases = params.stride * params.stride;
-    phase = vec2u(z % phases / params.stride, z % params.stride);
-    return z / phases;
+// The phase goes from function to function as an argument: of a variable, no compiler knows
+// that it is the same for the whole workgroup, and then no barrier may depend on it.
+fn phase_of(z: u32) -> vec2u {
+    return vec2u(z % (params.stride * params.stride) / params.stride, z % params.stride);
 }
 
-fn phase_extent() -> vec2u {
+fn block_of(z: u32) -> u32 {
+    return z / (params.stride * params.stride);
+}
+
+fn phase_extent(phase: vec2u) -> vec2u {
     return (vec2u(params.out_height, params.out_width) - phase + params.stride - 1u) / params.stride;
 }
 
-fn taps() -> vec2u {
+fn taps(phase: vec2u) -> vec2u {
     return (vec2u(params.kernel_height, params.kernel_width) - phase + params.stride - 1u) / params.stride;
 }
 
-fn weight_tap(tap: vec2u) -> u32 {
+fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
     let k = phase + params.stride * tap;
     return k.x * params.kernel_width + k.y;
 }
@@ -65,8 +67,8 @@ struct Pixel {
     to: u32,     // the pixel in y
 }
 
-fn pixel(index: u32) -> Pixel {
-    let extent = phase_extent();
+fn pixel(phase: vec2u, index: u32) -> Pixel {
+    let extent = phase_extent(phase);
     let n = index / (extent.x * extent.y);
     let rest = index % (extent.x * extent.y);
     let row = rest / extent.y;
@@ -80,8 +82,8 @@ fn pixel(index: u32) -> Pixel {
     );
 }
 
-fn pixel_count() -> u32 {
-    let extent = phase_extent();
+fn pixel_count(phase: vec2u) -> u32 {
+    let extent = phase_extent(phase);
     return params.batch * extent.x * extent.y;
 }
 
@@ -104,15 +106,20 @@ fn load(start: u32, quad: u32) -> vec4f {
     return x[start + quad];
 }
 #else
-fn choose_phase(z: u32) -> u32 {
+// Without a stride to undo there is one phase.
+fn phase_of(z: u32) -> vec2u {
+    return vec2u(0u);
+}
+
+fn block_of(z: u32) -> u32 {
     return z;
 }
 
-fn taps() -> vec2u {
+fn taps(phase: vec2u) -> vec2u {
     return vec2u(params.kernel_height, params.kernel_width);
 }
 
-fn weight_tap(tap: vec2u) -> u32 {
+fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
     return tap.x * params.kernel_width + tap.y;
 }
 
@@ -123,7 +130,7 @@ struct Pixel {
     to: u32,     // the pixel in y
 }
 
-fn pixel(index: u32) -> Pixel {
+fn pixel(phase: vec2u, index: u32) -> Pixel {
     let area = params.out_height * params.out_width;
     let n = index / area;
     let rest = index % area;
@@ -135,7 +142,7 @@ fn pixel(index: u32) -> Pixel {
     );
 }
 
-fn pixel_count() -> u32 {
+fn pixel_count(phase: vec2u) -> u32 {
     return params.batch * params.out_height * params.out_width;
 }
 

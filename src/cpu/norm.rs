@@ -161,5 +161,8 @@ pub(super) fn moments<T: Real>(x: &[T]) -> Moments {
     }
     let count = x.len() as f64;
     let (sum, squares) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
-    Moments { mean: origin.to_f64() + sum / count, squares: (squares - sum * sum / count).max(0.0) }
+    let deviations = squares - sum * sum / count;
+    // Not `f64::max`, which makes 0 of NaN.
+    let squares = if deviations < 0.0 { 0.0 } else { deviations };
+    Moments { mean: origin.to_f64() + sum / count, squares }
 }

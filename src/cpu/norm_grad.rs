@@ -137,7 +137,11 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
     parallel::chunks(y, pixels, 3 * pixels, |i, y| {
         let p = &planes[i];
         let own = p.rho * p.gamma;
-        let a = p.gamma * (p.rho * p.instance + (1.0 - p.rho) * p.layer);
+        // Without the layer's share, not with 0 of it: that of another channel's NaN would be NaN.
+        let a = match norm.kind {
+            NormKind::Instance => own * p.instance,
+            NormKind::LayerInstance => p.gamma * (p.rho * p.instance + (1.0 - p.rho) * p.layer),
+        };
         let along = own * p.g_instance() / divisor(norm.kind, pixels) * p.instance.powi(2);
         let mut b = -along;
         let mut c = -p.instance * own * p.sums.g / pixels as f64;

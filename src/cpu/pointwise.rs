@@ -82,7 +82,8 @@ pub(super) fn activation_grad<T: Real>(g: &mut [T], y: &[T], activation: Activat
     let zero = T::default();
     match activation {
         Activation::Identity => {}
-        Activation::Relu => combine(g, y, |g, y| if y > zero { g } else { zero }),
+        // Not `y > 0`: where y is NaN, PyTorch lets the gradient through.
+        Activation::Relu => combine(g, y, |g, y| if y <= zero { zero } else { g }),
         Activation::LeakyRelu(slope) => {
             let slope = T::from_f64(f64::from(slope));
             combine(g, y, |g, y| if y > zero { g } else { slope * g });

@@ -5,6 +5,11 @@ use super::{Real, parallel};
 /// Accumulators side by side, so that the compiler can use vector registers.
 const LANES: usize = 8;
 
+#[inline(always)]
+fn is_nan<T: Real>(x: T) -> bool {
+    x.partial_cmp(&x).is_none()
+}
+
 /// The sum, in `f64`.
 pub(super) fn sum<T: Real>(x: &[T]) -> f64 {
     let mut lanes = [0.0; LANES];
@@ -25,11 +30,11 @@ pub(super) fn global_average<T: Real>(x: &[T], pixels: usize, y: &mut [T]) {
     });
 }
 
-/// `y[n, c] = maximum over pixels of x[n, c, ..]`
+/// `y[n, c] = maximum over pixels of x[n, c, ..]`; NaN where one of them is, as in PyTorch.
 pub(super) fn global_maximum<T: Real>(x: &[T], pixels: usize, y: &mut [T]) {
     parallel::chunks(y, 1, pixels, |plane, y| {
         let x = &x[plane * pixels..][..pixels];
-        let larger = |a: T, b: T| if b > a { b } else { a };
+        let larger = |a: T, b: T| if b > a || is_nan(b) { b } else { a };
         let mut lanes = [x[0]; LANES];
         let chunks = x.chunks_exact(LANES);
         let rest = chunks.remainder().iter().copied().fold(x[0], larger);
@@ -66,13 +71,15 @@ pub(super) fn global_average_grad<T: Real>(g: &[T], pixels: usize, y: &mut [T]) 
     parallel::chunks(y, pixels, pixels, |plane, y| y.fill(T::from_f64(g[plane].to_f64() / pixels as f64)));
 }
 
-/// `g[n, c]` at the first maximum of `x[n, c, ..]`, else 0.
+/// `g[n, c]` at the first maximum of `x[n, c, ..]`, or at the last NaN if there is one, as in
+/// PyTorch; else 0.
 pub(super) fn global_maximum_grad<T: Real>(g: &[T], x: &[T], pixels: usize, y: &mut [T]) {
     parallel::chunks(y, pixels, 2 * pixels, |plane, y| {
         let x = &x[plane * pixels..][..pixels];
-        let first = (1..pixels).fold(0, |best, i| if x[i] > x[best] { i } else { best });
+        let better = |best: usize, i: usize| x[i] > x[best] || is_nan(x[i]);
+        let place = (1..pixels).fold(0, |best, i| if better(best, i) { i } else { best });
         y.fill(T::default());
-        y[first] = g[plane];
+        y[place] = g[plane];
     });
 }
 

@@ -19,7 +19,9 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
 }
 
 fn normalise<T: Real>(y: &mut [T], exact: &[f64]) {
-    let norm = exact.iter().map(|x| x * x).sum::<f64>().sqrt().max(EPS);
+    let length = exact.iter().map(|x| x * x).sum::<f64>().sqrt();
+    // Not `f64::max`, which makes EPS of NaN.
+    let norm = if length < EPS { EPS } else { length };
     for (y, x) in y.iter_mut().zip(exact) {
         *y = T::from_f64(x / norm);
     }

@@ -49,6 +49,7 @@ impl Program {
         use wgpu::BufferUsages as Usage;
         let uniforms = buffer(gpu, "uniforms", plan.uniforms.len() as u64, Usage::UNIFORM | Usage::COPY_DST);
         gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
+        gpu.compile_all(&plan.shaders());
         let launches = plan
             .steps
             .iter()

@@ -1,9 +1,14 @@
 //! Which adapter is used.
 
+#[cfg(not(target_arch = "wasm32"))]
+use wgpu::Backend;
 use wgpu::{Adapter, AdapterInfo, DeviceType, Instance};
 
 use crate::error::{Error, Result};
 use crate::plan::AdapterClass;
+
+#[cfg(not(target_arch = "wasm32"))]
+use super::dx12;
 
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,16 +107,38 @@ fn kind(info: &AdapterInfo) -> &'static str {
     }
 }
 
+/// By kind, then by backend: Vulkan before DX12, which compiles with FXC where DXC is not
+/// installed, for minutes, and keeps no compiled kernels.
 #[cfg(not(target_arch = "wasm32"))]
-fn rank(info: &AdapterInfo) -> usize {
-    const ORDER: [&str; 5] = ["discrete", "integrated", "virtual", "other", "software"];
-    ORDER.iter().position(|k| *k == kind(info)).unwrap_or(ORDER.len())
+fn rank(info: &AdapterInfo) -> (usize, usize) {
+    const KINDS: [&str; 5] = ["discrete", "integrated", "virtual", "other", "software"];
+    const BACKENDS: [Backend; 3] = [Backend::Metal, Backend::Vulkan, Backend::Dx12];
+    (
+        KINDS.iter().position(|k| *k == kind(info)).unwrap_or(KINDS.len()),
+        BACKENDS.iter().position(|b| *b == info.backend).unwrap_or(BACKENDS.len()),
+    )
 }
 
 fn instance() -> Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::PRIMARY;
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        descriptor.backend_options.dx12.shader_compiler = dx12::compiler();
+    }
     Instance::new(descriptor.with_env())
+}
+
+/// Whether an adapter's kernels are compiled by FXC, which takes minutes for long texts.
+pub(super) fn only_fxc(info: &AdapterInfo) -> bool {
+    #[cfg(not(target_arch = "wasm32"))]
+    return info.backend == Backend::Dx12 && matches!(dx12::compiler(), wgpu::Dx12Compiler::Fxc);
+    // A browser brings its own.
+    #[cfg(target_arch = "wasm32")]
+    {
+        let _ = info;
+        false
+    }
 }
 
 /// An adapter with what is known of it.
@@ -181,5 +208,36 @@ fn advice() -> &'static str {
         "Metal needs macOS 10.15 or later; or use --device cpu"
     } else {
         "install the GPU maker's current driver, or use --device cpu"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(device_type: DeviceType, backend: Backend) -> AdapterInfo {
+        AdapterInfo::new(device_type, backend)
+    }
+
+    #[test]
+    fn the_kind_counts_first_and_vulkan_comes_before_dx12() {
+        use DeviceType::{Cpu, DiscreteGpu, IntegratedGpu};
+        let mut adapters = [
+            info(Cpu, Backend::Vulkan),
+            info(IntegratedGpu, Backend::Dx12),
+            info(IntegratedGpu, Backend::Vulkan),
+            info(DiscreteGpu, Backend::Dx12),
+        ];
+        adapters.sort_by_key(rank);
+        let order: Vec<(DeviceType, Backend)> = adapters.iter().map(|a| (a.device_type, a.backend)).collect();
+        assert_eq!(
+            order,
+            [
+                (DiscreteGpu, Backend::Dx12),
+                (IntegratedGpu, Backend::Vulkan),
+                (IntegratedGpu, Backend::Dx12),
+                (Cpu, Backend::Vulkan)
+            ]
+        );
     }
 }

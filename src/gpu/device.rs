@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::plan::{AdapterClass, Target};
 use crate::shader::{BindingKind, Shader};
 
-use super::adapter::{AdapterOptions, choose, class};
+use super::adapter::{AdapterOptions, choose, class, only_fxc};
 use super::fault::FaultCell;
 
 /// An open GPU. Cheap to clone; the clones share the device.
@@ -24,6 +24,8 @@ struct Inner {
     limits: wgpu::Limits,
     fault: FaultCell,
     pipelines: Mutex<HashMap<&'static str, Pipeline>>,
+    /// While kernels are compiled: how many are done, of how many.
+    compiling: Mutex<Option<(usize, usize)>>,
     #[cfg(not(target_arch = "wasm32"))]
     cache: Option<super::pipeline_cache::PipelineCacheFile>,
 }
@@ -79,6 +81,7 @@ impl Gpu {
             limits,
             fault,
             pipelines: Mutex::default(),
+            compiling: Mutex::default(),
             #[cfg(not(target_arch = "wasm32"))]
             cache,
         })))
@@ -118,6 +121,7 @@ impl Gpu {
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_workgroups: limits.max_compute_workgroups_per_dimension,
+            loops: only_fxc(&self.0.info),
             conv2d: None,
             alignment: limits
                 .min_uniform_buffer_offset_alignment
@@ -137,6 +141,21 @@ impl Gpu {
     pub fn pipeline(&self, shader: &'static Shader) -> Pipeline {
         let mut pipelines = self.0.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         pipelines.entry(shader.name).or_insert_with(|| self.compile(shader)).clone()
+    }
+
+    /// Compiles those of `shaders` that are not yet. [`Self::compiling`] counts them meanwhile.
+    pub(crate) fn compile_all(&self, shaders: &[&'static Shader]) {
+        let count = |progress| *self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        for (done, shader) in shaders.iter().enumerate() {
+            count(Some((done, shaders.len())));
+            self.pipeline(shader);
+        }
+        count(None);
+    }
+
+    /// How many kernels are compiled, of how many, while another thread compiles those of a plan.
+    pub fn compiling(&self) -> Option<(usize, usize)> {
+        *self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Compiles `shader` if it is not yet, and in a browser waits until that is done there: its

@@ -4,6 +4,8 @@ mod adapter;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod device;
+#[cfg(not(target_arch = "wasm32"))]
+mod dx12;
 mod fault;
 #[cfg(not(target_arch = "wasm32"))]
 mod pipeline_cache;

@@ -117,7 +117,7 @@ pub enum Op {
     Add,
     /// `[N, C, H, W]` → `[N, C]`: the mean over `(H, W)`.
     GlobalAvgPool,
-    /// `[N, C, H, W]` → `[N, C]`: the maximum over `(H, W)`.
+    /// `[N, C, H, W]` → `[N, C]`: the maximum over `(H, W)`; NaN where one of them is.
     GlobalMaxPool,
     /// `[N, C, H, W]` → `[N, 1, H, W]`: the sum over channels (the attention heat-map).
     SumChannels,
@@ -213,7 +213,7 @@ pub enum Op {
         wrt: NormInput,
     },
     /// g, y of one shape → `g * activation'(x)`, from the result `y = activation(x)`: relu
-    /// `y > 0`, leaky relu 1 where `y > 0`, else `slope` (at 0 too), tanh `1 - y²`.
+    /// `y > 0` (and NaN), leaky relu 1 where `y > 0`, else `slope` (at 0 too), tanh `1 - y²`.
     ActivationGrad(Activation),
     /// g `[N, C, H+2p, W+2p]` → `[N, C, H, W]`: each element gets the sum of its copies.
     ReflectionPad2dGrad(usize),
@@ -227,7 +227,7 @@ pub enum Op {
         width: usize,
     },
     /// g `[N, C]`, x `[N, C, H, W]` → `[N, C, H, W]`: `g` at the first maximum in row-major
-    /// order, else 0.
+    /// order, or at the last NaN if there is one, else 0.
     GlobalMaxPoolGrad,
     /// g `[N, 1, H, W]` → `[N, channels, H, W]`: the same for each channel.
     BroadcastChannels(usize),

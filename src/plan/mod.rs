@@ -31,11 +31,14 @@ pub struct Target {
     pub max_buffer: u64,
     /// `max_compute_workgroups_per_dimension`
     pub max_workgroups: u32,
+    /// Whether the driver compiles long texts for minutes, so that kernels which keep their loops
+    /// are taken ([`Shader::loops`]).
+    pub loops: bool,
     /// The larger of the uniform and storage offset alignments, bytes.
     pub alignment: u32,
     /// The kernel for every convolution, instead of the table's choice: to test and measure
     /// all of them.
-    pub conv2d: Option<&'static Shader>,
+    pub conv2d: Option<&'static select::Conv2dKernel>,
 }
 
 impl Target {
@@ -47,6 +50,7 @@ impl Target {
             max_binding: 128 << 20,
             max_buffer: 256 << 20,
             max_workgroups: 65_535,
+            loops: false,
             alignment: 256,
             conv2d: None,
         }
@@ -217,6 +221,7 @@ impl Plan {
                 shader.name
             )));
         }
+        let shader = shader.loops.filter(|_| target.loops).unwrap_or(shader);
         let offset = self.uniforms.len().next_multiple_of(target.alignment as usize);
         self.uniforms.resize(offset, 0);
         self.uniforms.extend_from_slice(bytemuck::bytes_of(&params));

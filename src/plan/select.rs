@@ -4,6 +4,8 @@
 use crate::catalogue::{conv2d, conv2d_grad_weight, conv2d_tiled};
 use crate::shader::Shader;
 
+use super::Target;
+
 /// What kind of adapter a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AdapterClass {
@@ -14,16 +16,77 @@ pub enum AdapterClass {
     Software,
 }
 
+/// A convolution's kernels of one tile: forward, and the adjoint in the input.
+#[derive(Debug)]
+pub struct Conv2dKernel {
+    /// From x to y.
+    pub forward: &'static Shader,
+    /// From the gradient at y to that at the doubled and padded x (`TRANSPOSED`).
+    pub transposed: &'static Shader,
+}
+
+impl Conv2dKernel {
+    /// The output pixels and quads of output channels that one workgroup covers.
+    pub fn tile(&self) -> (usize, usize) {
+        let constant = |name| self.forward.constant(name) as usize;
+        if constant("PIXELS") > 0 {
+            (constant("PIXELS") * constant("LANES"), constant("QUADS") * constant("ROWS"))
+        } else {
+            (64 * constant("PIXEL_QUADS"), 16 * constant("QUADS"))
+        }
+    }
+
+    /// Whether its text is long even with loops: the end is repeated for each vec4 of the result, and
+    /// FXC takes 20 s for 32 of them, 3 s for 16.
+    fn is_long(&self) -> bool {
+        self.forward.constant("PIXELS") * self.forward.constant("QUADS") > 16
+    }
+
+    /// Whether the input channels (of the adjoint: the output channels) must be a multiple of 16.
+    pub fn is_aligned(&self) -> bool {
+        self.forward.constant("ALIGNED") == 1
+    }
+}
+
+macro_rules! conv2d_kernel {
+    ($forward:expr, $transposed:expr) => {
+        Conv2dKernel { forward: &$forward, transposed: &$transposed }
+    };
+}
+
+static CONV2D_8X4: Conv2dKernel = conv2d_kernel!(conv2d::CONV2D_8X4, conv2d::CONV2D_8X4_TRANSPOSED);
+static CONV2D_8X2: Conv2dKernel = conv2d_kernel!(conv2d::CONV2D_8X2, conv2d::CONV2D_8X2_TRANSPOSED);
+static CONV2D_8X1: Conv2dKernel = conv2d_kernel!(conv2d::CONV2D_8X1, conv2d::CONV2D_8X1_TRANSPOSED);
+static CONV2D_4X2: Conv2dKernel = conv2d_kernel!(conv2d::CONV2D_4X2, conv2d::CONV2D_4X2_TRANSPOSED);
+static TILED_64X64: Conv2dKernel =
+    conv2d_kernel!(conv2d_tiled::CONV2D_TILED_64X64, conv2d_tiled::CONV2D_TILED_64X64_TRANSPOSED);
+static TILED_64X64_ANY: Conv2dKernel =
+    conv2d_kernel!(conv2d_tiled::CONV2D_TILED_64X64_ANY, conv2d_tiled::CONV2D_TILED_64X64_ANY_TRANSPOSED);
+static TILED_128X64: Conv2dKernel =
+    conv2d_kernel!(conv2d_tiled::CONV2D_TILED_128X64, conv2d_tiled::CONV2D_TILED_128X64_TRANSPOSED);
+static TILED_128X128: Conv2dKernel =
+    conv2d_kernel!(conv2d_tiled::CONV2D_TILED_128X128, conv2d_tiled::CONV2D_TILED_128X128_TRANSPOSED);
+
+/// Every convolution kernel, to be tested and measured against each other.
+pub static CONV2D_KERNELS: [&Conv2dKernel; 8] = [
+    &CONV2D_8X4,
+    &CONV2D_8X2,
+    &CONV2D_8X1,
+    &CONV2D_4X2,
+    &TILED_64X64,
+    &TILED_64X64_ANY,
+    &TILED_128X64,
+    &TILED_128X128,
+];
+
 /// A row of the convolution table.
 struct Row {
     class: AdapterClass,
     /// At least so many quads of output channels.
     min_out_quads: usize,
-    /// The input channels are a multiple of 16.
-    aligned: bool,
     /// At least so many workgroups would run.
     min_workgroups: usize,
-    shader: &'static Shader,
+    kernel: &'static Conv2dKernel,
 }
 
 use AdapterClass::{Gpu, Software};
@@ -31,23 +94,22 @@ use AdapterClass::{Gpu, Software};
 const fn row(
     class: AdapterClass,
     min_out_quads: usize,
-    aligned: bool,
     min_workgroups: usize,
-    shader: &'static Shader,
+    kernel: &'static Conv2dKernel,
 ) -> Row {
-    Row { class, min_out_quads, aligned, min_workgroups, shader }
+    Row { class, min_out_quads, min_workgroups, kernel }
 }
 
 static CONV2D: &[Row] = &[
-    row(Gpu, 32, true, 256, &conv2d_tiled::CONV2D_TILED_128X128),
-    row(Gpu, 16, true, 256, &conv2d_tiled::CONV2D_TILED_128X64),
-    row(Gpu, 8, true, 0, &conv2d_tiled::CONV2D_TILED_64X64),
-    row(Gpu, 8, false, 0, &conv2d_tiled::CONV2D_TILED_64X64_ANY),
-    row(Gpu, 2, false, 0, &conv2d::CONV2D_4X2),
-    row(Gpu, 0, false, 0, &conv2d::CONV2D_8X1),
-    row(Software, 4, false, 0, &conv2d::CONV2D_8X4),
-    row(Software, 2, false, 0, &conv2d::CONV2D_8X2),
-    row(Software, 0, false, 0, &conv2d::CONV2D_8X1),
+    row(Gpu, 32, 256, &TILED_128X128),
+    row(Gpu, 16, 256, &TILED_128X64),
+    row(Gpu, 8, 0, &TILED_64X64),
+    row(Gpu, 8, 0, &TILED_64X64_ANY),
+    row(Gpu, 2, 0, &CONV2D_4X2),
+    row(Gpu, 0, 0, &CONV2D_8X1),
+    row(Software, 4, 0, &CONV2D_8X4),
+    row(Software, 2, 0, &CONV2D_8X2),
+    row(Software, 0, 0, &CONV2D_8X1),
 ];
 
 /// The kernel for the first half of a reduction over pixels with `quads` quads of channels, of
@@ -73,33 +135,21 @@ pub fn joined_or_serial(class: AdapterClass, [joined, serial]: [&'static Shader;
     }
 }
 
-/// The output pixels and quads of output channels that one workgroup of `shader` covers.
-pub fn conv2d_tile(shader: &Shader) -> (usize, usize) {
-    let constant = |name| shader.constant(name) as usize;
-    if constant("PIXELS") > 0 {
-        (constant("PIXELS") * constant("LANES"), constant("QUADS") * constant("ROWS"))
-    } else {
-        (64 * constant("PIXEL_QUADS"), 16 * constant("QUADS"))
-    }
-}
-
-/// The kernel for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
+/// The target's kernel, or the table's, for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
 /// quads of channels from `in_quads` quads.
-pub fn conv2d(class: AdapterClass, pixels: usize, in_quads: usize, out_quads: usize) -> &'static Shader {
+pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize) -> &'static Conv2dKernel {
+    if let Some(kernel) = target.conv2d {
+        return kernel;
+    }
     let fits = |row: &&Row| {
-        let (tile_pixels, tile_quads) = conv2d_tile(row.shader);
-        row.class == class
+        let (tile_pixels, tile_quads) = row.kernel.tile();
+        row.class == target.class
+            && !(target.loops && row.kernel.is_long())
             && out_quads >= row.min_out_quads
-            && (!row.aligned || in_quads.is_multiple_of(4))
+            && (!row.kernel.is_aligned() || in_quads.is_multiple_of(4))
             && pixels.div_ceil(tile_pixels) * out_quads.div_ceil(tile_quads) >= row.min_workgroups
     };
-    CONV2D.iter().find(fits).map_or(&conv2d::CONV2D_8X1, |row| row.shader)
-}
-
-/// The kernel of the same tile for the adjoint in the input.
-pub fn transposed(shader: &'static Shader) -> &'static Shader {
-    let twin = |s: &&&Shader| s.name.strip_suffix("_transposed") == Some(shader.name);
-    crate::catalogue::ALL.iter().find(twin).copied().unwrap_or(shader)
+    CONV2D.iter().find(fits).map_or(&CONV2D_8X1, |row| row.kernel)
 }
 
 /// The kernel for the gradient at a convolution's weight.
@@ -118,10 +168,27 @@ pub fn conv2d_grad_weight_tile(shader: &Shader) -> (usize, usize) {
     (constant("LANES") * constant("IN_QUADS"), constant("ROWS") * constant("QUADS"))
 }
 
-/// Every convolution kernel, to be tested and measured against each other.
-pub fn conv2d_variants() -> impl Iterator<Item = &'static Shader> {
-    crate::catalogue::ALL
-        .iter()
-        .copied()
-        .filter(|s| s.constant("TRANSPOSED") == 0 && s.name.starts_with("conv2d") && !s.name.contains("grad"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No variant of the convolution is left out, and each goes with the one of its own tile.
+    #[test]
+    fn every_convolution_kernel_has_its_adjoint() {
+        let mut named: Vec<&str> =
+            CONV2D_KERNELS.iter().flat_map(|k| [k.forward.name, k.transposed.name]).collect();
+        named.sort_unstable();
+        let of_file = |s: &&&Shader| s.constants.iter().any(|(name, _)| *name == "TRANSPOSED");
+        let mut all: Vec<&str> = crate::catalogue::ALL.iter().filter(of_file).map(|s| s.name).collect();
+        all.sort_unstable();
+        assert_eq!(named, all);
+        for kernel in CONV2D_KERNELS {
+            let constants = |shader: &Shader| -> Vec<(&str, u32)> {
+                shader.constants.iter().copied().filter(|(name, _)| *name != "TRANSPOSED").collect()
+            };
+            let (forward, transposed) = (kernel.forward, kernel.transposed);
+            assert_eq!(constants(forward), constants(transposed), "{}", forward.name);
+            assert_eq!((forward.constant("TRANSPOSED"), transposed.constant("TRANSPOSED")), (0, 1));
+        }
+    }
 }

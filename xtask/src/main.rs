@@ -1,12 +1,12 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `bench`, `emoji-data`, `portrait-data`,
-//! `portrait-eval`.
+//! `shaders`, `bench`, `emoji-data`, `portrait-data`, `portrait-eval`.
 
 mod bench;
 mod demo;
 mod emoji;
 mod portraits;
 mod process;
+mod shaders;
 mod systems;
 mod test;
 mod web;
@@ -32,6 +32,8 @@ enum Command {
     Serve(web::ServeOptions),
     /// Formatting, lints, documentation and the wasm build, as CI checks them
     Lint,
+    /// Try all shaders with the compilers that users have: naga's writers, Chrome's Tint, DXC
+    Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
     Bench(bench::Options),
     /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Web => web::build(),
         Command::Serve(options) => web::serve(&options),
         Command::Lint => test::lint(),
+        Command::Shaders => shaders::check(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::EmojiData(options) => emoji::run(&options),
         Command::PortraitData(options) => portraits::data::run(&options),

@@ -1,7 +1,9 @@
 //! Running other programs, echoing what is run.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -34,6 +36,24 @@ pub(crate) fn run_with(program: &str, arguments: &[&str], environment: &[(&str, 
         bail!("`{program} {}` failed ({status})", arguments.join(" "));
     }
     Ok(())
+}
+
+/// What a program prints, given its standard input; its errors go where this program's go.
+pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+    let name = format!("{command:?}");
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = started.with_context(|| format!("{name} could not be started"))?;
+    let stdin = child.stdin.take();
+    let output = thread::scope(|scope| {
+        // It may print before it has read all.
+        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input)));
+        child.wait_with_output()
+    });
+    let output = output.with_context(|| name.clone())?;
+    if !output.status.success() {
+        bail!("{name} failed ({})", output.status);
+    }
+    Ok(output.stdout)
 }
 
 /// Cargo, the one that runs this program.

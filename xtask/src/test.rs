@@ -5,7 +5,7 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::{portraits, systems, web};
+use crate::{portraits, shaders, systems, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -78,7 +78,7 @@ fn ensure_adapter() -> Result<()> {
 }
 
 /// The tests of ONNX run other people's programs in Python, in a virtual environment that they make.
-fn ensure_python() -> Result<()> {
+pub(crate) fn ensure_python() -> Result<()> {
     if std::env::var_os("UGATIT_ONNX_PYTHON").is_some() {
         return Ok(());
     }
@@ -106,5 +106,6 @@ pub(crate) fn lint() -> Result<()> {
         cargo(&[&["clippy", "--release"], package, &WASM, &["--", "-D", "warnings"]].concat(), &[])?;
     }
     systems::check()?;
+    shaders::check()?;
     web::lint()
 }

@@ -47,12 +47,8 @@ impl Lowering<'_> {
             false => self.result(id)?,
         };
         let phase_pixels = n * ph.div_ceil(conv.stride) * pw.div_ceil(conv.stride);
-        let forward = self
-            .target
-            .conv2d
-            .unwrap_or_else(|| select::conv2d(self.target.class, phase_pixels, quads(o), quads(c)));
-        let shader = select::transposed(forward);
-        let (tile_pixels, tile_quads) = select::conv2d_tile(shader);
+        let kernel = select::conv2d(self.target, phase_pixels, quads(o), quads(c));
+        let (tile_pixels, tile_quads) = kernel.tile();
         let params = conv2d::Params {
             batch: n as u32,
             in_height: oh as u32,
@@ -71,7 +67,8 @@ impl Lowering<'_> {
         let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
         // The bias is not read.
         let bindings = [g, self.whole(exchanged), self.whole(exchanged), self.whole(padded)];
-        self.step(shader, params, &bindings, workgroups, label, multiply_adds(&[n, oh, ow, o, c, taps]))?;
+        let flops = multiply_adds(&[n, oh, ow, o, c, taps]);
+        self.step(kernel.transposed, params, &bindings, workgroups, label, flops)?;
         if folds {
             let padded = self.whole(padded);
             self.fold(id, padded, conv.pad, usize::from(conv.upsample))?;

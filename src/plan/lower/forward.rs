@@ -10,7 +10,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::super::select::{self, conv2d, conv2d_tile};
+use super::super::select;
 use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
 impl Lowering<'_> {
@@ -18,8 +18,7 @@ impl Lowering<'_> {
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
         let pixels = n * oh * ow;
-        let shader =
-            self.target.conv2d.unwrap_or_else(|| conv2d(self.target.class, pixels, quads(c), quads(o)));
+        let kernel = select::conv2d(self.target, pixels, quads(c), quads(o));
         let (x, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
         let y = self.result(id)?;
@@ -42,12 +41,13 @@ impl Lowering<'_> {
             slope,
             reserved: 0,
         };
-        let (tile_pixels, tile_quads) = conv2d_tile(shader);
+        let (tile_pixels, tile_quads) = kernel.tile();
         let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
         let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups];
         let label = format!("conv2d {kh}x{kw} {c}→{o} {oh}x{ow}");
         let bindings = [x, weight, bias, self.whole(y)];
-        self.step(shader, params, &bindings, workgroups, label, multiply_adds(&[pixels, o, c, kh, kw]))
+        let flops = multiply_adds(&[pixels, o, c, kh, kw]);
+        self.step(kernel.forward, params, &bindings, workgroups, label, flops)
     }
 
     pub(super) fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {

@@ -37,31 +37,30 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
             graph.add(Op::Conv2d(conv), &[x, w])?,
             graph.add(Op::Conv2dGradInput { conv, height, width }, &[g, w])?,
         ];
-        let class = gpu.target().class;
         let chosen = [
-            select::conv2d(class, size * size, i.div_ceil(4), o.div_ceil(4)),
+            select::conv2d(&gpu.target(), size * size, i.div_ceil(4), o.div_ceil(4)),
             // With a stride the adjoint is launched in phases, of the input's pixels each.
             select::conv2d(
-                class,
+                &gpu.target(),
                 (input * (1 + usize::from(upsample)) + 2 * (k / 2)).div_ceil(stride).pow(2),
                 o.div_ceil(4),
                 i.div_ceil(4),
             ),
         ];
-        for shader in select::conv2d_variants() {
-            let unfit = shader.constant("ALIGNED") == 1 && (i % 16 != 0 || o % 16 != 0);
+        for kernel in select::CONV2D_KERNELS {
+            let unfit = kernel.is_aligned() && (i % 16 != 0 || o % 16 != 0);
             // A software adapter takes minutes for the kernels meant for GPUs: once is enough.
-            let hopeless = gpu.is_software() && shader.name.contains("tiled") && !rows.is_empty();
-            let measured = rows.iter().any(|r| r.kernel == shader.name);
+            let hopeless = gpu.is_software() && kernel.forward.name.contains("tiled") && !rows.is_empty();
+            let measured = rows.iter().any(|r| r.kernel == kernel.forward.name);
             if unfit || (hopeless && measured) {
                 continue;
             }
             let mut target = gpu.target();
-            target.conv2d = Some(shader);
+            target.conv2d = Some(kernel);
             for timing in time_graph(gpu, &graph, &outputs, &target).await? {
                 if timing.kernel.starts_with("conv2d") {
                     let [forward, adjoint] = chosen;
-                    let taken = [forward.name, select::transposed(adjoint).name].contains(&timing.kernel);
+                    let taken = [forward.forward.name, adjoint.transposed.name].contains(&timing.kernel);
                     rows.push(Kernel::new(&timing, peaks, taken));
                 } else {
                     add(&mut rows, [timing], peaks);

@@ -14,6 +14,7 @@ use ugatit::Error;
 use ugatit::io::Dataset;
 use ugatit::run::{Inherited, Run};
 
+use crate::compiling::watched;
 use crate::console::{self, Usage, line};
 use crate::device::{self, DeviceArgs};
 use crate::interrupt::stop_on_interrupt;
@@ -69,7 +70,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let folder = folder.ok_or_else(|| Usage("name the run's folder with -o".into()))?;
     let stop = stop_on_interrupt("after this iteration, saving the run");
-    let (run, beginning) = pollster::block_on(Run::open(folder, dataset, config, chosen.device))?;
+    let device = chosen.device.clone();
+    let opened = watched(&device, || pollster::block_on(Run::open(folder, dataset, config, chosen.device)));
+    let (run, beginning) = opened?;
     for error in &beginning.unreadable {
         console::error(format_args!("a checkpoint cannot be read, the one before it is taken: {error}"));
     }

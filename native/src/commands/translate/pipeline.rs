@@ -48,13 +48,13 @@ impl Work {
     }
 
     async fn translate(self, translator: &mut Translator, reporter: &Reporter) -> ugatit::Result<Done> {
+        let mut watcher = Follower { reporter, tiles: 0 };
         Ok(match self {
             Self::Whole(prepared) => {
-                let translation = translator.run(&prepared.tensor).await?;
+                let translation = translator.run_watched(&prepared.tensor, &mut watcher).await?;
                 Done::Whole(prepared, translation)
             }
             Self::InTiles(picture, tiles) => {
-                let mut watcher = TileCounter { reporter, tiles: 0 };
                 let done = translator.translate_large(picture, &tiles, &mut watcher).await?;
                 Done::InTiles(done, watcher.tiles)
             }
@@ -76,17 +76,21 @@ struct Computed<'a> {
     seat: Seat<'a>,
 }
 
-/// Shows the progress of a large picture.
-struct TileCounter<'a> {
+/// Shows the progress of a large picture, and of compiling.
+struct Follower<'a> {
     reporter: &'a Reporter,
     tiles: usize,
 }
 
-impl Watcher for TileCounter<'_> {
+impl Watcher for Follower<'_> {
     async fn report(&mut self, phase: Phase, done: usize, total: usize) -> ugatit::Result<()> {
-        if phase == Phase::Tile {
-            self.tiles = total;
-            self.reporter.tile(done, total);
+        match phase {
+            Phase::Tile => {
+                self.tiles = total;
+                self.reporter.tile(done, total);
+            }
+            Phase::Compile => self.reporter.compiling(done, total),
+            Phase::Run => {}
         }
         Ok(())
     }

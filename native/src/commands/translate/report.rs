@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
+use crate::compiling::{Spinner, compiling};
 use crate::console;
 
 use super::outputs::Job;
@@ -22,6 +23,8 @@ pub(super) struct Reporter {
     bar: Option<ProgressBar>,
     single: bool,
     counts: Mutex<Counts>,
+    /// Of a single picture, which has no bar yet.
+    compiling: Mutex<Option<Spinner>>,
 }
 
 /// How large a result is, and of how many tiles, where it is made of tiles.
@@ -86,7 +89,15 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { json, device, started: Instant::now(), bar, single, counts: Mutex::default() }
+        Self {
+            json,
+            device,
+            started: Instant::now(),
+            bar,
+            single,
+            counts: Mutex::default(),
+            compiling: Mutex::default(),
+        }
     }
 
     /// So many tiles of a large picture are done.
@@ -103,6 +114,18 @@ impl Reporter {
         if done == total {
             bar.finish_and_clear();
         }
+    }
+
+    /// So many kernels are compiled. Where they are in a cache, nobody sees it.
+    pub(super) fn compiling(&self, done: usize, total: usize) {
+        let Some(bar) = &self.bar else { return };
+        if !self.single {
+            let text = if done < total { compiling(done, total) } else { String::new() };
+            return bar.set_message(text);
+        }
+        let mut line = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = line.get_or_insert_with(Spinner::new);
+        line.show((done < total).then_some((done, total)));
     }
 
     pub(super) fn translated(&self, job: &Job, Size { width, height, tiles }: Size, took: Duration) {

@@ -1,0 +1,302 @@
+//! NaN and infinity: every kernel of every adapter class gives them where the CPU executor does, and
+//! that gives them where PyTorch does.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ugatit::exec::{Executor, Parameters};
+use ugatit::graph::{Activation, CamInput, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
+use ugatit::plan::select::{CONV2D_KERNELS, Conv2dKernel};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
+use ugatit::{Tensor, catalogue, cpu};
+
+mod support;
+use support::engine::gpu;
+use support::random;
+
+/// One operation over inputs of its own.
+struct Sample {
+    name: String,
+    graph: Graph,
+    output: NodeId,
+    feed: Vec<Tensor>,
+    /// The inputs that are given no infinity, and those that are given NaN neither.
+    never_infinite: Vec<usize>,
+    finite: Vec<usize>,
+    /// Whether NaN must be NaN and infinity infinity; else only what is finite must be.
+    exact: bool,
+    kernel: Option<&'static Conv2dKernel>,
+}
+
+impl Sample {
+    fn new(op: Op, shapes: &[&[usize]]) -> Self {
+        let mut graph = Graph::new();
+        let inputs: Vec<NodeId> =
+            shapes.iter().enumerate().map(|(i, shape)| graph.input(i.to_string(), *shape)).collect();
+        let name = format!("{op:?} of {shapes:?}");
+        let output = graph.add(op, &inputs).unwrap();
+        let feed = shapes.iter().zip(1..).map(|(s, seed)| random::noise(*s, seed).map(|x| *x as f32));
+        Self {
+            name,
+            output,
+            feed: feed.collect(),
+            graph,
+            never_infinite: vec![],
+            finite: vec![],
+            exact: true,
+            kernel: None,
+        }
+    }
+
+    fn op(&self) -> &Op {
+        &self.graph.node(self.output).op
+    }
+
+    fn plan(&self, target: &Target) -> Plan {
+        Plan::compile(&self.graph, &[self.output], &ParameterMap::default(), target).unwrap()
+    }
+
+    fn on_cpu<T: cpu::Real>(&self, feed: &[Tensor], convert: impl Fn(&f32) -> T) -> Vec<f64> {
+        let feed: Vec<Tensor<T>> = feed.iter().map(|t| t.map(&convert)).collect();
+        let result = cpu::run(&self.graph, &[self.output], &|name| feed.get(name.parse::<usize>().ok()?));
+        result.unwrap()[0].data().iter().map(|x| x.to_f64()).collect()
+    }
+}
+
+/// What a number is, apart from its value.
+fn kind(x: f64) -> &'static str {
+    match x {
+        _ if x.is_nan() => "NaN",
+        f64::INFINITY => "inf",
+        f64::NEG_INFINITY => "-inf",
+        _ => "finite",
+    }
+}
+
+/// Every operation with every kernel that it may be given.
+fn samples() -> Vec<Sample> {
+    let image: &[usize] = &[2, 5, 9, 7];
+    let wide: &[usize] = &[1, 70, 21, 17];
+    let mut all = vec![];
+    let mut add = |op: Op, shapes: &[&[usize]]| {
+        let mut sample = Sample::new(op, shapes);
+        match sample.op() {
+            // Sums of infinities of both signs: NaN in one order or form, infinity in another.
+            Op::NormGrad { .. } => sample.exact = false,
+            // With `a` and `b` for `(x - mean) * scale * gamma + beta` an infinite gamma may give NaN
+            // for infinity.
+            Op::Norm(_) | Op::NormCoefficients(_) => {
+                sample.exact = matches!(sample.op(), Op::Norm(_));
+                sample.never_infinite.push(2);
+            }
+            _ => {}
+        }
+        all.push(sample);
+    };
+    for activation in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh] {
+        add(Op::Activation(activation), &[image]);
+        add(Op::ActivationGrad(activation), &[image, image]);
+        add(Op::Linear { bias: true, activation }, &[&[2, 9], &[6, 9], &[6]]);
+    }
+    add(Op::Linear { bias: false, activation: Activation::Identity }, &[&[1, 1100], &[6, 1100]]);
+    add(Op::LinearGradInput, &[&[2, 6], &[6, 9]]);
+    add(Op::LinearGradWeight, &[&[2, 9], &[2, 6]]);
+    add(Op::SumRows, &[&[3, 6]]);
+    add(Op::SumPixels, &[image]);
+    add(Op::Add, &[image, image]);
+    add(Op::Scale(0.5), &[image]);
+    add(Op::ReflectionPad2d(2), &[image]);
+    add(Op::ReflectionPad2dGrad(2), &[&[2, 5, 13, 11]]);
+    add(Op::UpsampleNearest2x, &[image]);
+    add(Op::UpsampleNearest2xGrad, &[&[2, 5, 10, 8]]);
+    add(Op::SumChannels, &[image]);
+    add(Op::BroadcastChannels(5), &[&[2, 1, 9, 7]]);
+    add(Op::Concat, &[&[2, 5], &[2, 7]]);
+    add(Op::SliceColumns { start: 3, len: 6 }, &[&[2, 12]]);
+    add(Op::Flatten, &[image]);
+    add(Op::Unflatten { channels: 5, height: 9, width: 7 }, &[&[2, 315]]);
+    for shape in [image, wide] {
+        let [n, c, height, width] = [shape[0], shape[1], shape[2], shape[3]];
+        add(Op::GlobalAvgPool, &[shape]);
+        add(Op::GlobalMaxPool, &[shape]);
+        add(Op::GlobalAvgPoolGrad { height, width }, &[&[n, c]]);
+        add(Op::GlobalMaxPoolGrad, &[&[n, c], shape]);
+        for activation in [Activation::Relu, Activation::Tanh] {
+            let instance = Norm { kind: NormKind::Instance, eps: 1e-5, activation, residual: false };
+            let layer = Norm { kind: NormKind::LayerInstance, residual: true, ..instance };
+            let (own, given): (&[usize], &[usize]) = (&[1, c, 1, 1], &[n, c]);
+            add(Op::Norm(instance), &[shape]);
+            add(Op::NormCoefficients(instance), &[shape]);
+            for gamma in [own, given] {
+                add(Op::Norm(layer), &[shape, own, gamma, gamma, shape]);
+                for wrt in [NormInput::X, NormInput::Rho, NormInput::Gamma, NormInput::Beta] {
+                    add(Op::NormGrad { norm: layer, wrt }, &[shape, shape, own, gamma]);
+                }
+            }
+            let layer = Norm { residual: false, ..layer };
+            add(Op::NormCoefficients(layer), &[shape, own, given, given]);
+            add(Op::NormGrad { norm: instance, wrt: NormInput::X }, &[shape, shape]);
+        }
+    }
+    let (mix, pooled): (&[usize], &[usize]) = (&[5, 14, 1, 1], &[1, 7]);
+    add(Op::CamWeight, &[mix, pooled, pooled]);
+    for wrt in [CamInput::Mix, CamInput::Gap, CamInput::Gmp] {
+        add(Op::CamWeightGrad(wrt), &[&[5, 7, 1, 1], mix, pooled, pooled]);
+    }
+    for target in [0.0, 1.0] {
+        add(Op::Mse { target }, &[image]);
+        add(Op::MseGrad { target, scale: 0.7 }, &[image]);
+        add(Op::BceWithLogits { target }, &[image]);
+        add(Op::BceWithLogitsGrad { target, scale: 0.7 }, &[image]);
+    }
+    add(Op::L1, &[image, image]);
+    add(Op::L1Grad { scale: 0.7 }, &[image, image]);
+    for (w, out, rest) in [(&[5, 3, 4, 4][..], 5, 48), (&[6, 70], 6, 70)] {
+        let (u, v): (&[usize], &[usize]) = (&[out], &[rest]);
+        add(Op::PowerIterationV, &[w, u]);
+        add(Op::PowerIterationU, &[w, v]);
+        add(Op::SpectralSigma, &[w, u, v]);
+        add(Op::SpectralNorm, &[w, &[1], u, v]);
+        add(Op::SpectralNormGrad, &[w, w, &[1], u, v]);
+    }
+
+    let conv =
+        Conv2d { stride: 1, pad: 1, upsample: false, bias: true, activation: Activation::LeakyRelu(0.2) };
+    let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+    // The larger is cut into splits.
+    for (c, h, w) in [(5, 9, 7), (20, 9, 7), (5, 21, 17)] {
+        let weight = Op::Conv2dGradWeight { conv: bare, kernel: [3, 3] };
+        all.push(Sample::new(weight, &[&[1, 6, h, w], &[1, c, h, w]]));
+    }
+    let (x, w): (&[usize], &[usize]) = (&[1, 16, 7, 5], &[16, 16, 3, 3]);
+    for kernel in CONV2D_KERNELS {
+        all.push(Sample { kernel: Some(kernel), ..Sample::new(Op::Conv2d(conv), &[x, w, &[16]]) });
+        let adjoint = Op::Conv2dGradInput { conv: bare, height: 7, width: 5 };
+        // At the border a weight's tap meets the zeros around x there: infinity gives NaN.
+        all.push(Sample { kernel: Some(kernel), finite: vec![1], ..Sample::new(adjoint, &[x, w]) });
+    }
+    all
+}
+
+/// The kernels that no operation launches.
+fn is_of_no_operation(name: &str) -> bool {
+    // An iteration's end: tests/session.rs makes training diverge. And what only the benchmark runs.
+    ["accumulate_", "adam", "gradient_squares", "step_report", "matmul_", "micro_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[test]
+fn every_kernel_gives_them_where_the_cpu_does() {
+    let (mut ran, mut wrong) = (BTreeSet::new(), vec![]);
+    for sample in samples() {
+        let mut done: Vec<Vec<&str>> = vec![];
+        for (class, loops) in [
+            (AdapterClass::Gpu, false),
+            (AdapterClass::Gpu, true),
+            (AdapterClass::Software, false),
+            (AdapterClass::Software, true),
+        ] {
+            let target = Target { class, loops, conv2d: sample.kernel, ..gpu().target() };
+            let plan = sample.plan(&target);
+            let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
+            if done.contains(&kernels) {
+                continue;
+            }
+            let none = Arc::new(Parameters::upload(gpu(), ParameterMap::default(), |_| None).unwrap());
+            let mut executor = Executor::new(gpu(), plan, none).unwrap();
+            executor.poison(7.0).unwrap();
+            for input in (0..sample.feed.len()).filter(|i| !sample.finite.contains(i)) {
+                let len = sample.feed[input].data().len();
+                let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+                let values = &values[..if sample.never_infinite.contains(&input) { 1 } else { 3 }];
+                let places = BTreeSet::from([0, 2 * len / 3]);
+                for (&value, &at) in values.iter().flat_map(|value| places.iter().map(move |at| (value, at)))
+                {
+                    let mut feed = sample.feed.clone();
+                    feed[input].data_mut()[at] = value;
+                    let order = &executor.plan().inputs;
+                    let given: Vec<&Tensor> =
+                        order.iter().map(|t| &feed[t.name.parse::<usize>().unwrap()]).collect();
+                    let found = pollster::block_on(executor.run(&given)).unwrap();
+                    let found: Vec<f64> = found[0].data().iter().map(|x| f64::from(*x)).collect();
+                    let expected = sample.on_cpu(&feed, |x| f64::from(*x));
+                    let mut compare = |who: &str, found: &[f64]| {
+                        let differs = |i: &usize| {
+                            let (found, expected) = (kind(found[*i]), kind(expected[*i]));
+                            if sample.exact {
+                                found != expected
+                            } else {
+                                (found == "finite") != (expected == "finite")
+                            }
+                        };
+                        if let Some(i) = (0..expected.len()).find(differs) {
+                            wrong.push(format!(
+                                "{}: {value} in input {input} at {at}: element {i} is {} by {who}, {} by the CPU in f64",
+                                sample.name, kind(found[i]), kind(expected[i])
+                            ));
+                        }
+                    };
+                    compare(&kernels.join(", "), &found);
+                    compare("the CPU in f32", &sample.on_cpu(&feed, |x| *x));
+                }
+            }
+            ran.extend(kernels.iter().copied());
+            done.push(kernels);
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    let every = catalogue::ALL.iter().flat_map(|shader| [Some(*shader), shader.loops]).flatten();
+    let missing: Vec<&str> = every
+        .map(|shader| shader.name)
+        .filter(|name| !is_of_no_operation(name) && !ran.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "no sample launches {missing:?}");
+}
+
+/// What PyTorch 2 gives, written down.
+#[test]
+fn the_cpu_treats_them_as_pytorch_does() {
+    const NAN: f32 = f32::NAN;
+    const INF: f32 = f32::INFINITY;
+    let run = |op: Op, inputs: &[(&[usize], &[f32])]| -> Vec<f32> {
+        let mut graph = Graph::new();
+        let ids: Vec<NodeId> =
+            inputs.iter().enumerate().map(|(i, (shape, _))| graph.input(i.to_string(), *shape)).collect();
+        let output = graph.add(op, &ids).unwrap();
+        let feed: Vec<Tensor> =
+            inputs.iter().map(|(shape, data)| Tensor::new(*shape, data.to_vec()).unwrap()).collect();
+        let result = cpu::run(&graph, &[output], &|name| feed.get(name.parse::<usize>().ok()?));
+        result.unwrap()[0].data().to_vec()
+    };
+    let same = |found: Vec<f32>, expected: &[f32]| {
+        let equal = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+        assert!(found.iter().zip(expected).all(equal), "{found:?}, not {expected:?}");
+    };
+    let four: &[usize] = &[1, 1, 2, 2];
+    let x: (&[usize], &[f32]) = (four, &[NAN, INF, -INF, -2.0]);
+    same(run(Op::Activation(Activation::Relu), &[x]), &[NAN, INF, 0.0, 0.0]);
+    same(run(Op::Activation(Activation::LeakyRelu(0.5)), &[x]), &[NAN, INF, -INF, -1.0]);
+    same(run(Op::Activation(Activation::Tanh), &[x]), &[NAN, 1.0, -1.0, (-2.0_f32).tanh()]);
+    // From the result: where that is NaN, relu lets the gradient through.
+    let g: (&[usize], &[f32]) = (four, &[3.0, INF, INF, 5.0]);
+    let y: (&[usize], &[f32]) = (four, &[NAN, 1.0, 0.0, 0.0]);
+    same(run(Op::ActivationGrad(Activation::Relu), &[g, y]), &[3.0, INF, 0.0, 0.0]);
+    same(run(Op::ActivationGrad(Activation::LeakyRelu(0.5)), &[g, y]), &[1.5, INF, INF, 2.5]);
+    // A maximum is NaN where a value is, and its gradient goes to the last of them.
+    let x: (&[usize], &[f32]) = (four, &[1.0, NAN, NAN, INF]);
+    same(run(Op::GlobalMaxPool, &[x]), &[NAN]);
+    same(run(Op::GlobalMaxPoolGrad, &[(&[1, 1], &[4.0]), x]), &[0.0, 0.0, 4.0, 0.0]);
+    same(run(Op::GlobalMaxPool, &[(four, &[-INF, -INF, -INF, -INF])]), &[-INF]);
+    // The variance of what holds an infinity is NaN.
+    let norm = Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Relu, residual: false };
+    same(run(Op::Norm(norm), &[(four, &[1.0, INF, 2.0, 3.0])]), &[NAN; 4]);
+    // torch.sign(nan) is 0; clamp_min keeps NaN.
+    same(
+        run(Op::L1Grad { scale: 4.0 }, &[(four, &[NAN, INF, -INF, 0.0]), (four, &[0.0; 4])]),
+        &[0.0, 1.0, -1.0, 0.0],
+    );
+    same(run(Op::PowerIterationV, &[(&[1, 2], &[NAN, 1.0]), (&[1], &[1.0])]), &[NAN, NAN]);
+}
