@@ -1,61 +1,41 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type BrowserContext,
   type Locator,
   type Page,
   test as base,
-  chromium,
   expect,
 } from "@playwright/test";
+import { end, launch as launchBrowser } from "../support/browser.ts";
 import { ROOT } from "../support/paths.ts";
 import { type TestServer, serve } from "../support/server.ts";
 
+export { end } from "../support/browser.ts";
 export { expect };
 
 /** The built page. */
 export const DEMO = join(ROOT, "web/demo/dist");
 
-const ARGUMENTS = [
-  "--headless=new",
-  "--no-sandbox",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-  "--disable-quic",
-  "--hide-scrollbars",
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-];
-
-/** Real WebGPU on a machine without a GPU: Chromium's own software adapter. */
-const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-
-const profiles = new WeakMap<BrowserContext, string>();
-
-/** A browser; without WebGPU it has no adapter to give. */
-export async function launch(webgpu = true): Promise<BrowserContext> {
-  const profile = mkdtempSync(join(tmpdir(), "ugatit-demo-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    headless: false,
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...ARGUMENTS, ...(webgpu ? WEBGPU : [])],
-    ignoreDefaultArgs: ["--disable-gpu", "--enable-unsafe-swiftshader"],
-    acceptDownloads: true,
+/** A browser of the size of a desk, with a camera that shows a test picture, and the clipboard open to the page. */
+export async function launch(name: string, webgpu = true): Promise<BrowserContext> {
+  const context = await launchBrowser(name, {
+    webgpu,
+    arguments: [
+      "--hide-scrollbars",
+      "--use-fake-device-for-media-stream",
+      "--use-fake-ui-for-media-stream",
+    ],
+    preferences: {
+      "media.navigator.streams.fake": true,
+      "media.navigator.permission.disabled": true,
+      "dom.events.testing.asyncClipboard": true,
+    },
     viewport: { width: 1280, height: 800 },
   });
-  profiles.set(context, profile);
+  // Firefox has no such permission, but the setting above.
+  if (name === "chromium") await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   return context;
-}
-
-/** Ends a browser and removes what it has written. */
-export async function end(context: BrowserContext): Promise<void> {
-  await context.close();
-  const profile = profiles.get(context);
-  // Its processes still write for a moment.
-  if (profile) rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
 }
 
 /** A server of the built page as any static host is: it sends no policy of its own. Its port is new, so nothing is cached. */
@@ -137,12 +117,11 @@ export class Demo {
         const data = new DataTransfer();
         const file = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
         data.items.add(new File([file], name, { type }));
-        const options = { bubbles: true, cancelable: true };
-        document.body.dispatchEvent(
-          event === "paste"
-            ? new ClipboardEvent("paste", { ...options, clipboardData: data })
-            : new DragEvent("drop", { ...options, dataTransfer: data }),
-        );
+        // Firefox hands a copy without the files to what it makes of `ClipboardEvent`.
+        const given = new Event(event, { bubbles: true, cancelable: true });
+        const key = event === "paste" ? "clipboardData" : "dataTransfer";
+        Object.defineProperty(given, key, { value: data });
+        document.body.dispatchEvent(given);
       },
       { event, bytes, name, type },
     );
@@ -163,11 +142,11 @@ export function difference(one: Buffer, other: Buffer): { most: number; mean: nu
 
 export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext }>({
   browserContext: [
-    async ({}, use) => {
+    async ({ browserName }, use) => {
       if (!existsSync(join(DEMO, "index.html"))) {
         throw new Error("the demo page is not built: run `npm run build -w demo` in web first");
       }
-      const context = await launch();
+      const context = await launch(browserName);
       await use(context);
       await end(context);
     },

@@ -37,9 +37,6 @@ test("paste, by event and by button", async ({ demo }) => {
   await demo.result();
   await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: dog.jpg");
 
-  await demo.page
-    .context()
-    .grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
   await demo.at("copy").click();
   await expect(demo.at("copy")).toContainText("Copied");
   await demo.at("paste").click();
@@ -102,9 +99,6 @@ test("download", async ({ demo }) => {
 });
 
 test("copy", async ({ demo }) => {
-  await demo.page
-    .context()
-    .grantPermissions(["clipboard-read", "clipboard-write"], { origin: demo.server.origin });
   await demo.sample();
   await demo.result();
   await demo.at("copy").click();

@@ -10,4 +10,8 @@ export default defineConfig({
   timeout: 120_000,
   outputDir: "../out/demo",
   reporter: [["list"]],
+  projects: [
+    { name: "chromium", use: { browserName: "chromium" } },
+    { name: "firefox", use: { browserName: "firefox" } },
+  ],
 });

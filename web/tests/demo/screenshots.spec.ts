@@ -34,8 +34,8 @@ for (const viewport of SIZES) {
   }
 }
 
-test("no WebGPU", async () => {
-  const context = await launch(false);
+test("no WebGPU", async ({ browserName }) => {
+  const context = await launch(browserName, false);
   const server = await host();
   for (const viewport of SIZES) {
     const demo = new Demo(await context.newPage(), server);
