@@ -1,6 +1,6 @@
 import { difference, expect, test } from "./demo.ts";
 
-test("there is a WebGPU adapter", async ({ demo }) => {
+test("there is a WebGPU adapter", async ({ demo, browserName }) => {
   const name = await demo.page.evaluate(async () => {
     interface Gpu {
       requestAdapter(): Promise<{ info: { architecture: string } } | null>;
@@ -8,7 +8,8 @@ test("there is a WebGPU adapter", async ({ demo }) => {
     const { gpu } = navigator as unknown as { gpu?: Gpu };
     return (await gpu?.requestAdapter())?.info.architecture;
   });
-  expect(name).toBe("swiftshader");
+  // Firefox does not tell what its adapter is called.
+  expect(name).toBe(browserName === "firefox" ? "" : "swiftshader");
 });
 
 test("one click gives a first result", async ({ demo }) => {

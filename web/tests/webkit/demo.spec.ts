@@ -11,12 +11,12 @@ mkdirSync(OUT, { recursive: true });
 let server: TestServer;
 // A new port for each test: nothing is kept from the last.
 test.beforeEach(async () => {
-  server = await serve([["/", join(ROOT, "web/demo/dist")]], []);
+  server = await serve([["/demo/", join(ROOT, "web/demo/dist")]], []);
 });
 test.afterEach(() => server.close());
 
 async function open(webkit: Session): Promise<void> {
-  await webkit.open(server.origin);
+  await webkit.open(`${server.origin}/demo/`);
   await samples(webkit);
 }
 
@@ -74,12 +74,12 @@ test("without a network it works from the second load on", async ({ webkit }) =>
 
 for (const width of [320, 360, 1280]) {
   test(`the row of one's own picture at ${width} px`, async ({ webkit }) => {
-    await webkit.open(`${server.origin}/manifest.webmanifest`);
+    await webkit.open(server.origin);
     // WebKit's window cannot be as narrow as a telephone; a frame can.
     await webkit.evaluate(async (width) => {
       const frame = document.createElement("iframe");
-      Object.assign(frame, { width, height: 900, src: "/" });
-      document.documentElement.replaceChildren(frame);
+      Object.assign(frame, { width, height: 900, src: "/demo/" });
+      document.body.replaceChildren(frame);
       Object.assign(window, { page: () => frame.contentDocument! });
     }, width);
     await webkit.until("the samples", () => page().querySelectorAll(".frame").length > 0);
