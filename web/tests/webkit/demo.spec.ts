@@ -110,6 +110,18 @@ for (const width of [320, 360, 1280]) {
         }
         expect(right).toBeLessThanOrEqual(row.right + 0.5);
       }
+      if (view === "empty") continue;
+      const { name, choice } = await webkit.evaluate(() => {
+        const range = page().createRange();
+        range.selectNodeContents(page().querySelector("#size-row legend")!);
+        const [name, choice] = [range, page().querySelector("#size-row .segments")!].map((each) => {
+          const { top, bottom } = each.getBoundingClientRect();
+          return { top, bottom };
+        });
+        return { name: name!, choice: choice! };
+      });
+      expect(name.top, "the word Size beside its choice").toBeGreaterThan(choice.top);
+      expect(name.bottom, "the word Size beside its choice").toBeLessThan(choice.bottom);
     }
   });
 }
