@@ -79,13 +79,14 @@ impl AdapterReport {
     }
 }
 
-/// Drivers that run shaders on the CPU, by their names: browsers report no adapter type.
-const SOFTWARE: [&str; 5] = ["llvmpipe", "lavapipe", "swiftshader", "basic render", "software"];
+/// Drivers that run shaders on the CPU, by a part of their names, one a line: browsers report no
+/// adapter type. The build of the npm package reads the same file.
+const SOFTWARE: &str = include_str!("software_adapters.txt");
 
 /// Whether an adapter of that name runs shaders on the CPU.
 pub(super) fn is_software_name(name: &str) -> bool {
     let name = name.to_lowercase();
-    SOFTWARE.iter().any(|s| name.contains(s))
+    SOFTWARE.lines().any(|s| name.contains(s))
 }
 
 /// The class of an adapter.
@@ -239,5 +240,29 @@ mod tests {
                 (Cpu, Backend::Vulkan)
             ]
         );
+    }
+
+    #[test]
+    fn software_adapters_are_known_by_their_names() {
+        assert!(
+            SOFTWARE
+                .lines()
+                .all(|name| !name.is_empty() && name == name.trim() && name == name.to_lowercase())
+        );
+        for name in [
+            "llvmpipe (LLVM 15.0.6, 256 bits)",
+            "SwiftShader Device (Subzero)",
+            "google swiftshader",
+            "Microsoft Basic Render Driver",
+            "microsoft warp",
+            "Apple Software Renderer",
+        ] {
+            assert!(is_software_name(name), "{name}");
+        }
+        for name in
+            ["NVIDIA GeForce RTX 4090", "apple common-3", "Intel(R) UHD Graphics 630", "unnamed GPU", ""]
+        {
+            assert!(!is_software_name(name), "{name}");
+        }
     }
 }

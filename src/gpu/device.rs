@@ -14,7 +14,7 @@ use super::fault::FaultCell;
 
 /// An open GPU. Cheap to clone; the clones share the device.
 #[derive(Clone, Debug)]
-pub struct Gpu(Arc<Inner>);
+pub struct Gpu(Arc<Inner>, Option<AdapterClass>);
 
 #[derive(Debug)]
 struct Inner {
@@ -74,7 +74,7 @@ impl Gpu {
         fault.watch(&device);
         #[cfg(not(target_arch = "wasm32"))]
         let cache = super::pipeline_cache::PipelineCacheFile::open(&device, &info);
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             device,
             queue,
             info,
@@ -84,7 +84,15 @@ impl Gpu {
             compiling: Mutex::default(),
             #[cfg(not(target_arch = "wasm32"))]
             cache,
-        })))
+        });
+        Ok(Self(inner, None))
+    }
+
+    /// The same device, planned for as an adapter of that class: runs the kernels of GPUs on a
+    /// software adapter. For tests, whose machines have no GPU.
+    #[doc(hidden)]
+    pub fn planned_as(self, class: AdapterClass) -> Self {
+        Self(self.0, Some(class))
     }
 
     /// The adapter's name.
@@ -117,7 +125,7 @@ impl Gpu {
         let limits = &self.0.limits;
         Target {
             adapter: self.0.info.name.clone(),
-            class: class(&self.0.info),
+            class: self.1.unwrap_or_else(|| class(&self.0.info)),
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_workgroups: limits.max_compute_workgroups_per_dimension,
@@ -257,10 +265,13 @@ impl Gpu {
     ) -> Result<()> {
         #[cfg(not(target_arch = "wasm32"))]
         self.wait_for(submission)?;
-        // A browser goes on by itself.
+        #[cfg(not(target_arch = "wasm32"))]
+        let mapped = mapping.0.await_value().await;
+        // A browser goes on by itself, and knows no single submission.
         #[cfg(target_arch = "wasm32")]
         let _ = submission;
-        let mapped = mapping.0.await_value().await;
+        #[cfg(target_arch = "wasm32")]
+        let mapped = super::browser::nudged(&self.0.device, &self.0.queue, mapping.0.await_value()).await;
         self.check()?;
         mapped.map_err(|e| self.error(&e))
     }

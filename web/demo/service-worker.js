@@ -1,10 +1,12 @@
 /*
- * Keeps every file of the page, so that it works without a network. The build fills in the two constants.
+ * Keeps every file of the page, so that it works without a network. The build fills in the three constants.
  * A new build has another name: its files are fetched in whole, and wait until no page of the old build is open, which
  * so never finds its own files gone.
  */
 const BUILD = "BUILD";
 const FILES = ["FILES"];
+/** The page's security policy, which its worker is to have too; in the page it stands in the HTML. */
+const POLICY = "POLICY";
 
 // The folder is part of the name: several pages may live on one origin.
 const PREFIX = `ugatit-demo ${new URL("./", self.location.href).pathname} `;
@@ -47,7 +49,16 @@ self.addEventListener("fetch", (event) => {
       // The page has two addresses: the folder, and index.html in it.
       const asked = request.mode === "navigate" ? "./" : request;
       const kept = await cache.match(asked, { ignoreSearch: true, ignoreVary: true });
-      return kept ?? fetch(request);
+      const response = kept ?? (await fetch(request));
+      return request.destination === "worker" ? guarded(response) : response;
     })(),
   );
 });
+
+/** A response under the page's policy. */
+function guarded(response) {
+  const { body, status, statusText } = response;
+  const headers = new Headers(response.headers);
+  headers.set("content-security-policy", POLICY);
+  return new Response(body, { status, statusText, headers });
+}

@@ -11,11 +11,9 @@ mod hook;
 mod page;
 mod panic;
 mod pixels;
-mod probe;
 mod session;
 mod tiles;
 
 pub use panic::on_panic;
-pub use probe::probe;
 pub use session::Session;
 pub use tiles::Tiles;

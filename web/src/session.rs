@@ -4,6 +4,7 @@ use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
 use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::plan::AdapterClass;
 use ugatit::translate::{
     Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size, wants_tiles,
 };
@@ -208,6 +209,9 @@ struct Place {
     notice: Option<&'static str>,
 }
 
+/// A backend for tests only: WebGPU with the kernels that a GPU gets, whatever the adapter is.
+const AS_GPU: &str = "webgpu-as-gpu";
+
 async fn open_device(backend: &str) -> Result<(Device, Place)> {
     let processor = |notice| {
         let place = Place { backend: "wasm", adapter: "processor".into(), software: false, notice };
@@ -215,7 +219,7 @@ async fn open_device(backend: &str) -> Result<(Device, Place)> {
     };
     match backend {
         "wasm" => return Ok(processor(None)),
-        "auto" | "webgpu" => {}
+        "auto" | "webgpu" | AS_GPU => {}
         other => {
             return Err(Error::Config(format!(
                 "{other:?} is no backend; use \"auto\", \"webgpu\" or \"wasm\""
@@ -223,16 +227,17 @@ async fn open_device(backend: &str) -> Result<(Device, Place)> {
         }
     }
     // A software adapter computes on the processor too, about ten times slower than we do.
-    let allow_software = backend == "webgpu";
+    let allow_software = backend != "auto";
     match Gpu::open(&AdapterOptions { name: None, allow_software }).await {
         Ok(gpu) => {
+            let gpu = if backend == AS_GPU { gpu.planned_as(AdapterClass::Gpu) } else { gpu };
             let (adapter, software) = (gpu.name().into(), gpu.is_software());
             let notice = software.then_some(
                 "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
             );
             Ok((Device::Gpu(gpu), Place { backend: "webgpu", adapter, software, notice }))
         }
-        Err(error) if backend == "webgpu" => Err(error),
+        Err(error) if backend != "auto" => Err(error),
         Err(Error::OnlySoftware { .. }) => Ok(processor(Some(
             "This browser's WebGPU has no GPU behind it, so the processor does the work. It is slower; hardware acceleration may be switched off in the browser's settings.",
         ))),

@@ -10,4 +10,13 @@ export default defineConfig({
   timeout: 180_000,
   outputDir: "out/results",
   reporter: [["list"]],
+  projects: [
+    { name: "chromium", use: { browserName: "chromium" } },
+    {
+      name: "firefox",
+      use: { browserName: "firefox" },
+      // What other people's programs make of the package, and what it weighs, no browser changes.
+      testIgnore: ["embed.spec.ts", "package.spec.ts"],
+    },
+  ],
 });

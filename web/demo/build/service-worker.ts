@@ -1,9 +1,10 @@
-/** Writes the service worker beside the page, with the list of all files of this build and one hash over them. */
+/** Writes the service worker beside the page, with the list of all files of this build, one hash over them, and the policy. */
 import { createHash } from "node:crypto";
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Plugin } from "vite";
+import { POLICY } from "./csp.ts";
 
 const SOURCE = fileURLToPath(new URL("../service-worker.js", import.meta.url));
 
@@ -25,6 +26,7 @@ export function serviceWorker(): Plugin {
       const hash = createHash("sha256");
       for (const file of files) hash.update(file).update(await readFile(join(out, file)));
       const text = (await readFile(SOURCE, "utf8"))
+        .replace('"POLICY"', JSON.stringify(POLICY))
         .replace('"BUILD"', JSON.stringify(hash.digest("hex").slice(0, 16)))
         .replace(
           '["FILES"]',

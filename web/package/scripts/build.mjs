@@ -22,6 +22,12 @@ for (const name of await readdir("dist")) {
 
 execFileSync("npx", ["tsc"], { stdio: "inherit", shell: process.platform === "win32" });
 
+// Which drivers are none of a GPU, the library and the package know from one file.
+const probe = await readFile("dist/probe.js", "utf8");
+const names = (await readFile("../../src/gpu/software_adapters.txt", "utf8")).trim().split("\n");
+if (!probe.includes('["SOFTWARE"]')) throw new Error("probe.ts has no place for the names");
+await writeFile("dist/probe.js", probe.replace('["SOFTWARE"]', JSON.stringify(names)));
+
 // wasm-bindgen's script holds one module for ever. As a function it can be called again for a
 // fresh one, after a panic or for a second translator on one thread.
 const { code } = await transform(glue, {

@@ -20,9 +20,12 @@ export function wasmModule(wasmUrl?: string | URL): Promise<WebAssembly.Module> 
   return module;
 }
 
+/** Where the script inside is; all translators of a page share it. */
+let inside: string | undefined;
+
 /** A worker from the script inside, or from an address. */
 export function startWorker(workerUrl?: string | URL): Worker {
   if (workerUrl) return new Worker(workerUrl, { type: "module", name: "ugatit" });
-  const url = URL.createObjectURL(new Blob([UGATIT_WORKER], { type: "text/javascript" }));
-  return new Worker(url, { name: "ugatit" });
+  inside ??= URL.createObjectURL(new Blob([UGATIT_WORKER], { type: "text/javascript" }));
+  return new Worker(inside, { name: "ugatit" });
 }

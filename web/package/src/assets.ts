@@ -22,6 +22,9 @@ export function wasmModule(wasmUrl?: string | URL): Promise<WebAssembly.Module> 
   return module;
 }
 
+/** A script that imports the worker's; all translators of a page share it. */
+let importing: string | undefined;
+
 /** A worker that runs `worker.ts`. */
 export function startWorker(workerUrl?: string | URL): Worker {
   if (workerUrl) return new Worker(workerUrl, { type: "module", name: "ugatit" });
@@ -33,7 +36,7 @@ export function startWorker(workerUrl?: string | URL): Worker {
     // We lie on another origin (a CDN), whose scripts may be imported but not started as a worker.
     const here = import.meta.url;
     const script = `import ${JSON.stringify(new URL("worker.js", here).href)};`;
-    const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-    return new Worker(url, { type: "module", name: "ugatit" });
+    importing ??= URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    return new Worker(importing, { type: "module", name: "ugatit" });
   }
 }

@@ -1,61 +1,75 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type BrowserContext,
   type Locator,
   type Page,
   test as base,
-  chromium,
   expect,
 } from "@playwright/test";
+import { type LaunchOptions, end, launch as launchBrowser } from "../support/browser.ts";
 import { ROOT } from "../support/paths.ts";
 import { type TestServer, serve } from "../support/server.ts";
 
+export { end } from "../support/browser.ts";
 export { expect };
 
 /** The built page. */
 export const DEMO = join(ROOT, "web/demo/dist");
 
-const ARGUMENTS = [
-  "--headless=new",
-  "--no-sandbox",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-  "--disable-quic",
-  "--hide-scrollbars",
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-];
-
-/** Real WebGPU on a machine without a GPU: Chromium's own software adapter. */
-const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-
-const profiles = new WeakMap<BrowserContext, string>();
-
-/** A browser; without WebGPU it has no adapter to give. */
-export async function launch(webgpu = true): Promise<BrowserContext> {
-  const profile = mkdtempSync(join(tmpdir(), "ugatit-demo-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    headless: false,
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...ARGUMENTS, ...(webgpu ? WEBGPU : [])],
-    ignoreDefaultArgs: ["--disable-gpu", "--enable-unsafe-swiftshader"],
-    acceptDownloads: true,
+/** A browser of the size of a desk, with a camera and the clipboard open to the page. */
+export async function launch(
+  name: string,
+  { webgpu = true, preferences = {} }: Pick<LaunchOptions, "webgpu" | "preferences"> = {},
+): Promise<BrowserContext> {
+  const context = await launchBrowser(name, {
+    webgpu,
+    arguments: [
+      "--hide-scrollbars",
+      "--use-fake-device-for-media-stream",
+      "--use-fake-ui-for-media-stream",
+    ],
+    preferences,
     viewport: { width: 1280, height: 800 },
   });
-  profiles.set(context, profile);
+  if (name === "firefox") await context.addInitScript(standIn);
+  else await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   return context;
 }
 
-/** Ends a browser and removes what it has written. */
-export async function end(context: BrowserContext): Promise<void> {
-  await context.close();
-  const profile = profiles.get(context);
-  // Its processes still write for a moment.
-  if (profile) rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+/**
+ * What headless Firefox does not have: pictures on its clipboard (it keeps text), and a camera that shows something
+ * (its false one shows one colour all over, of which a network makes anything).
+ */
+function standIn(): void {
+  if (!navigator.clipboard || !navigator.mediaDevices) return;
+  let kept: ClipboardItem[] = [];
+  Object.assign(navigator.clipboard, {
+    read: async () => kept,
+    write: async (items: ClipboardItem[]) => {
+      for (const item of items) for (const type of item.types) await item.getType(type);
+      kept = items;
+    },
+    writeText: async (text: string) => {
+      kept = [new ClipboardItem({ "text/plain": new Blob([text], { type: "text/plain" }) })];
+    },
+  });
+  navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [640, 480];
+    const context = canvas.getContext("2d")!;
+    let angle = 0;
+    setInterval(() => {
+      context.fillStyle = "seagreen";
+      context.fillRect(0, 0, 640, 480);
+      context.fillStyle = "gold";
+      context.beginPath();
+      context.moveTo(320, 240);
+      context.arc(320, 240, 200, angle, (angle += 0.2) + 4);
+      context.fill();
+    }, 50);
+    return canvas.captureStream(20);
+  };
 }
 
 /** A server of the built page as any static host is: it sends no policy of its own. Its port is new, so nothing is cached. */
@@ -68,7 +82,11 @@ export class Demo {
   constructor(
     readonly page: Page,
     readonly server: TestServer,
+    readonly browserName: string,
   ) {}
+
+  /** What the page throws, but for what the test expects. */
+  readonly thrown: string[] = [];
 
   readonly at = (id: string): Locator => this.page.locator(`#${id}`);
 
@@ -94,19 +112,24 @@ export class Demo {
 
   /** Opens a picture, enlarged to a size that is cut into tiles, to be redrawn at that size. */
   async openLarge(path: string, width: number, height: number): Promise<void> {
-    const bytes = Array.from(readFileSync(join(ROOT, path)));
-    const png = await this.page.evaluate(
-      async ({ bytes, width, height }) => {
-        const bitmap = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+    await this.page.locator("input[name=size][value=native]").check();
+    const bytes = readFileSync(join(ROOT, path)).toString("base64");
+    // Chosen within the page: a picture of that size takes a minute on its way from Firefox and back.
+    await this.at("pick-file").evaluate(
+      async (input: HTMLInputElement, { bytes, width, height }) => {
+        const file = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+        const bitmap = await createImageBitmap(new Blob([file]));
         const canvas = new OffscreenCanvas(width, height);
         canvas.getContext("2d")!.drawImage(bitmap, 0, 0, width, height);
-        return Array.from(new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer()));
+        const data = new DataTransfer();
+        data.items.add(
+          new File([await canvas.convertToBlob()], "large.png", { type: "image/png" }),
+        );
+        input.files = data.files;
+        input.dispatchEvent(new Event("change"));
       },
       { bytes, width, height },
     );
-    await this.page.locator("input[name=size][value=native]").check();
-    const buffer = Buffer.from(png);
-    await this.at("pick-file").setInputFiles({ name: "large.png", mimeType: "image/png", buffer });
   }
 
   /** Chooses what computes. */
@@ -128,6 +151,34 @@ export class Demo {
     return Buffer.from(base64, "base64");
   }
 
+  /**
+   * What a click on "Download" saves. Playwright hears of no download from Firefox: there it is what the page asks the
+   * browser to save.
+   */
+  async download(): Promise<{ name: string; bytes: Buffer }> {
+    if (this.browserName !== "firefox") {
+      const arrives = this.page.waitForEvent("download");
+      await this.at("download").click();
+      const download = await arrives;
+      return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+    }
+    const asked = await this.page.evaluateHandle(() => {
+      const asked: { name: string; url: string }[] = [];
+      HTMLAnchorElement.prototype.click = function () {
+        asked.push({ name: this.download, url: this.href });
+      };
+      return asked;
+    });
+    await this.at("download").click();
+    await expect.poll(() => asked.evaluate((asked) => asked.length)).toBe(1);
+    const { name, base64 } = await asked.evaluate(async ([asked]) => {
+      const bytes = new Uint8Array(await (await fetch(asked!.url)).arrayBuffer());
+      const base64 = (bytes as unknown as { toBase64(): string }).toBase64();
+      return { name: asked!.name, base64 };
+    });
+    return { name, bytes: Buffer.from(base64, "base64") };
+  }
+
   /** Gives a file to the page as the clipboard (`paste`) or the pointer (`drop`) does. */
   async give(event: "paste" | "drop", path: string, type: string): Promise<void> {
     const bytes = readFileSync(join(ROOT, path)).toString("base64");
@@ -137,12 +188,11 @@ export class Demo {
         const data = new DataTransfer();
         const file = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
         data.items.add(new File([file], name, { type }));
-        const options = { bubbles: true, cancelable: true };
-        document.body.dispatchEvent(
-          event === "paste"
-            ? new ClipboardEvent("paste", { ...options, clipboardData: data })
-            : new DragEvent("drop", { ...options, dataTransfer: data }),
-        );
+        // Firefox hands a copy without the files to what it makes of `ClipboardEvent`.
+        const given = new Event(event, { bubbles: true, cancelable: true });
+        const key = event === "paste" ? "clipboardData" : "dataTransfer";
+        Object.defineProperty(given, key, { value: data });
+        document.body.dispatchEvent(given);
       },
       { event, bytes, name, type },
     );
@@ -161,13 +211,28 @@ export function difference(one: Buffer, other: Buffer): { most: number; mean: nu
   return { most, mean: sum / one.length };
 }
 
-export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext }>({
+export interface Options {
+  /**
+   * The preferences of the person that Firefox is started with; Playwright cannot change them there later
+   * (`emulateMedia` does nothing).
+   */
+  prefers: "nothing" | "dark and still";
+}
+
+const DARK_AND_STILL = {
+  "layout.css.prefers-color-scheme.content-override": 0,
+  "ui.prefersReducedMotion": 1,
+};
+
+export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext } & Options>({
+  prefers: ["nothing", { option: true, scope: "worker" }],
   browserContext: [
-    async ({}, use) => {
+    async ({ browserName, prefers }, use) => {
       if (!existsSync(join(DEMO, "index.html"))) {
         throw new Error("the demo page is not built: run `npm run build -w demo` in web first");
       }
-      const context = await launch();
+      const preferences = prefers === "nothing" ? {} : DARK_AND_STILL;
+      const context = await launch(browserName, { preferences });
       await use(context);
       await end(context);
     },
@@ -180,14 +245,13 @@ export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext
     await page.close();
   },
   /** The page, opened. Whatever it throws fails the test. */
-  demo: async ({ page }, use) => {
+  demo: async ({ page, browserName }, use) => {
     const server = await host();
-    const thrown: string[] = [];
-    page.on("pageerror", (error) => thrown.push(error.message));
-    const demo = new Demo(page, server);
+    const demo = new Demo(page, server, browserName);
+    page.on("pageerror", (error) => demo.thrown.push(error.message));
     await demo.open();
     await use(demo);
     await server.close();
-    expect(thrown).toEqual([]);
+    expect(demo.thrown).toEqual([]);
   },
 });

@@ -56,7 +56,11 @@ test("the attention map lies over the picture, as dense as one likes", async ({ 
   await expect(demo.at("heat")).toBeHidden();
 });
 
-test("reduced motion: the result is there at once", async ({ demo }) => {
+test("reduced motion: the result is there at once", async ({ demo, browserName, prefers }) => {
+  test.skip(
+    browserName === "firefox" && prefers === "nothing",
+    "in the project of those who prefer it",
+  );
   await demo.page.emulateMedia({ reducedMotion: "reduce" });
   await demo.sample();
   await expect(demo.at("compare")).toBeVisible({ timeout: 60_000 });

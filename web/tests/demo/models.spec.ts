@@ -76,9 +76,9 @@ test("a file that is no model is refused with a reason, and the page goes on", a
   await expect(demo.at("domain-to")).toHaveText("Twemoji");
 });
 
-test("a model that does not arrive can be asked for again", async ({ page }) => {
+test("a model that does not arrive can be asked for again", async ({ page, browserName }) => {
   const server = await host();
-  const demo = new Demo(page, server);
+  const demo = new Demo(page, server, browserName);
   // Without the service worker, which would have it.
   await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
   const models = "**/*.safetensors";

@@ -34,11 +34,11 @@ for (const viewport of SIZES) {
   }
 }
 
-test("no WebGPU", async () => {
-  const context = await launch(false);
+test("no WebGPU", async ({ browserName }) => {
+  const context = await launch(browserName, { webgpu: false });
   const server = await host();
   for (const viewport of SIZES) {
-    const demo = new Demo(await context.newPage(), server);
+    const demo = new Demo(await context.newPage(), server, browserName);
     await demo.page.setViewportSize(viewport);
     await demo.open();
     await demo.at("notice").waitFor();

@@ -1,6 +1,6 @@
 import { difference, expect, test } from "./demo.ts";
 
-test("there is a WebGPU adapter", async ({ demo }) => {
+test("there is a WebGPU adapter", async ({ demo, browserName }) => {
   const name = await demo.page.evaluate(async () => {
     interface Gpu {
       requestAdapter(): Promise<{ info: { architecture: string } } | null>;
@@ -8,7 +8,8 @@ test("there is a WebGPU adapter", async ({ demo }) => {
     const { gpu } = navigator as unknown as { gpu?: Gpu };
     return (await gpu?.requestAdapter())?.info.architecture;
   });
-  expect(name).toBe("swiftshader");
+  // Firefox does not tell what its adapter is called.
+  expect(name).toBe(browserName === "firefox" ? "" : "swiftshader");
 });
 
 test("one click gives a first result", async ({ demo }) => {
@@ -84,11 +85,14 @@ test("both directions", async ({ demo }) => {
   expect(difference(await demo.pixels("before"), noto).most).toBe(0);
 });
 
-test("cancel, by button and by key, and on again", async ({ demo }) => {
+test("cancel, by button and by key, and on again", async ({ demo, browserName }) => {
   test.setTimeout(240_000);
   await demo.runOn("webgpu");
-  await demo.sample();
-  await expect(demo.at("phase")).toContainText("Preparing", { timeout: 30_000 });
+  // Firefox is ready with all kernels before anybody could press a button; many tiles take it seconds.
+  const fast = browserName === "firefox";
+  if (fast) await demo.openLarge("docs/pictures/demo/landscape.jpg", 1900, 1270);
+  else await demo.sample();
+  await expect(demo.at("phase")).toContainText(fast ? "Tile" : "Preparing", { timeout: 30_000 });
   await demo.at("cancel").click();
   await expect(demo.at("idle")).toBeVisible();
   await expect(demo.at("live")).toHaveText("Cancelled.");
@@ -96,6 +100,7 @@ test("cancel, by button and by key, and on again", async ({ demo }) => {
   await expect(demo.at("working")).toBeVisible();
   await demo.page.keyboard.press("Escape");
   await expect(demo.at("idle")).toBeVisible();
+  if (fast) await demo.page.locator("input[name=size][value=model]").check();
   await demo.runOn("wasm");
   await demo.result();
 });

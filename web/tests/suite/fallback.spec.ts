@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../support/paths.ts";
 import { expect, openSite, test } from "../support/test.ts";
 
 const DOG = "/pictures/emoji/noto/dog.png";
@@ -72,7 +75,7 @@ test("a browser without WebAssembly gets a friendly error", async ({ page, serve
 
 test("an adapter that is refused falls back too", async ({ page, server }) => {
   await page.addInitScript(() => {
-    navigator.gpu.requestAdapter = () => Promise.resolve(null);
+    if (isSecureContext) navigator.gpu.requestAdapter = () => Promise.resolve(null);
   });
   await openSite(page, server);
   const seen = await page.evaluate(async () => ({
@@ -83,4 +86,30 @@ test("an adapter that is refused falls back too", async ({ page, server }) => {
   expect(seen.auto.backend).toBe("wasm");
   expect(seen.insisting).toBe("no-adapter");
   expect(seen.probe.problem).toContain("adapter");
+});
+
+test("adapters that compute on the processor are known by the library's names", async ({
+  site,
+}) => {
+  const file = join(ROOT, "src/gpu/software_adapters.txt");
+  const names = readFileSync(file, "utf8").trim().split("\n");
+  const seen = await site.evaluate(async (names) => {
+    const seen: Record<string, boolean> = {};
+    for (const name of [...names, "nvidia ampere", "apple common-3"]) {
+      // As vendor and architecture, and as a description.
+      for (const description of ["", `The ${name.toUpperCase()} Adapter`]) {
+        const info = { vendor: "somebody", architecture: description ? "" : name, description };
+        navigator.gpu.requestAdapter = () => Promise.resolve({ info } as GPUAdapter);
+        const { software } = await ugatit.probe();
+        seen[name] = (seen[name] ?? true) && software;
+      }
+    }
+    return seen;
+  }, names);
+  expect(names.length).toBeGreaterThan(5);
+  expect(seen).toEqual({
+    ...Object.fromEntries(names.map((name) => [name, true])),
+    "nvidia ampere": false,
+    "apple common-3": false,
+  });
 });

@@ -30,17 +30,29 @@ test("no request leaves the page after loading", async ({ site, server }) => {
   expect(server.requests.slice(asked).filter((path) => !path.endsWith(".js"))).toEqual([]);
 });
 
-/** The longest task of the page's thread while something runs, in milliseconds. */
+/**
+ * The longest task of the page's thread while something runs, in milliseconds. Where the browser does not tell (Firefox
+ * knows no `longtask`), the longest that a timer had to wait.
+ */
 async function longestTask(page: Page, options: object): Promise<number> {
   return page.evaluate(
     async ({ dog, options }) => {
       const blob = await (await fetch(dog)).blob();
       let longest = 0;
-      const observer = new PerformanceObserver((list) => {
-        for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
-      });
       await sleep(300);
-      observer.observe({ entryTypes: ["longtask"] });
+      if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
+        const observer = new PerformanceObserver((list) => {
+          for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+        });
+        observer.observe({ entryTypes: ["longtask"] });
+      } else {
+        const look = (before: number) => {
+          const now = performance.now();
+          longest = Math.max(longest, now - before);
+          setTimeout(look, 0, now);
+        };
+        look(performance.now());
+      }
       const translator = await load(options);
       for (const size of [64, 64, 128]) {
         const result = await translator.translate(blob, { size, attention: true });
@@ -59,20 +71,37 @@ async function longestTask(page: Page, options: object): Promise<number> {
   );
 }
 
+/** A timer waits too where the machine is busy elsewhere; what the page does itself, it does each time. */
+const TRIES = 3;
+
+async function expectTurns(page: Page, browserName: string, options: object, most: number) {
+  let longest = await longestTask(page, options);
+  for (let i = 1; i < TRIES && longest > most && browserName === "firefox"; i++) {
+    await page.reload();
+    await page.waitForFunction(() => "ugatit" in window);
+    longest = Math.min(longest, await longestTask(page, options));
+  }
+  expect(longest).toBeLessThanOrEqual(most);
+}
+
 for (const backend of ["webgpu", "wasm"]) {
-  test(`the page is never kept for 50 ms by a worker on ${backend}`, async ({ site }) => {
-    expect(await longestTask(site, { backend })).toBeLessThanOrEqual(50);
+  test(`the page is never kept for 50 ms by a worker on ${backend}`, async ({
+    site,
+    browserName,
+  }) => {
+    await expectTurns(site, browserName, { backend }, 50);
   });
 
-  test(`nor for 100 ms without a worker on ${backend}`, async ({ site }) => {
-    expect(await longestTask(site, { backend, worker: false })).toBeLessThanOrEqual(100);
+  test(`nor for 100 ms without a worker on ${backend}`, async ({ site, browserName }) => {
+    await expectTurns(site, browserName, { backend, worker: false }, 100);
   });
 }
 
 interface Counts {
   buffers: number;
   memory: number;
-  heap: number;
+  /** Bytes of JavaScript objects, where the browser tells: Chromium, by the options of the tests. */
+  heap?: number;
 }
 
 // A page sees its own heap only, so the engine is watched without a worker.
@@ -81,7 +110,10 @@ for (const [backend, worker] of [
   ["wasm", false],
   ["wasm", true],
 ] as const) {
-  test(`300 translations on ${backend} keep memory flat, worker: ${worker}`, async ({ site }) => {
+  test(`300 translations on ${backend} keep memory flat, worker: ${worker}`, async ({
+    site,
+    browserName,
+  }) => {
     test.setTimeout(600_000);
     const [warm, end] = await site.evaluate(
       async ({ dog, model, worker, backend }) => {
@@ -97,12 +129,11 @@ for (const [backend, worker] of [
           // What one collection frees, some objects are freed by the next.
           for (let i = 0; i < 3; i++) {
             await sleep(100);
-            (globalThis as unknown as { gc(): void }).gc();
+            (globalThis as unknown as { gc?(): void }).gc?.();
           }
-          const { usedJSHeapSize } = (
-            performance as unknown as { memory: { usedJSHeapSize: number } }
-          ).memory;
-          return { ...(await order<Omit<Counts, "heap">>("counts")), heap: usedJSHeapSize };
+          const { memory } = performance as unknown as { memory?: { usedJSHeapSize: number } };
+          const heap = memory?.usedJSHeapSize;
+          return { ...(await order<Omit<Counts, "heap">>("counts")), heap };
         };
         const counts = [await translate(30), await translate(270)];
         translator.dispose();
@@ -113,6 +144,6 @@ for (const [backend, worker] of [
     console.log(JSON.stringify({ backend, worker, warm, end }));
     expect(end!.buffers).toBe(warm!.buffers);
     expect(end!.memory).toBe(warm!.memory);
-    expect(end!.heap - warm!.heap).toBeLessThan(1 << 20);
+    if (browserName === "chromium") expect(end!.heap! - warm!.heap!).toBeLessThan(1 << 20);
   });
 }

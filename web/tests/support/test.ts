@@ -1,24 +1,15 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type BrowserContext, type Page, test as base, chromium } from "@playwright/test";
+import { type BrowserContext, type Page, test as base } from "@playwright/test";
+import { end, launch } from "./browser.ts";
 import { type TestServer, serve } from "./server.ts";
 
-/** Real WebGPU on a machine without a GPU: Chromium's own software adapter. */
-const ARGUMENTS = [
-  "--headless=new",
-  "--no-sandbox",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-  "--disable-quic",
-  "--autoplay-policy=no-user-gesture-required",
-  "--js-flags=--expose-gc",
-  "--enable-precise-memory-info",
-];
+const OPTIONS = {
+  arguments: [
+    "--autoplay-policy=no-user-gesture-required",
+    "--js-flags=--expose-gc",
+    "--enable-precise-memory-info",
+  ],
+  preferences: { "media.autoplay.default": 0 },
+};
 
 interface WorkerFixtures {
   browserContext: BrowserContext;
@@ -32,17 +23,10 @@ interface Fixtures {
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   browserContext: [
-    async ({}, use) => {
-      const profile = mkdtempSync(join(tmpdir(), "ugatit-web-"));
-      const context = await chromium.launchPersistentContext(profile, {
-        headless: false,
-        executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-        args: ARGUMENTS,
-        ignoreDefaultArgs: ["--disable-gpu", "--enable-unsafe-swiftshader"],
-      });
+    async ({ browserName }, use) => {
+      const context = await launch(browserName, OPTIONS);
       await use(context);
-      await context.close();
-      rmSync(profile, { recursive: true, force: true });
+      await end(context);
     },
     { scope: "worker" },
   ],

@@ -29,6 +29,6 @@ pub(crate) fn run() -> Result<()> {
         model.save_onnx(folder.join(format!("ch{ch}.onnx")), Precision::F32, true)?;
     }
     web::npm::install_in("web/bench")?;
-    let browser = web::browser()?;
+    let browser = web::chromium()?;
     web::npm::exec("playwright", &["test", "--config", "bench"], &[("CHROMIUM", &browser)])
 }

@@ -3,7 +3,9 @@
 mod browser;
 pub(crate) mod npm;
 
-pub(crate) use browser::browser;
+pub(crate) use browser::chromium;
+
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -52,9 +54,10 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
     npm::run(&["run", "preview", "--workspace", "demo", "--", "--port", &options.port.to_string()])
 }
 
-/// Builds the package and the demo page, and runs their tests in a browser.
+/// Builds the package and the demo page, and runs their tests in every browser that there is.
 pub(crate) fn test() -> Result<()> {
-    let browser = browser()?;
+    let chromium = chromium()?;
+    let (firefox, webkit) = (browser::firefox()?, browser::webkit()?);
     build()?;
     npm::run(&["run", "build", "--workspace", "demo"])?;
     npm::run(&["run", "check"])?;
@@ -63,7 +66,24 @@ pub(crate) fn test() -> Result<()> {
     npm::run(&["run", "size", "--workspace", "package"])?;
     let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
     let program = program.to_str().context("this folder's name is no Unicode")?;
-    npm::run_with(&["test"], &[("CHROMIUM", &browser), ("UGATIT", program)])
+    let suites = [
+        ("Chromium", "test", "CHROMIUM", Some(chromium)),
+        ("Firefox", "test:firefox", "FIREFOX", firefox),
+        ("WebKit", "test:webkit", "WEBKIT_DRIVER", webkit),
+    ];
+    let mut report = vec![];
+    for (name, script, variable, browser) in suites {
+        let Some(browser) = browser else {
+            report.push(format!("{name}: skipped, see above"));
+            continue;
+        };
+        let started = Instant::now();
+        let environment = [(variable, browser.as_str()), ("UGATIT", program)];
+        npm::run_with(&["run", script, "--workspace", "tests"], &environment)?;
+        report.push(format!("{name}: {} s", started.elapsed().as_secs()));
+    }
+    say(&format!("tests in browsers: {}", report.join(", ")));
+    Ok(())
 }
 
 /// Whether the files of `web/` are formatted.
