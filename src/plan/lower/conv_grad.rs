@@ -49,7 +49,7 @@ impl Lowering<'_> {
         let phase_pixels = n * ph.div_ceil(conv.stride) * pw.div_ceil(conv.stride);
         let forward = self
             .target
-            .conv2d
+            .asked_conv2d(quads(o))
             .unwrap_or_else(|| select::conv2d(self.target.class, phase_pixels, quads(o), quads(c)));
         let shader = select::transposed(forward);
         let (tile_pixels, tile_quads) = select::conv2d_tile(shader);

@@ -18,8 +18,8 @@ impl Lowering<'_> {
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
         let pixels = n * oh * ow;
-        let shader =
-            self.target.conv2d.unwrap_or_else(|| conv2d(self.target.class, pixels, quads(c), quads(o)));
+        let asked = self.target.asked_conv2d(quads(c));
+        let shader = asked.unwrap_or_else(|| conv2d(self.target.class, pixels, quads(c), quads(o)));
         let (x, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
         let y = self.result(id)?;
