@@ -74,7 +74,7 @@ impl Case {
         let gpu = gpu();
         let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
         let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None).unwrap());
-        let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &self.feed[&t.name]).collect();
+        let inputs: Vec<&Tensor> = plan.inputs().iter().map(|t| &self.feed[&t.name]).collect();
         let mut executor = Executor::new(gpu, plan, none).unwrap();
         executor.poison(f32::NAN).unwrap();
         let found = pollster::block_on(executor.run(&inputs)).unwrap();
@@ -293,7 +293,7 @@ fn a_large_matrix_is_bound_in_blocks() {
     let w = graph.parameter("w", [m, k]);
     let y = graph.add(Op::Linear { bias: false, activation: Activation::Tanh }, &[x, w]).unwrap();
     let map = ParameterMap::new(&graph, &target).unwrap();
-    assert_eq!(map.pieces.len(), 3);
+    assert_eq!(map.pieces().len(), 3);
     let feed: HashMap<&str, Tensor> =
         [("x", noise(&[2, k], 1)), ("w", noise(&[m, k], 2).map(|v| v * 0.05))].into();
     let plan = Plan::compile(&graph, &[y], &map, &target).unwrap();

@@ -217,7 +217,7 @@ fn every_kernel_gives_them_where_the_cpu_does() {
                 {
                     let mut feed = sample.feed.clone();
                     feed[input].data_mut()[at] = value;
-                    let order = &executor.plan().inputs;
+                    let order = executor.plan().inputs();
                     let given: Vec<&Tensor> =
                         order.iter().map(|t| &feed[t.name.parse::<usize>().unwrap()]).collect();
                     let found = pollster::block_on(executor.run(&given)).unwrap();

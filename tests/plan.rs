@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use ugatit::Error;
-use ugatit::graph::{Graph, NodeId, Op, fuse};
+use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Op, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
-use ugatit::plan::{AdapterClass, Memory, ParameterMap, Plan, Target};
+use ugatit::plan::{AdapterClass, Memory, ParameterMap, Plan, Target, select};
 
 const MIB: u64 = 1 << 20;
 
@@ -28,7 +28,7 @@ fn a_light_translation_at_256_needs_at_most_64_mib_beside_the_weights() {
     for class in [AdapterClass::Gpu, AdapterClass::Software] {
         let (plan, map) = plan(&GeneratorConfig::default(), [1, 256, 256], class);
         // With what goes up and down.
-        let transfers: u64 = plan.inputs.iter().chain(&plan.outputs).map(|t| t.layout.bytes()).sum();
+        let transfers: u64 = plan.inputs().iter().chain(plan.outputs()).map(|t| t.layout.bytes()).sum();
         let memory = plan.memory() + transfers;
         assert!(memory <= 64 * MIB, "{} MiB", memory / MIB);
         assert_eq!(map.bytes() / MIB, 40, "10.6 M parameters");
@@ -74,25 +74,25 @@ fn no_step_reads_what_it_writes_or_what_was_never_written() {
         GeneratorConfig { ch: 4, light: false, img_size: 32, ..Default::default() },
     ] {
         let (plan, _) = plan(&config, [2, 32, 32], AdapterClass::Gpu);
-        let mut written: Vec<bool> = vec![false; plan.buffers.len()];
-        for input in &plan.inputs {
+        let mut written: Vec<bool> = vec![false; plan.buffers().len()];
+        for input in plan.inputs() {
             written[input.buffer] = true;
         }
-        for step in &plan.steps {
-            let (output, inputs) = step.bindings.split_last().unwrap();
-            let Memory::Buffer(output) = output.memory else { panic!("{} writes a parameter", step.label) };
+        for step in plan.steps() {
+            let (output, inputs) = step.bindings().split_last().unwrap();
+            let Memory::Buffer(output) = output.memory else { panic!("{} writes a parameter", step.label()) };
             for input in inputs {
                 if let Memory::Buffer(b) = input.memory {
-                    assert_ne!(b, output, "{}", step.label);
-                    assert!(written[b], "{}", step.label);
+                    assert_ne!(b, output, "{}", step.label());
+                    assert!(written[b], "{}", step.label());
                 }
                 if let Memory::Buffer(b) = input.memory {
-                    assert!(input.bytes <= plan.buffers[b]);
+                    assert!(input.bytes <= plan.buffers()[b]);
                 }
             }
             written[output] = true;
         }
-        for output in &plan.outputs {
+        for output in plan.outputs() {
             assert!(written[output.buffer]);
         }
     }
@@ -104,8 +104,8 @@ fn the_full_model_fits_the_limits_of_every_browser() {
     let (plan, map) = plan(&config, [1, 256, 256], AdapterClass::Gpu);
     // FC.0 has 2^28 weights, 1 GiB: eight bindings of 128 MiB.
     assert_eq!(map.get("FC.0.weight").unwrap().len(), 8);
-    assert!(map.buffers.iter().all(|&b| b <= 256 * MIB));
-    assert_eq!(plan.steps.iter().filter(|s| s.label.starts_with("linear 1048576")).count(), 8);
+    assert!(map.buffers().iter().all(|&b| b <= 256 * MIB));
+    assert_eq!(plan.steps().iter().filter(|s| s.label().starts_with("linear 1048576")).count(), 8);
 }
 
 #[test]
@@ -117,6 +117,59 @@ fn a_picture_too_large_for_the_adapter_is_refused_with_advice() {
     assert!(matches!(error, Error::GpuLimit { .. }));
     let text = error.to_string();
     assert!(text.contains("1024 MiB") && text.contains("128 MiB") && text.contains("--size"), "{text}");
+}
+
+/// Kernels check no bounds: what a plan binds must be what its kernels go over.
+#[test]
+fn parameters_of_another_graph_are_refused() {
+    let config = GeneratorConfig { ch: 4, img_size: 32, ..Default::default() };
+    let target = Target::browser(AdapterClass::Gpu);
+    let (graph, outputs) = network(&config, [1, 32, 32]);
+    let (_, smaller) = plan(&GeneratorConfig { ch: 2, ..config }, [1, 32, 32], AdapterClass::Gpu);
+    let error = Plan::compile(&graph, &outputs, &smaller, &target).unwrap_err().to_string();
+    assert!(error.contains("`UpBlock") || error.contains("`DownBlock") || error.contains("`conv"), "{error}");
+    let error = Plan::compile(&graph, &outputs, &ParameterMap::default(), &target).unwrap_err();
+    assert!(error.to_string().contains("not in the parameter map"), "{error}");
+
+    // The same shape, which a linear layer wants one way and after a flattening another.
+    let linear = |flattened: bool| {
+        let mut graph = Graph::new();
+        let x = if flattened {
+            let x = graph.input("x", [1, 6, 2, 2]);
+            graph.add(Op::Flatten, &[x]).unwrap()
+        } else {
+            graph.input("x", [1, 24])
+        };
+        let w = graph.parameter("w", [8, 24]);
+        let y = graph.add(Op::Linear { bias: false, activation: Activation::Identity }, &[x, w]).unwrap();
+        (graph, y)
+    };
+    let map = ParameterMap::new(&linear(false).0, &target).unwrap();
+    let (graph, y) = linear(true);
+    let error = Plan::compile(&graph, &[y], &map, &target).unwrap_err().to_string();
+    assert!(error.contains("FlattenedWeight") && error.contains("LinearWeight"), "{error}");
+}
+
+/// Kernels check no bounds, so one that does not compute this convolution is passed over.
+#[test]
+fn only_a_kernel_that_fits_can_be_asked_for() {
+    let mut graph = Graph::new();
+    let (x, w) = (graph.input("x", [1, 5, 8, 8]), graph.input("w", [5, 5, 3, 3]));
+    let conv = Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
+    let y = graph.add(Op::Conv2d(conv), &[x, w]).unwrap();
+    let chosen = |asked| {
+        let target = Target { conv2d: asked, ..Target::browser(AdapterClass::Gpu) };
+        let plan = Plan::compile(&graph, &[y], &ParameterMap::default(), &target).unwrap();
+        plan.shaders()[0].name
+    };
+    let in_sixteens = select::CONV2D_KERNELS.into_iter().find(|kernel| kernel.is_aligned()).unwrap();
+    assert_eq!(chosen(Some(in_sixteens)), chosen(None));
+    static OTHER: select::Conv2dKernel = select::Conv2dKernel {
+        forward: &ugatit::catalogue::adam::ADAM,
+        transposed: &ugatit::catalogue::adam::ADAM,
+    };
+    assert_eq!(chosen(Some(&OTHER)), chosen(None));
+    assert_eq!(chosen(Some(select::CONV2D_KERNELS[0])), "conv2d_8x4");
 }
 
 #[test]

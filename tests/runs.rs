@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use ugatit::Error;
 use ugatit::device::Device;
-use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::io::{Dataset, Model, Picture, PictureFormat, write_picture};
 use ugatit::run::{Checkpoint, PRESETS, Run, RunConfig, RunFolder};
 
@@ -126,13 +126,57 @@ fn a_lost_gpu_is_replaced() {
     let error = (0..3).find_map(|_| pollster::block_on(run.advance()).err()).unwrap();
     assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
     let device = Device::Gpu(open());
-    let mut run = pollster::block_on(run.recover(device.clone())).unwrap();
+    let mut run = pollster::block_on(run.recover(device.clone(), None)).unwrap();
     assert_eq!(run.step(), 2, "the last checkpoint");
     advance(&mut run, 4);
     let (mut whole, _) = place.open("whole", &config, &device).unwrap();
     advance(&mut whole, 6);
     assert_eq!(place.checkpoint("lost", 6).state, place.checkpoint("whole", 6).state);
     assert!(fs::read_to_string(place.path("lost/log.txt")).unwrap().contains("the device was lost"));
+}
+
+/// As a system that resets a GPU does it: in the middle of a wait, where wgpu panics.
+#[test]
+fn a_gpu_that_is_lost_in_a_wait_is_replaced() {
+    let place = Place::new();
+    let open = || pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let (mut whole, _) = place.open("whole", &tiny(), &Device::Gpu(open())).unwrap();
+    advance(&mut whole, 6);
+    for wait in [0, 1, 2, 5] {
+        let (name, gpu) = (format!("lost{wait}"), open());
+        let (mut run, _) = place.open(&name, &tiny(), &Device::Gpu(gpu.clone())).unwrap();
+        advance(&mut run, 3);
+        gpu.inject(InjectedFault::LossInWait, wait);
+        let error = (0..3).find_map(|_| pollster::block_on(run.advance()).err()).unwrap();
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+        let notice = "a note for the log";
+        let mut run = pollster::block_on(run.recover(Device::Gpu(open()), Some(notice))).unwrap();
+        let from = run.step();
+        assert!(from == 2 || from == 4, "the last checkpoint");
+        advance(&mut run, 6 - from);
+        assert_eq!(place.checkpoint(&name, 6).state, place.checkpoint("whole", 6).state);
+        assert_eq!(metrics(&place.path(&name)), metrics(&place.path("whole")));
+        assert!(fs::read_to_string(place.path(&name).join("log.txt")).unwrap().contains(notice));
+    }
+}
+
+/// The writer of the run that has ended must not add to the file of the one that follows it.
+#[test]
+fn a_run_that_is_recovered_has_no_lines_of_the_one_before() {
+    let place = Place::new();
+    // No checkpoint; the sheet of the first iteration has its line written to the file, and the
+    // lines of those after it wait in memory.
+    let config = RunConfig { save_freq: 100, iteration: 200, ..tiny() };
+    let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let (mut run, _) = place.open("run", &config, &Device::Gpu(gpu.clone())).unwrap();
+    advance(&mut run, 4);
+    let mut run = pollster::block_on(run.recover(Device::Gpu(gpu), None)).unwrap();
+    assert_eq!(run.step(), 0);
+    assert_eq!(fs::read_to_string(place.path("run/metrics.jsonl")).unwrap(), "");
+    advance(&mut run, 3);
+    pollster::block_on(run.stop("a test")).unwrap();
+    let steps: Vec<_> = metrics(&place.path("run")).iter().map(|line| line["step"].as_u64()).collect();
+    assert_eq!(steps, [Some(1), Some(2), Some(3)]);
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! A plan on a GPU: pipelines, bind groups and buffers are made once; running replays them.
 
+mod budget;
+mod clock;
 mod parameters;
 mod program;
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Buffer, Gpu};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 
+pub(crate) use budget::Budget;
+pub(crate) use clock::Clock;
 pub use parameters::Parameters;
 pub(crate) use parameters::STORED;
-pub(crate) use program::{Budget, Program, Recorder, Slice};
+pub(crate) use program::{Program, Recorder, Slice};
 
 /// Sends what was written, and natively waits so that the staging memory is free again.
 pub(crate) fn flush(gpu: &Gpu) -> Result<()> {
@@ -20,15 +24,6 @@ pub(crate) fn flush(gpu: &Gpu) -> Result<()> {
     #[cfg(not(target_arch = "wasm32"))]
     gpu.wait()?;
     gpu.check()
-}
-
-pub(crate) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: size.max(16),
-        usage,
-        mapped_at_creation: false,
-    })
 }
 
 /// A browser's mapping takes a turn of its event loop, in Firefox a tenth of a second;
@@ -47,9 +42,11 @@ pub(crate) type Span = std::ops::Range<u64>;
 pub struct Executor {
     gpu: Gpu,
     program: Program,
-    upload: wgpu::Buffer,
+    /// The plan's.
+    activations: Vec<Buffer>,
+    upload: Buffer,
     upload_spans: Vec<Span>,
-    download: wgpu::Buffer,
+    download: Buffer,
     download_spans: Vec<Span>,
     budget: Budget,
     parameters: Arc<Parameters>,
@@ -74,22 +71,23 @@ impl Executor {
     /// Makes all buffers, pipelines and bind groups.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], or [`Error::Gpu`] where the driver refuses.
+    /// [`Error::OutOfMemory`], [`Error::Shape`] where `parameters` are not those that the plan was
+    /// made for, or [`Error::Gpu`] where the driver refuses.
     pub fn new(gpu: &Gpu, plan: Plan, parameters: Arc<Parameters>) -> Result<Self> {
         use wgpu::BufferUsages as Usage;
-        let storage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
-        let buffers: Vec<wgpu::Buffer> =
-            plan.buffers.iter().map(|&bytes| buffer(gpu, "activations", bytes, storage)).collect();
+        let allocate = |&bytes| gpu.buffer("activations", bytes, STORED);
+        let activations = plan.buffers.iter().map(allocate).collect::<Result<Vec<Buffer>>>()?;
         let (upload_spans, upload_bytes) = spans(plan.inputs.iter().map(|t| t.layout.bytes()));
         let (download_spans, download_bytes) = spans(plan.outputs.iter().map(|t| t.layout.bytes()));
-        let upload = buffer(gpu, "upload", upload_bytes, UPLOAD);
-        let download = buffer(gpu, "download", download_bytes, Usage::MAP_READ | Usage::COPY_DST);
-        gpu.check()?;
-        let program = Program::new(gpu, plan, buffers, &parameters, vec![]);
+        let upload = gpu.buffer("upload", upload_bytes, UPLOAD)?;
+        let download = gpu.buffer("download", download_bytes, Usage::MAP_READ | Usage::COPY_DST)?;
+        let program = Program::new(gpu, plan, &activations, &parameters, vec![])?;
         flush(gpu)?;
+        gpu.save_pipelines();
         Ok(Self {
             gpu: gpu.clone(),
             program,
+            activations,
             upload,
             upload_spans,
             download,
@@ -120,7 +118,7 @@ impl Executor {
     /// # Errors
     /// What the GPU reports.
     pub fn poison(&self, value: f32) -> Result<()> {
-        for buffer in &self.program.buffers {
+        for buffer in &self.activations {
             let floats = vec![value; buffer.size() as usize / 4];
             self.gpu.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&floats));
         }
@@ -128,31 +126,32 @@ impl Executor {
     }
 
     /// Uploads `inputs` (in the order of [`Plan::inputs`]), runs the plan, and reads its
-    /// outputs back.
+    /// outputs back. After an error it can run again, if the device can.
     ///
     /// # Errors
     /// [`Error::Shape`] where the inputs are not the plan's, and what the GPU reports.
     pub async fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         self.write_inputs(inputs).await?;
         let started = Clock::now();
-        let mut recorder = Recorder::new(&self.gpu, self.budget);
+        let mut recorder = Recorder::new(&self.gpu, &self.budget);
         for (terminal, span) in self.program.plan.inputs.iter().zip(&self.upload_spans) {
-            let to = &self.program.buffers[terminal.buffer];
+            let to = &self.activations[terminal.buffer];
             recorder.copy((&self.upload, span.start), (to, 0), span.end - span.start);
         }
         recorder.run(&self.program);
         for (terminal, span) in self.program.plan.outputs.iter().zip(&self.download_spans) {
-            let from = &self.program.buffers[terminal.buffer];
+            let from = &self.activations[terminal.buffer];
             recorder.copy((from, 0), (&self.download, span.start), span.end - span.start);
         }
         recorder.finish();
         let outputs = self.read_outputs().await?;
-        // The first run also compiles; it would measure the driver.
-        self.budget = Budget::measured(self.program.plan.flops(), started.seconds());
+        self.budget.measure(self.program.plan.flops(), started.seconds());
         Ok(outputs)
     }
 
-    /// Runs the plan with a timestamp around each launch, on the inputs of the last run.
+    /// Runs the plan with a timestamp around each launch, on whatever the last run left in its
+    /// buffers (an input's may hold another tensor by then): how long it takes does not depend on
+    /// the numbers.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where the adapter has no timestamps, and what the GPU reports.
@@ -175,44 +174,26 @@ impl Executor {
             return Ok(());
         }
         #[cfg(not(target_arch = "wasm32"))]
-        self.gpu.map(&self.upload, wgpu::MapMode::Write).await?;
+        let mapped = self.gpu.map(&self.upload, wgpu::MapMode::Write).await?;
         for ((terminal, tensor), span) in self.program.plan.inputs.iter().zip(inputs).zip(&self.upload_spans)
         {
             let packed = terminal.layout.pack(tensor.data());
             #[cfg(target_arch = "wasm32")]
             self.gpu.queue().write_buffer(&self.upload, span.start, bytemuck::cast_slice(&packed));
             #[cfg(not(target_arch = "wasm32"))]
-            self.upload
-                .get_mapped_range_mut(span.clone())
-                .map_err(|e| self.gpu.error(&e))?
-                .copy_from_slice(bytemuck::cast_slice(&packed));
+            mapped.write(span.clone())?.copy_from_slice(bytemuck::cast_slice(&packed));
         }
-        #[cfg(not(target_arch = "wasm32"))]
-        self.upload.unmap();
         Ok(())
     }
 
     async fn read_outputs(&self) -> Result<Vec<Tensor>> {
-        self.gpu.map(&self.download, wgpu::MapMode::Read).await?;
-        let mapped = self.download.get_mapped_range(..).map_err(|e| self.gpu.error(&e))?;
+        let mapped = self.gpu.map(&self.download, wgpu::MapMode::Read).await?;
+        let bytes = mapped.read(..)?;
         let outputs = self.program.plan.outputs.iter().zip(&self.download_spans).map(|(terminal, span)| {
-            let bytes = &mapped[span.start as usize..span.end as usize];
+            let bytes = &bytes[span.start as usize..span.end as usize];
             terminal.layout.unpack(bytemuck::cast_slice(bytes), &terminal.shape)
         });
-        let outputs = outputs.collect();
-        drop(mapped);
-        self.download.unmap();
-        outputs
-    }
-}
-
-/// A browser frees a buffer when its garbage collector gets to it; this is now.
-impl Drop for Executor {
-    fn drop(&mut self) {
-        let own = [&self.upload, &self.download, &self.program.uniforms];
-        for buffer in self.program.buffers.iter().chain(own) {
-            buffer.destroy();
-        }
+        outputs.collect()
     }
 }
 
@@ -227,35 +208,4 @@ pub(crate) fn spans(sizes: impl Iterator<Item = u64>) -> (Vec<Span>, u64) {
         })
         .collect();
     (spans, end)
-}
-
-/// A clock that browsers have too.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    #[cfg(not(target_arch = "wasm32"))]
-    started: std::time::Instant,
-    #[cfg(target_arch = "wasm32")]
-    started: f64,
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-impl Clock {
-    pub(crate) fn now() -> Self {
-        Self { started: std::time::Instant::now() }
-    }
-
-    pub(crate) fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-impl Clock {
-    pub(crate) fn now() -> Self {
-        Self { started: js_sys::Date::now() }
-    }
-
-    pub(crate) fn seconds(&self) -> f64 {
-        (js_sys::Date::now() - self.started) / 1000.0
-    }
 }

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Buffer, Gpu};
 use crate::plan::ParameterMap;
 use crate::tensor::Tensor;
 
-use super::{buffer, flush};
+use super::flush;
 
 /// A model's parameters in GPU memory, shared by the executors of all picture sizes.
 #[derive(Debug)]
 pub struct Parameters {
     pub(super) map: ParameterMap,
-    pub(crate) buffers: Vec<wgpu::Buffer>,
+    pub(crate) buffers: Vec<Buffer>,
 }
 
 /// The most that is in flight to the GPU while parameters are uploaded, and that is read back at
@@ -35,9 +35,8 @@ impl Parameters {
         map: ParameterMap,
         read: impl Fn(&str) -> Option<&'a Tensor>,
     ) -> Result<Self> {
-        let buffers: Vec<wgpu::Buffer> =
-            map.buffers.iter().map(|&bytes| buffer(gpu, "parameters", bytes, STORED)).collect();
-        gpu.check()?;
+        let allocate = |&bytes| gpu.buffer("parameters", bytes, STORED);
+        let buffers = map.buffers.iter().map(allocate).collect::<Result<Vec<Buffer>>>()?;
         let parameters = Self { map, buffers };
         parameters.write(gpu, &parameters.buffers, 0, |name| read(name).map(Cow::Borrowed))?;
         Ok(parameters)
@@ -48,7 +47,7 @@ impl Parameters {
     pub(crate) fn write<'a>(
         &self,
         gpu: &Gpu,
-        buffers: &[wgpu::Buffer],
+        buffers: &[Buffer],
         first: usize,
         read: impl Fn(&str) -> Option<Cow<'a, Tensor>>,
     ) -> Result<()> {
@@ -76,11 +75,12 @@ impl Parameters {
     pub(crate) async fn read(
         &self,
         gpu: &Gpu,
-        buffers: &[wgpu::Buffer],
+        buffers: &[Buffer],
         first: usize,
         mut keep: impl FnMut(&str, Tensor),
     ) -> Result<()> {
-        let staging = buffer(gpu, "download", CHUNK as u64, Usage::MAP_READ | Usage::COPY_DST);
+        let usage = Usage::MAP_READ | Usage::COPY_DST;
+        let staging = gpu.allocating(|| gpu.buffer("download", CHUNK as u64, usage)).await?;
         let range = first..first + buffers.len();
         // The blocks of one parameter stand side by side.
         for pieces in self.map.pieces.chunk_by(|a, b| a.name == b.name) {
@@ -97,23 +97,12 @@ impl Parameters {
             }
             keep(&pieces[0].name, Tensor::new(shape, data)?);
         }
-        // Now, and not when a browser's garbage collector gets to it.
-        staging.destroy();
         Ok(())
     }
 
     /// Where the parameters lie.
     pub fn map(&self) -> &ParameterMap {
         &self.map
-    }
-}
-
-/// A browser frees a buffer when its garbage collector gets to it; this is now.
-impl Drop for Parameters {
-    fn drop(&mut self) {
-        for buffer in &self.buffers {
-            buffer.destroy();
-        }
     }
 }
 
@@ -131,12 +120,9 @@ async fn download(
         let count = (bytes - at).min(staging.size());
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(from, offset + at, staging, 0, count);
-        gpu.queue().submit([encoder.finish()]);
-        gpu.map(staging, wgpu::MapMode::Read).await?;
-        let mapped = staging.get_mapped_range(..count).map_err(|e| gpu.error(&e))?;
-        data.extend_from_slice(bytemuck::cast_slice(&mapped));
-        drop(mapped);
-        staging.unmap();
+        gpu.submit(encoder.finish());
+        let mapped = gpu.map(staging, wgpu::MapMode::Read).await?;
+        data.extend_from_slice(bytemuck::cast_slice(&mapped.read(..count)?));
         at += count;
     }
     Ok(data)

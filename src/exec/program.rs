@@ -1,17 +1,10 @@
 //! A plan's launches with their pipelines and bind groups, and the submits that they go in.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Pipeline};
+use crate::gpu::{Buffer, Gpu, Pipeline};
 use crate::plan::{Memory, Plan};
 
-use super::{Parameters, Timing, buffer};
-
-/// How long one submit may keep the GPU: systems reset one that does not answer for seconds,
-/// and a page needs it to paint.
-const SUBMIT_SECONDS: f64 = if cfg!(target_arch = "wasm32") { 0.016 } else { 0.05 };
-
-/// What a GPU is taken to reach before it has been measured: a small integrated one.
-const ASSUMED_FLOPS: f64 = 1e11;
+use super::{Budget, Parameters, Timing};
 
 /// Where in a buffer [`Memory::Given`] begins.
 #[derive(Clone, Debug)]
@@ -31,62 +24,69 @@ struct Launch {
 pub(crate) struct Program {
     pub(crate) plan: Plan,
     launches: Vec<Launch>,
-    /// The plan's buffers.
+    /// The plan's buffers, which somebody else holds too.
     pub(crate) buffers: Vec<wgpu::Buffer>,
-    pub(super) uniforms: wgpu::Buffer,
+    /// What the bind groups read.
+    _uniforms: Buffer,
     given: Vec<Slice>,
 }
 
 impl Program {
     /// Makes pipelines and bind groups. `buffers` are at least as large as those of the plan.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the plan was made for other parameters or memory;
+    /// [`Error::OutOfMemory`], and what else the device reports.
     pub(crate) fn new(
         gpu: &Gpu,
         plan: Plan,
-        buffers: Vec<wgpu::Buffer>,
+        buffers: &[Buffer],
         parameters: &Parameters,
         given: Vec<Slice>,
-    ) -> Self {
+    ) -> Result<Self> {
         use wgpu::BufferUsages as Usage;
-        let uniforms = buffer(gpu, "uniforms", plan.uniforms.len() as u64, Usage::UNIFORM | Usage::COPY_DST);
+        let bytes = plan.uniforms.len() as u64;
+        let uniforms = gpu.buffer("uniforms", bytes, Usage::UNIFORM | Usage::COPY_DST)?;
         gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
-        gpu.compile_all(&plan.shaders());
-        let launches = plan
-            .steps
-            .iter()
-            .map(|step| {
-                let pipeline = gpu.pipeline(step.shader);
-                let uniform = wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer: &uniforms,
-                        offset: 0,
-                        size: std::num::NonZeroU64::new(u64::from(step.uniform_bytes)),
-                    }),
-                };
-                let storage = step.bindings.iter().enumerate().map(|(i, bound)| {
-                    let (buffer, offset) = match bound.memory {
-                        Memory::Buffer(b) => (&buffers[b], 0),
-                        Memory::Piece(p) => {
-                            let piece = &parameters.map.pieces[p];
-                            (&parameters.buffers[piece.buffer], piece.offset)
-                        }
-                        Memory::Given(g) => (&given[g].buffer, given[g].offset),
-                    };
-                    let size = std::num::NonZeroU64::new(bound.bytes);
-                    let resource =
-                        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-                    wgpu::BindGroupEntry { binding: i as u32 + 1, resource }
-                });
-                let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
-                let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some(&step.label),
-                    layout: &pipeline.layout,
-                    entries: &entries,
-                });
-                Launch { pipeline, bind_group }
-            })
-            .collect();
-        Self { plan, launches, buffers, uniforms, given }
+        gpu.compile_all(&plan.shaders())?;
+        let place = |memory: Memory| match memory {
+            Memory::Buffer(b) => buffers.get(b).map(|buffer| (&**buffer, 0)),
+            Memory::Piece(p) => {
+                let piece = parameters.map.pieces.get(p)?;
+                parameters.buffers.get(piece.buffer).map(|buffer| (&**buffer, piece.offset))
+            }
+            Memory::Given(g) => given.get(g).map(|slice| (&slice.buffer, slice.offset)),
+        };
+        let mut launches = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            let pipeline = gpu.pipeline(step.shader)?;
+            let uniform = wgpu::BufferBinding {
+                buffer: &uniforms,
+                offset: 0,
+                size: std::num::NonZeroU64::new(u64::from(step.uniform_bytes)),
+            };
+            let mut resources = vec![wgpu::BindingResource::Buffer(uniform)];
+            for bound in &step.bindings {
+                let (buffer, offset) = place(bound.memory).ok_or_else(|| {
+                    Error::Shape(format!("`{}` is planned for other parameters or memory", step.label))
+                })?;
+                let size = std::num::NonZeroU64::new(bound.bytes);
+                resources.push(wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }));
+            }
+            let entries: Vec<_> = resources
+                .into_iter()
+                .enumerate()
+                .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
+                .collect();
+            let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&step.label),
+                layout: &pipeline.layout,
+                entries: &entries,
+            });
+            launches.push(Launch { pipeline, bind_group });
+        }
+        let buffers = buffers.iter().map(|buffer| (**buffer).clone()).collect();
+        Ok(Self { plan, launches, buffers, _uniforms: uniforms, given })
     }
 
     fn launch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize) {
@@ -113,8 +113,8 @@ impl Program {
             ty: wgpu::QueryType::Timestamp,
             count: 2 * GROUP as u32,
         });
-        let resolved = buffer(gpu, "profile", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC);
-        let download = buffer(gpu, "profile", bytes, Usage::MAP_READ | Usage::COPY_DST);
+        let resolved = gpu.buffer("profile", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
+        let download = gpu.buffer("profile", bytes, Usage::MAP_READ | Usage::COPY_DST)?;
         for first in (0..self.launches.len()).step_by(GROUP) {
             let end = (first + GROUP).min(self.launches.len());
             let mut encoder = encoder(gpu);
@@ -132,11 +132,10 @@ impl Program {
             }
             encoder.resolve_query_set(&queries, 0..2 * (end - first) as u32, &resolved, 0);
             encoder.copy_buffer_to_buffer(&resolved, 0, &download, 0, bytes);
-            gpu.queue().submit([encoder.finish()]);
-            gpu.map(&download, wgpu::MapMode::Read).await?;
+            gpu.submit(encoder.finish());
+            let mapped = gpu.map(&download, wgpu::MapMode::Read).await?;
             let period = f64::from(gpu.queue().get_timestamp_period()) * 1e-9;
-            let mapped = download.get_mapped_range(..).map_err(|e| gpu.error(&e))?;
-            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped);
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped.read(..)?);
             for (step, pair) in self.plan.steps[first..end].iter().zip(ticks.chunks(2)) {
                 timings.push(Timing {
                     label: step.label.clone(),
@@ -146,8 +145,6 @@ impl Program {
                     bytes: step.bytes(),
                 });
             }
-            drop(mapped);
-            download.unmap();
         }
         Ok(timings)
     }
@@ -157,38 +154,19 @@ fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
     gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
 
-/// How much goes into one submit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    /// Floating-point operations, so that none keeps the GPU for longer than [`SUBMIT_SECONDS`].
-    flops: u64,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { flops: (ASSUMED_FLOPS * SUBMIT_SECONDS) as u64 }
-    }
-}
-
-impl Budget {
-    /// Where `flops` took so many seconds.
-    pub(crate) fn measured(flops: u64, seconds: f64) -> Self {
-        Self { flops: (flops as f64 / seconds.max(1e-6) * SUBMIT_SECONDS).max(1.0) as u64 }
-    }
-}
-
 /// Programs and copies, one after the other, in submits of at most a budget.
 pub(crate) struct Recorder<'a> {
     gpu: &'a Gpu,
     encoder: wgpu::CommandEncoder,
-    budget: Budget,
+    /// The most floating-point operations of one submit.
+    budget: u64,
     /// Floating-point operations since the last submit.
     flops: u64,
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(gpu: &'a Gpu, budget: Budget) -> Self {
-        Self { gpu, encoder: encoder(gpu), budget, flops: 0 }
+    pub(crate) fn new(gpu: &'a Gpu, budget: &Budget) -> Self {
+        Self { gpu, encoder: encoder(gpu), budget: budget.flops(), flops: 0 }
     }
 
     /// Copies so many bytes from one place to another.
@@ -202,8 +180,7 @@ impl<'a> Recorder<'a> {
         let mut first = 0;
         while first < steps.len() {
             let mut end = first;
-            while end < steps.len() && (self.flops == 0 || self.flops + steps[end].flops <= self.budget.flops)
-            {
+            while end < steps.len() && (self.flops == 0 || self.flops + steps[end].flops <= self.budget) {
                 self.flops += steps[end].flops;
                 end += 1;
             }
@@ -226,12 +203,12 @@ impl<'a> Recorder<'a> {
 
     fn submit(&mut self) {
         let recorded = std::mem::replace(&mut self.encoder, encoder(self.gpu));
-        self.gpu.queue().submit([recorded.finish()]);
+        self.gpu.submit(recorded.finish());
         self.flops = 0;
     }
 
     /// Submits the rest.
     pub(crate) fn finish(self) -> wgpu::SubmissionIndex {
-        self.gpu.queue().submit([self.encoder.finish()])
+        self.gpu.submit(self.encoder.finish())
     }
 }

@@ -1,16 +1,20 @@
 //! An open device.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::Arc;
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wgpu::{Device, Features, Queue};
 
 use crate::error::{Error, Result};
 use crate::plan::{AdapterClass, Target};
-use crate::shader::{BindingKind, Shader};
 
 use super::adapter::{AdapterOptions, choose, class, only_fxc};
-use super::fault::FaultCell;
+use super::fault::{Fault, FaultCell};
+use super::injection::{InjectedFault, Injection};
+use super::mapping::Mapped;
+use super::pipelines::Pipelines;
 
 /// An open GPU. Cheap to clone; the clones share the device.
 #[derive(Clone, Debug)]
@@ -23,20 +27,12 @@ struct Inner {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
     fault: FaultCell,
-    pipelines: Mutex<HashMap<&'static str, Pipeline>>,
-    /// While kernels are compiled: how many are done, of how many.
-    compiling: Mutex<Option<(usize, usize)>>,
+    injection: Injection,
+    pipelines: Pipelines,
+    #[cfg(not(target_arch = "wasm32"))]
+    submits_done: Arc<AtomicU64>,
     #[cfg(not(target_arch = "wasm32"))]
     cache: Option<super::pipeline_cache::PipelineCacheFile>,
-}
-
-/// A compiled kernel.
-#[derive(Clone, Debug)]
-pub struct Pipeline {
-    /// The pipeline.
-    pub pipeline: wgpu::ComputePipeline,
-    /// The layout of its group 0.
-    pub layout: wgpu::BindGroupLayout,
 }
 
 /// Nobody can use the device any more; a browser would keep it until its garbage collector comes.
@@ -80,8 +76,10 @@ impl Gpu {
             info,
             limits,
             fault,
-            pipelines: Mutex::default(),
-            compiling: Mutex::default(),
+            injection: Injection::default(),
+            pipelines: Pipelines::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            submits_done: Arc::default(),
             #[cfg(not(target_arch = "wasm32"))]
             cache,
         });
@@ -142,217 +140,157 @@ impl Gpu {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
-        self.0.fault.take(self.name()).map_or(Ok(()), Err)
+        self.0.fault.take().map_or(Ok(()), |fault| Err(fault.on(self.name())))
     }
 
-    /// The compiled `shader`, compiled at the first call.
-    pub fn pipeline(&self, shader: &'static Shader) -> Pipeline {
-        let mut pipelines = self.0.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        pipelines.entry(shader.name).or_insert_with(|| self.compile(shader)).clone()
-    }
-
-    /// Compiles those of `shaders` that are not yet. [`Self::compiling`] counts them meanwhile.
-    pub(crate) fn compile_all(&self, shaders: &[&'static Shader]) {
-        let count = |progress| *self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-        for (done, shader) in shaders.iter().enumerate() {
-            count(Some((done, shaders.len())));
-            self.pipeline(shader);
-        }
-        count(None);
-    }
-
-    /// How many kernels are compiled, of how many, while another thread compiles those of a plan.
-    pub fn compiling(&self) -> Option<(usize, usize)> {
-        *self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Compiles `shader` if it is not yet, and in a browser waits until that is done there: its
-    /// GPU process compiles on its own, and would otherwise do it all before the first run.
+    /// Makes a buffer of this size and usage, in `label`'s name for those who debug.
     ///
     /// # Errors
-    /// What the device reports.
-    pub(crate) async fn prepare(&self, shader: &'static Shader) -> Result<()> {
-        #[cfg(target_arch = "wasm32")]
-        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        self.pipeline(shader);
-        #[cfg(target_arch = "wasm32")]
-        if let Some(error) = scope.pop().await {
-            return Err(self.error(&error));
-        }
-        self.check()
+    /// [`Error::OutOfMemory`]; in a browser that comes later, see [`Self::allocating`].
+    pub(crate) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        self.create(label, size, usage, false)
     }
 
-    fn compile(&self, shader: &'static Shader) -> Pipeline {
-        let device = &self.0.device;
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(shader.name),
-            source: wgpu::ShaderSource::Wgsl(shader.source.into()),
-        };
-        // SAFETY: the shaders are this crate's own. Every index is bounded by uniforms that the
-        // plan computes from the sizes of the bound buffers, and every loop by a uniform.
-        let module = unsafe {
-            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-        };
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = shader
-            .bindings
-            .iter()
-            .enumerate()
-            .map(|(i, binding)| wgpu::BindGroupLayoutEntry {
-                binding: i as u32,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match binding.kind {
-                        BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
-                        kind => wgpu::BufferBindingType::Storage { read_only: kind == BindingKind::Read },
-                    },
-                    has_dynamic_offset: binding.kind == BindingKind::Uniform,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(shader.name),
-            entries: &entries,
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(shader.name),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        #[cfg(not(target_arch = "wasm32"))]
-        let cache = self.0.cache.as_ref().map(|c| c.cache());
-        #[cfg(target_arch = "wasm32")]
-        let cache = None;
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.name),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache,
-        });
-        Pipeline { pipeline, layout }
-    }
-
-    /// Waits for all work submitted so far and until `buffer` is mapped.
+    /// [`Self::buffer`] that is mapped from the beginning.
     ///
     /// # Errors
-    /// What the device reported, [`Error::DeviceLost`] if it does not answer.
-    pub(crate) async fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Result<()> {
-        self.mapped(self.begin_map(buffer, mode), None).await
-    }
-
-    /// Has `buffer` mapped as soon as the work submitted so far no longer needs it.
-    pub(crate) fn begin_map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Mapping {
-        let (sender, receiver) = oneshot::channel();
-        buffer.map_async(mode, .., move |result| sender.send(result));
-        Mapping(receiver)
-    }
-
-    /// Waits until a mapping that was begun is there, and for no submission after `submission`.
-    ///
-    /// # Errors
-    /// What the device reported, [`Error::DeviceLost`] if it does not answer.
-    pub(crate) async fn mapped(
+    /// Those of [`Self::buffer`].
+    pub(crate) fn mapped_buffer(
         &self,
-        mapping: Mapping,
-        submission: Option<wgpu::SubmissionIndex>,
-    ) -> Result<()> {
-        #[cfg(not(target_arch = "wasm32"))]
-        self.wait_for(submission)?;
-        #[cfg(not(target_arch = "wasm32"))]
-        let mapped = mapping.0.await_value().await;
-        // A browser goes on by itself, and knows no single submission.
-        #[cfg(target_arch = "wasm32")]
-        let _ = submission;
-        #[cfg(target_arch = "wasm32")]
-        let mapped = super::browser::nudged(&self.0.device, &self.0.queue, mapping.0.await_value()).await;
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<(Buffer, Mapped)> {
+        let buffer = self.create(label, size, usage, true)?;
+        let mapped = Mapped::new(self, &buffer);
+        Ok((buffer, mapped))
+    }
+
+    fn create(
+        &self,
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+        mapped_at_creation: bool,
+    ) -> Result<Buffer> {
+        if self.0.injection.comes(InjectedFault::OutOfMemoryInAllocation) {
+            self.0.fault.set(Fault::OutOfMemory("an injected fault".into()));
+        }
+        let label = Some(label);
+        let descriptor = wgpu::BufferDescriptor { label, size: size.max(16), usage, mapped_at_creation };
+        let buffer = Buffer(self.0.device.create_buffer(&descriptor));
         self.check()?;
-        mapped.map_err(|e| self.error(&e))
+        Ok(buffer)
+    }
+
+    /// What `make` makes of this GPU's memory, if there was memory for all of it: a browser says
+    /// only afterwards that there was not.
+    ///
+    /// # Errors
+    /// Those of `make`; [`Error::OutOfMemory`] and what else the device reports.
+    pub(crate) async fn allocating<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        #[cfg(target_arch = "wasm32")]
+        let scopes = super::scopes::Scopes::push(&self.0.device);
+        let made = make();
+        #[cfg(target_arch = "wasm32")]
+        {
+            let fault = scopes.pop();
+            if let Some(fault) = fault.await {
+                // A lost device is the cause of any other fault.
+                self.check()?;
+                return Err(fault.on(self.name()));
+            }
+        }
+        let made = made?;
+        self.check()?;
+        Ok(made)
+    }
+
+    /// Submits commands, and notes when they are done: a wait that sees nothing come to its end
+    /// knows that the device hangs.
+    pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
+        let submission = self.0.queue.submit([commands]);
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let done = self.0.submits_done.clone();
+            self.0.queue.on_submitted_work_done(move || _ = done.fetch_add(1, Ordering::Relaxed));
+        }
+        submission
+    }
+
+    /// How many submits have come to their end.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn submits_done(&self) -> u64 {
+        self.0.submits_done.load(Ordering::Relaxed)
+    }
+
+    /// Has `fault` happen, once, after so many chances for it have passed. For tests.
+    #[doc(hidden)]
+    pub fn inject(&self, fault: InjectedFault, passing: usize) {
+        self.0.injection.add(fault, passing);
+    }
+
+    /// Forgets the injected faults that have not happened; how many there were. For tests.
+    #[doc(hidden)]
+    pub fn forget_injected(&self) -> usize {
+        self.0.injection.clear()
+    }
+
+    pub(super) fn injection(&self) -> &Injection {
+        &self.0.injection
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn fault(&self) -> &FaultCell {
+        &self.0.fault
+    }
+
+    pub(super) fn pipelines(&self) -> &Pipelines {
+        &self.0.pipelines
+    }
+
+    pub(super) fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return self.0.cache.as_ref().map(|c| c.cache());
+        #[cfg(target_arch = "wasm32")]
+        return None;
+    }
+
+    pub(super) fn save_pipeline_cache(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(cache) = &self.0.cache {
+            cache.save();
+        }
+    }
+
+    /// How many hold the device open.
+    #[cfg(test)]
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 
     /// An error that a call of wgpu returned.
     pub(crate) fn error(&self, error: &dyn std::fmt::Display) -> Error {
         Error::Gpu { adapter: self.name().into(), problem: error.to_string() }
     }
+}
 
-    /// Waits for all work submitted so far.
-    ///
-    /// # Errors
-    /// What the device reported, [`Error::DeviceLost`] if it does not answer.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn wait(&self) -> Result<()> {
-        self.wait_for(None)
-    }
+/// A buffer that is destroyed with its owner: wgpu would free it when the last handle to it goes
+/// (a bind group has one), and a browser when its garbage collector gets to it. Memory that is
+/// short is needed now.
+#[derive(Debug)]
+pub(crate) struct Buffer(wgpu::Buffer);
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        /// No single submit takes that long; a driver that hangs does.
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
-        let wait = wgpu::PollType::Wait { submission_index, timeout: Some(PATIENCE) };
-        let polled = self.0.device.poll(wait);
-        self.check()?;
-        match polled {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Error::DeviceLost { adapter: self.name().into(), problem: e.to_string() }),
-        }
+impl Deref for Buffer {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        &self.0
     }
 }
 
-/// A buffer that is being mapped.
-#[derive(Debug)]
-pub(crate) struct Mapping(oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>);
-
-/// A value handed from a callback to a future.
-mod oneshot {
-    use std::future::poll_fn;
-    use std::sync::{Arc, Mutex, PoisonError};
-    use std::task::{Poll, Waker};
-
-    #[derive(Debug)]
-    struct State<T> {
-        value: Option<T>,
-        waker: Option<Waker>,
-    }
-
-    pub(super) struct Sender<T>(Arc<Mutex<State<T>>>);
-
-    #[derive(Debug)]
-    pub(super) struct Receiver<T>(Arc<Mutex<State<T>>>);
-
-    pub(super) fn channel<T>() -> (Sender<T>, Receiver<T>) {
-        let state = Arc::new(Mutex::new(State { value: None, waker: None }));
-        (Sender(state.clone()), Receiver(state))
-    }
-
-    impl<T> Sender<T> {
-        pub(super) fn send(self, value: T) {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.value = Some(value);
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    impl<T> Receiver<T> {
-        pub(super) async fn await_value(self) -> T {
-            poll_fn(|context| {
-                let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                match state.value.take() {
-                    Some(value) => Poll::Ready(value),
-                    None => {
-                        state.waker = Some(context.waker().clone());
-                        Poll::Pending
-                    }
-                }
-            })
-            .await
-        }
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0.destroy();
     }
 }

@@ -1,19 +1,23 @@
 //! Compiled kernels, kept between runs (Vulkan).
 //!
-//! The file lies in the user's cache folder under a name made of vendor, device and, inside,
-//! a header that the driver checks. It is replaced as a whole, never written half.
+//! The file lies in the user's cache folder under a name made of vendor and device. It is a
+//! checksum of ours, then what the driver gave, with a header that the driver checks. It is
+//! replaced as a whole, never written half.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use wgpu::{AdapterInfo, Device, Features, PipelineCache};
+
+use crate::io::write_atomically;
 
 #[derive(Debug)]
 pub(super) struct PipelineCacheFile {
     cache: PipelineCache,
     path: PathBuf,
-    loaded: Vec<u8>,
+    /// The driver's bytes in the file.
+    saved: Mutex<Vec<u8>>,
 }
 
 impl PipelineCacheFile {
@@ -24,39 +28,74 @@ impl PipelineCacheFile {
         }
         let name = wgpu::util::pipeline_cache_key(info)?;
         let path = dirs::cache_dir()?.join("ugatit").join(name);
-        let loaded = fs::read(&path).unwrap_or_default();
+        let saved = fs::read(&path).ok().and_then(decode).unwrap_or_default();
         let descriptor = wgpu::PipelineCacheDescriptor {
             label: Some("ugatit"),
-            data: (!loaded.is_empty()).then_some(&loaded[..]),
+            data: (!saved.is_empty()).then_some(&saved[..]),
             fallback: true,
         };
-        // SAFETY: the bytes are what `get_data` gave for an adapter of the same key; wgpu and the
-        // driver check their header and `fallback` makes an unsuitable file an empty cache.
+        // SAFETY: the bytes are what `get_data` gave for an adapter of the same key: the checksum
+        // finds a file that was damaged, the folder is the user's own, as this program is, and
+        // wgpu and the driver check the header, where `fallback` makes an unsuitable file an empty
+        // cache.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
-        Some(Self { cache, path, loaded })
+        Some(Self { cache, path, saved: Mutex::new(saved) })
     }
 
     pub(super) fn cache(&self) -> &PipelineCache {
         &self.cache
     }
-}
 
-impl Drop for PipelineCacheFile {
-    /// Keeps what this run compiled. A cache that can't be written is only a slower start.
-    fn drop(&mut self) {
+    /// Keeps what was compiled so far. A cache that can't be written is only a slower start.
+    pub(super) fn save(&self) {
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(data) = self.cache.get_data()
-            && data != self.loaded
+            && data != *saved
+            && write_atomically(&self.path, true, |out| out.write_all(&encode(&data))).is_ok()
         {
-            let _ = write(&self.path, &data);
+            *saved = data;
         }
     }
 }
 
-fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(data)?;
-    file.persist(path)?;
-    Ok(())
+impl Drop for PipelineCacheFile {
+    fn drop(&mut self) {
+        self.save();
+    }
+}
+
+/// What the file begins with. A file of another version is not read.
+const MAGIC: &[u8; 8] = b"ugatit\x00\x01";
+const HEADER: usize = MAGIC.len() + 4;
+
+fn encode(data: &[u8]) -> Vec<u8> {
+    [&MAGIC[..], &crc32c::crc32c(data).to_le_bytes(), data].concat()
+}
+
+/// The driver's bytes, if the file is whole.
+fn decode(mut file: Vec<u8>) -> Option<Vec<u8>> {
+    let (header, data) = file.split_at_checked(HEADER)?;
+    let (magic, checksum) = header.split_at(MAGIC.len());
+    if magic != MAGIC || checksum != crc32c::crc32c(data).to_le_bytes() {
+        return None;
+    }
+    Some(file.split_off(HEADER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_no_cache() {
+        let file = encode(b"what a driver gave");
+        assert_eq!(decode(file.clone()).unwrap(), b"what a driver gave");
+        for i in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[i] ^= 4;
+            assert!(decode(damaged).is_none(), "byte {i}");
+            assert!(decode(file[..i].to_vec()).is_none(), "cut at {i}");
+        }
+        assert!(decode(b"what a driver gave, as it was written once".to_vec()).is_none());
+    }
 }

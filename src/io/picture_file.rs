@@ -90,7 +90,7 @@ pub fn read_picture_size(path: impl AsRef<Path>) -> Result<(usize, usize)> {
     let path = path.as_ref();
     let reader =
         ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(Error::io(path))?;
-    let refuse = |e: image::ImageError| Error::Picture { path: path.into(), problem: e.to_string() };
+    let refuse = |e: ImageError| Error::Picture { path: path.into(), problem: e.to_string() };
     let (width, height) = reader.into_dimensions().map_err(refuse)?;
     Ok((width as usize, height as usize))
 }

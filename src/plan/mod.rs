@@ -15,7 +15,8 @@ use crate::shader::Shader;
 
 use layout::Layout;
 pub use memory::{Assignment, Demand, assign};
-pub use parameters::{Leaf, ParameterMap, Piece};
+pub(crate) use parameters::Leaf;
+pub use parameters::{ParameterMap, Piece};
 pub use select::AdapterClass;
 
 /// What a plan has to know of the adapter.
@@ -36,8 +37,8 @@ pub struct Target {
     pub loops: bool,
     /// The larger of the uniform and storage offset alignments, bytes.
     pub alignment: u32,
-    /// The kernel for every convolution, instead of the table's choice: to test and measure
-    /// all of them.
+    /// The kernel for every convolution that it can compute, instead of the table's choice: to test
+    /// and measure all of them. It is one of [`select::CONV2D_KERNELS`]; any other is passed over.
     pub conv2d: Option<&'static select::Conv2dKernel>,
 }
 
@@ -87,26 +88,43 @@ pub struct Bound {
     pub bytes: u64,
 }
 
-/// One kernel launch.
+/// One kernel launch. Kernels check no bounds, so that only this crate makes launches.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The kernel.
-    pub shader: &'static Shader,
-    /// Its storage bindings, in the order of [`Shader::bindings`] after the uniform.
-    pub bindings: Vec<Bound>,
+    pub(crate) shader: &'static Shader,
+    /// In the order of [`Shader::bindings`] after the uniform.
+    pub(crate) bindings: Vec<Bound>,
     /// Where its uniforms begin in [`Plan::uniforms`].
-    pub uniform_offset: u32,
+    pub(crate) uniform_offset: u32,
     /// Bytes of its uniforms.
-    pub uniform_bytes: u32,
-    /// Workgroups in x, y, z.
-    pub workgroups: [u32; 3],
-    /// What it computes, for a profile.
-    pub label: String,
-    /// Floating-point operations (two per multiply-add; convolutions counted as direct ones).
-    pub flops: u64,
+    pub(crate) uniform_bytes: u32,
+    /// In x, y, z.
+    pub(crate) workgroups: [u32; 3],
+    pub(crate) label: String,
+    pub(crate) flops: u64,
 }
 
 impl Step {
+    /// The kernel.
+    pub fn shader(&self) -> &'static Shader {
+        self.shader
+    }
+
+    /// What it reads, and last what it writes.
+    pub fn bindings(&self) -> &[Bound] {
+        &self.bindings
+    }
+
+    /// What it computes, for a profile.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Floating-point operations (two per multiply-add; convolutions counted as direct ones).
+    pub fn flops(&self) -> u64 {
+        self.flops
+    }
+
     /// Bytes of the tensors that it reads and writes.
     pub fn bytes(&self) -> u64 {
         // A binding that stands in for one that is not used is the one before it.
@@ -127,14 +145,14 @@ pub(crate) struct Launch<'a> {
 
 /// Memory of a plan's owner that an output is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// The output.
-    pub node: NodeId,
+    pub(crate) node: NodeId,
     /// How it is to lie there.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// The buffer that it is part of. No launch may write one part of a buffer and read
     /// another.
-    pub buffer: usize,
+    pub(crate) buffer: usize,
 }
 
 /// An input or output of a plan.
@@ -151,27 +169,74 @@ pub struct Terminal {
 }
 
 /// A graph, ready to run: a list of launches with all memory and uniforms decided.
+///
+/// Kernels check no bounds: that the uniforms fit the buffers is the plan's doing, so that nobody
+/// else makes or changes one.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The launches, in order.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The uniforms of all steps.
-    pub uniforms: Vec<u8>,
-    /// The size of each buffer in bytes.
-    pub buffers: Vec<u64>,
-    /// What is uploaded before a run.
-    pub inputs: Vec<Terminal>,
-    /// What can be read after it.
-    pub outputs: Vec<Terminal>,
+    pub(crate) uniforms: Vec<u8>,
+    pub(crate) buffers: Vec<u64>,
+    pub(crate) inputs: Vec<Terminal>,
+    pub(crate) outputs: Vec<Terminal>,
     /// What is copied after the last step: from a buffer into [`Memory::Given`], so many bytes.
-    pub copies: Vec<(usize, usize, u64)>,
+    pub(crate) copies: Vec<(usize, usize, u64)>,
 }
 
 impl Plan {
+    /// A plan of one launch over buffers of so many bytes, bound in order, the last one written: to
+    /// measure what an adapter reaches at best.
+    ///
+    /// # Safety
+    /// With `params` and so many workgroups, `shader` must neither read nor write beyond the ends
+    /// of its buffers, and must come to an end: nothing checks that.
+    pub unsafe fn single<P: NoUninit>(
+        shader: &'static Shader,
+        params: P,
+        buffers: Vec<u64>,
+        workgroups: [u32; 3],
+        flops: u64,
+    ) -> Self {
+        let bound = |(i, &bytes): (usize, &u64)| Bound { memory: Memory::Buffer(i), bytes };
+        let step = Step {
+            shader,
+            bindings: buffers.iter().enumerate().map(bound).collect(),
+            uniform_offset: 0,
+            uniform_bytes: size_of::<P>() as u32,
+            workgroups,
+            label: shader.name.into(),
+            flops,
+        };
+        let uniforms = bytemuck::bytes_of(&params).to_vec();
+        Self { steps: vec![step], uniforms, buffers, ..Self::default() }
+    }
+
+    /// The launches, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The size of each buffer in bytes.
+    pub fn buffers(&self) -> &[u64] {
+        &self.buffers
+    }
+
+    /// What is uploaded before a run.
+    pub fn inputs(&self) -> &[Terminal] {
+        &self.inputs
+    }
+
+    /// What can be read after it.
+    pub fn outputs(&self) -> &[Terminal] {
+        &self.outputs
+    }
+
     /// Plans `graph` (fused or not) so that `outputs` can be read after a run.
     ///
     /// # Errors
-    /// [`Error::GpuLimit`] where a tensor exceeds what the adapter can bind.
+    /// [`Error::GpuLimit`] where a tensor exceeds what the adapter can bind; [`Error::Shape`] where
+    /// `parameters` are those of another graph.
     pub fn compile(
         graph: &Graph,
         outputs: &[NodeId],
@@ -199,7 +264,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Self::compile`]; [`Error::Shape`] where an output lies in another layout.
-    pub fn compile_into(
+    pub(crate) fn compile_into(
         graph: &Graph,
         destinations: &[Destination],
         pool: &[u64],

@@ -1,10 +1,10 @@
 //! Where a model's parameters lie in GPU memory. Independent of the picture size, so that the
 //! plans of all sizes share one upload.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Shape};
+use crate::graph::{Graph, Node, NodeId, Shape};
 
 use super::Target;
 use super::layout::Layout;
@@ -40,23 +40,22 @@ impl Piece {
 
 /// A parameter that is to be laid out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Leaf {
+pub(crate) struct Leaf {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its official shape.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// How its readers want it.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
 }
 
 /// All parameters of a graph, or of several.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterMap {
-    /// The pieces, in the order of the graph.
-    pub pieces: Vec<Piece>,
-    /// The size of each buffer in bytes.
-    pub buffers: Vec<u64>,
-    by_name: HashMap<String, std::ops::Range<usize>>,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) buffers: Vec<u64>,
+    /// The pieces of each parameter, and how it lies as a whole.
+    by_name: HashMap<String, (std::ops::Range<usize>, Layout)>,
     /// The first buffer of each group.
     groups: Vec<usize>,
 }
@@ -83,7 +82,7 @@ impl ParameterMap {
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
-    pub fn of_groups(groups: &[Vec<Leaf>], alignment: u64, target: &Target) -> Result<Self> {
+    pub(crate) fn of_groups(groups: &[Vec<Leaf>], alignment: u64, target: &Target) -> Result<Self> {
         let mut map = Self::default();
         for leaves in groups {
             map.groups.push(map.buffers.len());
@@ -122,7 +121,8 @@ impl ParameterMap {
                     offset,
                 });
             }
-            if self.by_name.insert(leaf.name.clone(), first..self.pieces.len()).is_some() {
+            let entry = (first..self.pieces.len(), leaf.layout);
+            if self.by_name.insert(leaf.name.clone(), entry).is_some() {
                 return Err(Error::Shape(format!("two parameters are named `{}`", leaf.name)));
             }
         }
@@ -130,14 +130,44 @@ impl ParameterMap {
     }
 
     /// The buffers of a group of [`Self::of_groups`].
-    pub fn group(&self, group: usize) -> std::ops::Range<usize> {
+    pub(crate) fn group(&self, group: usize) -> std::ops::Range<usize> {
         let first = self.groups.get(group).copied().unwrap_or(0);
         first..self.groups.get(group + 1).copied().unwrap_or(self.buffers.len())
     }
 
+    /// The pieces, in the order of the graph.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The size of each buffer in bytes.
+    pub fn buffers(&self) -> &[u64] {
+        &self.buffers
+    }
+
+    /// Refuses a graph that would read a parameter of the same name as if it were another.
+    ///
+    /// # Errors
+    /// [`Error::Shape`].
+    pub(super) fn check(&self, graph: &Graph) -> Result<()> {
+        let read: HashSet<NodeId> = graph.nodes().iter().flat_map(|node| node.inputs.clone()).collect();
+        for (id, node) in graph.parameters().filter(|(id, _)| read.contains(id)) {
+            let Some((pieces, layout)) = self.by_name.get(&node.name) else { continue };
+            let shape = &self.pieces[pieces.start].shape;
+            let asked = Layout::of_leaf(graph, id)?;
+            if *shape != node.shape || *layout != asked {
+                return Err(Error::Shape(format!(
+                    "`{}` {} of the graph lies as {asked:?}, and among the parameters it is {shape} and lies as {layout:?}",
+                    node.name, node.shape
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The pieces of one parameter.
     pub fn get(&self, name: &str) -> Option<std::ops::Range<usize>> {
-        self.by_name.get(name).cloned()
+        self.by_name.get(name).map(|(pieces, _)| pieces.clone())
     }
 
     /// Bytes of GPU memory for all parameters.

@@ -138,7 +138,11 @@ pub fn joined_or_serial(class: AdapterClass, [joined, serial]: [&'static Shader;
 /// The target's kernel, or the table's, for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
 /// quads of channels from `in_quads` quads.
 pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize) -> &'static Conv2dKernel {
-    if let Some(kernel) = target.conv2d {
+    // Any other kernel would go beyond its buffers, which nothing checks.
+    let known =
+        |asked: &&'static Conv2dKernel| CONV2D_KERNELS.iter().any(|kernel| std::ptr::eq(*kernel, *asked));
+    let computes = |asked: &&'static Conv2dKernel| !asked.is_aligned() || in_quads.is_multiple_of(4);
+    if let Some(kernel) = target.conv2d.filter(known).filter(computes) {
         return kernel;
     }
     let fits = |row: &&Row| {

@@ -226,18 +226,29 @@ impl Run {
         self.records.publish(RunPhase::Failed(error.to_string()), &self.config)
     }
 
-    /// Goes on from the last checkpoint on a new device, after the old one was lost.
+    /// Goes on from the last checkpoint on a new device, after the old one was lost. `notice` is for
+    /// the log: what is to be said of the new one.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn recover(self, device: Device) -> Result<Self> {
-        let Self { mut records, folder, dataset, config, .. } = self;
-        records.note("the device was lost; going on from the last checkpoint")?;
-        let root = folder.root().to_path_buf();
-        // The lock has to be free for its next holder.
-        drop(folder);
-        let (run, _) = Self::open(root, dataset, config, device).await?;
+    pub async fn recover(self, device: Device, notice: Option<&str>) -> Result<Self> {
+        let (root, dataset, config) = self.give_up()?;
+        let (mut run, _) = Self::open(root, dataset, config, device).await?;
+        if let Some(notice) = notice {
+            run.records.note(notice)?;
+        }
         Ok(run)
+    }
+
+    /// Ends everything that a run holds, so that another can take its place: two of them would need
+    /// twice the memory, and would write one file from two places. The settings are what is left.
+    fn give_up(self) -> Result<(PathBuf, Dataset, RunConfig)> {
+        // Whatever is not named here is dropped at the end of this function.
+        let Self { mut records, folder, dataset, config, .. } = self;
+        let root = folder.root().to_path_buf();
+        records.note("the device was lost; going on from the last checkpoint")?;
+        records.flush()?;
+        Ok((root, dataset, config))
     }
 
     /// Waits for everything begun, and writes of its state sheets, a checkpoint, or both.
@@ -345,4 +356,38 @@ fn resumed(checkpoint: Checkpoint<'_>, config: &StepConfig) -> Result<(TrainStat
         state.ema = own.map(|(name, t)| (name.clone(), t.clone())).collect();
     }
     Ok((state, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{AdapterOptions, Gpu};
+    use crate::io::{Picture, PictureFormat, write_picture};
+
+    #[test]
+    fn a_run_that_is_given_up_holds_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in ["trainA", "trainB"] {
+            let path = place.path().join("data").join(folder).join("a.png");
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let picture = Picture::new(16, 16, 3, vec![90; 16 * 16 * 3]).unwrap();
+            write_picture(&path, &picture, PictureFormat::Png, false).unwrap();
+        }
+        let text = "img_size = 16\nch = 4\nn_res = 1\nn_dis_global = 4\nn_dis_local = 3\niteration = 6";
+        let config = RunConfig::layered(None, &[RunConfig::read(text).unwrap()]).unwrap();
+        let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+        let dataset = Dataset::open(place.path().join("data")).unwrap();
+        let device = Device::Gpu(gpu.clone());
+        let opened = Run::open(place.path().join("run"), dataset, config, device);
+        let (mut run, _) = pollster::block_on(opened).unwrap();
+        // The line of the second, which came last, is not handed to the operating system by itself.
+        for _ in 0..3 {
+            pollster::block_on(run.advance()).unwrap();
+        }
+        let (root, ..) = run.give_up().unwrap();
+        assert_eq!(gpu.holders(), 1, "only this test's");
+        assert!(RunFolder::open(&root).is_ok(), "the lock is free");
+        let metrics = std::fs::read_to_string(root.join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), 2, "the iterations that were reported: {metrics}");
+    }
 }

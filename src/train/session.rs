@@ -30,7 +30,10 @@ impl Session {
     pub async fn new(device: &Device, config: StepConfig, state: TrainState<f32>) -> Result<Self> {
         match device {
             Device::Cpu => Ok(Self::Cpu(Box::new(Trainer::new(config, state, CpuEngine)?))),
-            Device::Gpu(gpu) => Ok(Self::Gpu(Box::new(GpuTrainer::new(gpu, &gpu.target(), config, &state)?))),
+            Device::Gpu(gpu) => {
+                let trainer = gpu.allocating(|| GpuTrainer::new(gpu, &gpu.target(), config, &state));
+                Ok(Self::Gpu(Box::new(trainer.await?)))
+            }
         }
     }
 
@@ -39,7 +42,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Trainer::iterate`], on a GPU one iteration late. Iterations after one that was not
-    /// finite change nothing.
+    /// finite change nothing. After any other error of the device the session is of no more use:
+    /// nobody knows how far its weights have moved. Begin a new one with the last state.
     pub async fn iterate(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
         match self {
             Self::Cpu(trainer) => trainer.iterate(batches).map(Some),

@@ -29,12 +29,17 @@ pub(super) enum Program {
 
 impl Engine {
     /// Brings the parameters of `graph` onto a device.
-    pub(super) fn new(device: Device, graph: &Graph, weights: BTreeMap<String, Tensor>) -> Result<Self> {
+    pub(super) async fn new(
+        device: Device,
+        graph: &Graph,
+        weights: BTreeMap<String, Tensor>,
+    ) -> Result<Self> {
         match device {
             Device::Cpu => Ok(Self::Cpu { weights }),
             Device::Gpu(gpu) => {
                 let map = ParameterMap::new(graph, &gpu.target())?;
-                let parameters = Arc::new(Parameters::upload(&gpu, map, |name| weights.get(name))?);
+                let upload = || Parameters::upload(&gpu, map, |name| weights.get(name));
+                let parameters = Arc::new(gpu.allocating(upload).await?);
                 Ok(Self::Gpu { gpu, parameters })
             }
         }
@@ -92,7 +97,8 @@ impl Engine {
                     gpu.prepare(shader).await?;
                 }
                 watcher.report(Phase::Compile, shaders.len(), shaders.len()).await?;
-                Program::Gpu(Box::new(Executor::new(gpu, plan, parameters.clone())?))
+                let executor = gpu.allocating(|| Executor::new(gpu, plan, parameters.clone()));
+                Program::Gpu(Box::new(executor.await?))
             }
         })
     }

@@ -176,7 +176,7 @@ impl Translator {
         let mut weights = self.engine.weights().await?;
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
-        let engine = Engine::new(self.engine.device(), &graph, weights)?;
+        let engine = Engine::new(self.engine.device(), &graph, weights).await?;
         let program = engine.compile(&graph, &outputs, watcher).await?;
         Ok(Tiles { grid, img_ch: config.img_ch, engine, program, survey })
     }

@@ -71,7 +71,7 @@ impl Translator {
         let (config, direction) = (model.config, model.direction);
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
-        let engine = Engine::new(device, &graph, model.tensors)?;
+        let engine = Engine::new(device, &graph, model.tensors).await?;
         Ok(Self { config, direction, engine, programs: VecDeque::new() })
     }
 
@@ -123,6 +123,12 @@ impl Translator {
             }
         };
         let result = self.engine.run(&mut entry.1, x, watcher).await;
+        // A program whose run failed is not used again: what a browser tells only then may be that
+        // there was no memory for it.
+        if !matches!(result, Ok(_) | Err(Error::Aborted)) {
+            drop(entry);
+            return Translation::new(result?);
+        }
         self.programs.push_front(entry);
         let mut bytes = 0;
         let fitting = self.programs.iter().take_while(|(_, program)| {

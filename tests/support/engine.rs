@@ -70,7 +70,7 @@ impl Engine for OnGpu {
         let map = ParameterMap::new(graph, &target).unwrap();
         let plan = Plan::compile(graph, outputs, &map, &target).unwrap();
         let parameters = Parameters::upload(gpu(), map, |name| feed.get(name)).unwrap();
-        let inputs: Vec<&Tensor> = plan.inputs.iter().map(|t| &feed[&t.name]).collect();
+        let inputs: Vec<&Tensor> = plan.inputs().iter().map(|t| &feed[&t.name]).collect();
         let mut executor = Executor::new(gpu(), plan, Arc::new(parameters)).unwrap();
         executor.poison(f32::NAN).unwrap();
         pollster::block_on(executor.run(&inputs)).unwrap()

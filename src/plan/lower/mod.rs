@@ -109,6 +109,7 @@ impl<'a> Lowering<'a> {
 
     /// All launches.
     fn steps(&mut self, outputs: &[NodeId]) -> Result<()> {
+        self.parameters.check(self.graph)?;
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
             let layout = Layout::of_leaf(self.graph, id)?;

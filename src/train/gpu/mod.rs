@@ -15,8 +15,8 @@ use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
-use crate::exec::{Budget, Clock, Parameters, Recorder, STORED, Timing, buffer, flush};
-use crate::gpu::{Gpu, Mapping};
+use crate::exec::{Budget, Clock, Parameters, Recorder, STORED, Timing, flush};
+use crate::gpu::{Buffer, Gpu, Mapped, Mapping};
 use crate::plan::layout::Layout;
 use crate::plan::{Plan, Target};
 use crate::tensor::Tensor;
@@ -35,11 +35,27 @@ use turn::Turn;
 /// The way in and out of every second iteration.
 #[derive(Debug)]
 struct Slot {
-    /// Mapped, or about to be.
-    upload: wgpu::Buffer,
-    /// After the first iteration: until it may be written again, and what it waits for.
-    upload_mapping: Option<(Mapping, wgpu::SubmissionIndex)>,
-    download: wgpu::Buffer,
+    /// Of `upload`; none while an iteration is prepared.
+    writable: Option<Writable>,
+    upload: Buffer,
+    download: Buffer,
+}
+
+/// When an upload buffer can be written.
+#[derive(Debug)]
+enum Writable {
+    Now(Mapped),
+    /// After the submission that reads it.
+    After(Mapping, wgpu::SubmissionIndex),
+}
+
+impl Slot {
+    fn new(gpu: &Gpu, plan: &TrainPlan) -> Result<Self> {
+        let (upload, mapped) =
+            gpu.mapped_buffer("upload", plan.upload, Usage::MAP_WRITE | Usage::COPY_SRC)?;
+        let download = gpu.buffer("download", REPORT, Usage::MAP_READ | Usage::COPY_DST)?;
+        Ok(Self { writable: Some(Writable::Now(mapped)), upload, download })
+    }
 }
 
 /// An iteration that the GPU works on.
@@ -58,7 +74,7 @@ pub struct GpuTrainer {
     config: StepConfig,
     memory: TrainMemory,
     stores: Stores,
-    activations: Vec<wgpu::Buffer>,
+    activations: Vec<Buffer>,
     turns: [Turn; 2],
     slots: [Slot; 2],
     pending: Option<Pending>,
@@ -66,6 +82,8 @@ pub struct GpuTrainer {
     step: u64,
     /// The iteration in which the run halted, and what was not finite.
     halted: Option<(u64, String)>,
+    /// Why an iteration failed, where one did: the weights may have moved by half of it.
+    failed: Option<String>,
     budget: Budget,
     /// Runs since the last report came.
     clock: Option<Clock>,
@@ -82,22 +100,13 @@ impl GpuTrainer {
         let plan = TrainPlan::new(&config, target)?;
         let memory = plan.memory();
         let parameters = Parameters::upload(gpu, plan.map.clone(), |name| state.tensors.get(name))?;
-        let stores = Stores::new(gpu, &plan, Arc::new(parameters));
-        let activations: Vec<wgpu::Buffer> =
-            plan.activations.iter().map(|&bytes| buffer(gpu, "activations", bytes, STORED)).collect();
-        let slot = || Slot {
-            upload: gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("upload"),
-                size: plan.upload,
-                usage: Usage::MAP_WRITE | Usage::COPY_SRC,
-                mapped_at_creation: true,
-            }),
-            upload_mapping: None,
-            download: buffer(gpu, "download", REPORT, Usage::MAP_READ | Usage::COPY_DST),
-        };
-        let slots = [slot(), slot()];
-        gpu.check()?;
-        let turns = plan.turns.map(|turn| Turn::new(gpu, &stores, &activations, turn));
+        let stores = Stores::new(gpu, &plan, Arc::new(parameters))?;
+        let allocate = |&bytes| gpu.buffer("activations", bytes, STORED);
+        let activations = plan.activations.iter().map(allocate).collect::<Result<Vec<Buffer>>>()?;
+        let slots = [Slot::new(gpu, &plan)?, Slot::new(gpu, &plan)?];
+        let [discriminators, generators] = plan.turns;
+        let turn = |turn| Turn::new(gpu, &stores, &activations, turn);
+        let turns = [turn(discriminators)?, turn(generators)?];
         flush(gpu)?;
         let trainer = Self {
             gpu: gpu.clone(),
@@ -110,10 +119,12 @@ impl GpuTrainer {
             pending: None,
             step: state.step,
             halted: None,
+            failed: None,
             budget: Budget::default(),
             clock: None,
         };
         trainer.upload(state)?;
+        gpu.save_pipelines();
         Ok(trainer)
     }
 
@@ -155,6 +166,12 @@ impl GpuTrainer {
                 return Err(Error::Shape(format!("input `{name}` must be {pictures}, not {given}")));
             }
         }
+        self.check_failed()?;
+        let result = self.begin(batches).await;
+        self.note_failure(result)
+    }
+
+    async fn begin(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
         self.clock.get_or_insert_with(Clock::now);
         let step = self.step + 1;
         let lr = self.config.schedule.at(step);
@@ -173,12 +190,32 @@ impl GpuTrainer {
     /// # Errors
     /// As [`super::Session::iterate`].
     pub async fn finish(&mut self) -> Result<Option<StepReport>> {
+        self.check_failed()?;
         let report = match self.pending.take() {
             Some(pending) => self.receive(pending).await.map(Some),
             None => self.check_halted().map(|()| None),
         };
         self.clock = None;
-        report
+        self.note_failure(report)
+    }
+
+    /// Takes note of a result after which nobody knows what the weights are.
+    fn note_failure<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && !matches!(error, Error::NonFinite { .. })
+        {
+            self.failed = Some(error.to_string());
+        }
+        result
+    }
+
+    fn check_failed(&self) -> Result<()> {
+        let Some(cause) = &self.failed else { return Ok(()) };
+        // A lost device stays the reason.
+        self.gpu.check()?;
+        Err(self.gpu.error(&format!(
+            "an iteration of this session has failed ({cause}); begin a new session with the last state that was kept"
+        )))
     }
 
     /// As [`super::Session::state`].
@@ -186,6 +223,7 @@ impl GpuTrainer {
     /// # Errors
     /// What the device reports.
     pub async fn state(&self) -> Result<TrainState<f32>> {
+        self.check_failed()?;
         let Stores { parameters, first_moments, second_moments, averages, first_average, .. } = &self.stores;
         let (mut tensors, mut ema) = (BTreeMap::new(), BTreeMap::new());
         let mut moments: BTreeMap<String, Moments<f32>> = BTreeMap::new();
@@ -250,19 +288,18 @@ impl GpuTrainer {
     /// Packs the pictures into this iteration's upload buffer.
     async fn write_pictures(&mut self, step: u64, batches: &[[Tensor; 2]]) -> Result<()> {
         let slot = &mut self.slots[(step % 2) as usize];
-        if let Some((mapping, submission)) = slot.upload_mapping.take() {
+        let mapped = match slot.writable.take() {
+            Some(Writable::Now(mapped)) => mapped,
             // Done since the report of the iteration before the last one.
-            self.gpu.mapped(mapping, Some(submission)).await?;
-        }
+            Some(Writable::After(mapping, submission)) => self.gpu.mapped(mapping, Some(submission)).await?,
+            None => self.gpu.map(&slot.upload, wgpu::MapMode::Write).await?,
+        };
         let layout = Layout::activation(&self.config.pictures());
         for (i, tensor) in batches.iter().flatten().enumerate() {
             let start = i as u64 * layout.bytes();
             let packed = layout.pack(tensor.data());
-            let span = start..start + layout.bytes();
-            let mut mapped = slot.upload.get_mapped_range_mut(span).map_err(|e| self.gpu.error(&e))?;
-            mapped.copy_from_slice(bytemuck::cast_slice(&packed));
+            mapped.write(start..start + layout.bytes())?.copy_from_slice(bytemuck::cast_slice(&packed));
         }
-        slot.upload.unmap();
         Ok(())
     }
 
@@ -280,7 +317,7 @@ impl GpuTrainer {
     fn submit(&mut self, step: u64, lr: f64) -> Pending {
         let slot = &mut self.slots[(step % 2) as usize];
         let picture = Layout::activation(&self.config.pictures()).bytes();
-        let mut recorder = Recorder::new(&self.gpu, self.budget);
+        let mut recorder = Recorder::new(&self.gpu, &self.budget);
         for turn in &self.turns {
             for batch in 0..self.config.accumulation {
                 for terminal in &turn.step.plan.inputs {
@@ -301,7 +338,7 @@ impl GpuTrainer {
         recorder.copy((&self.stores.report, 0), (&slot.download, 0), REPORT);
         let submission = recorder.finish();
         let upload_mapping = self.gpu.begin_map(&slot.upload, wgpu::MapMode::Write);
-        slot.upload_mapping = Some((upload_mapping, submission.clone()));
+        slot.writable = Some(Writable::After(upload_mapping, submission.clone()));
         let mapping = self.gpu.begin_map(&slot.download, wgpu::MapMode::Read);
         Pending { step, lr, mapping, submission }
     }
@@ -309,16 +346,13 @@ impl GpuTrainer {
     /// Waits for an iteration's report.
     async fn receive(&mut self, pending: Pending) -> Result<StepReport> {
         let Pending { step, lr, mapping, submission } = pending;
-        let download = &self.slots[(step % 2) as usize].download;
-        self.gpu.mapped(mapping, Some(submission)).await?;
+        let mapped = self.gpu.mapped(mapping, Some(submission)).await?;
         if let Some(clock) = self.clock.replace(Clock::now()) {
             let flops: u64 = self.turns.iter().map(|turn| turn.step.plan.flops()).sum();
-            self.budget = Budget::measured(flops * self.config.accumulation as u64, clock.seconds());
+            self.budget.measure(flops * self.config.accumulation as u64, clock.seconds());
         }
-        let mapped = download.get_mapped_range(..).map_err(|e| self.gpu.error(&e))?;
-        let quads: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec::<u8, [f32; 4]>(&mapped);
+        let quads: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec::<u8, [f32; 4]>(&mapped.read(..)?);
         drop(mapped);
-        download.unmap();
 
         let outcomes = self.turns.each_ref().map(|turn| turn.report(&quads));
         if quads[0][0] != 0.0 && self.halted.is_none() {

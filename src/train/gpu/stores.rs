@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::exec::{Parameters, Program, STORED, Slice, buffer};
-use crate::gpu::Gpu;
+use crate::error::Result;
+use crate::exec::{Parameters, Program, STORED, Slice};
+use crate::gpu::{Buffer, Gpu};
 
 use super::super::step::Player;
 use super::plan::{self, Placed, REPORT, Store, TrainPlan, VECTORS, group};
@@ -13,51 +14,52 @@ use super::plan::{self, Placed, REPORT, Store, TrainPlan, VECTORS, group};
 pub(super) struct Stores {
     pub(super) parameters: Arc<Parameters>,
     /// By the buffers of the parameters, as the next three.
-    pub(super) gradients: Vec<wgpu::Buffer>,
-    pub(super) batch_gradients: Vec<wgpu::Buffer>,
-    pub(super) first_moments: Vec<wgpu::Buffer>,
-    pub(super) second_moments: Vec<wgpu::Buffer>,
+    pub(super) gradients: Vec<Buffer>,
+    pub(super) batch_gradients: Vec<Buffer>,
+    pub(super) first_moments: Vec<Buffer>,
+    pub(super) second_moments: Vec<Buffer>,
     /// From the first buffer of the generators on; empty where there is no average.
-    pub(super) averages: Vec<wgpu::Buffer>,
+    pub(super) averages: Vec<Buffer>,
     pub(super) first_average: usize,
-    pub(super) terms: wgpu::Buffer,
-    pub(super) batch_terms: wgpu::Buffer,
+    pub(super) terms: Buffer,
+    pub(super) batch_terms: Buffer,
     /// From the first buffer of the vectors on.
-    pub(super) vectors: Vec<wgpu::Buffer>,
+    pub(super) vectors: Vec<Buffer>,
     pub(super) first_vectors: usize,
-    pub(super) partials: wgpu::Buffer,
-    pub(super) report: wgpu::Buffer,
-    pub(super) numbers: wgpu::Buffer,
+    pub(super) partials: Buffer,
+    pub(super) report: Buffer,
+    pub(super) numbers: Buffer,
 }
 
 impl Stores {
-    pub(super) fn new(gpu: &Gpu, plan: &TrainPlan, parameters: Arc<Parameters>) -> Self {
-        let all = |label: &str, sizes: &[u64]| -> Vec<wgpu::Buffer> {
-            sizes.iter().map(|&bytes| buffer(gpu, label, bytes, STORED)).collect()
+    pub(super) fn new(gpu: &Gpu, plan: &TrainPlan, parameters: Arc<Parameters>) -> Result<Self> {
+        let one = |label: &str, bytes: u64| gpu.buffer(label, bytes, STORED);
+        let all = |label: &str, sizes: &[u64]| -> Result<Vec<Buffer>> {
+            sizes.iter().map(|&bytes| one(label, bytes)).collect()
         };
-        let one = |label: &str, bytes: u64| buffer(gpu, label, bytes, STORED);
         let buffers = &plan.map.buffers;
         let (trained, generators) = (&buffers[plan.trained()], plan.map.group(group(Player::Generators)));
         let batch = |sizes: &[u64]| if plan.accumulates { sizes.to_vec() } else { vec![] };
-        Self {
-            gradients: all("gradients", trained),
-            batch_gradients: all("gradients", &batch(trained)),
-            first_moments: all("moments", trained),
-            second_moments: all("moments", trained),
-            averages: if plan.averages { all("average", &buffers[generators.clone()]) } else { vec![] },
+        let averaged = if plan.averages { &buffers[generators.clone()] } else { &[] };
+        Ok(Self {
+            gradients: all("gradients", trained)?,
+            batch_gradients: all("gradients", &batch(trained))?,
+            first_moments: all("moments", trained)?,
+            second_moments: all("moments", trained)?,
+            averages: all("average", averaged)?,
             first_average: generators.start,
-            terms: one("terms", plan.terms),
-            batch_terms: one("terms", batch(&[plan.terms]).iter().sum()),
-            vectors: all("vectors", &buffers[plan.map.group(VECTORS)]),
+            terms: one("terms", plan.terms)?,
+            batch_terms: one("terms", batch(&[plan.terms]).iter().sum())?,
+            vectors: all("vectors", &buffers[plan.map.group(VECTORS)])?,
             first_vectors: plan.map.group(VECTORS).start,
-            partials: one("partials", plan.partials),
-            report: one("report", REPORT),
-            numbers: one("numbers", 16),
+            partials: one("partials", plan.partials)?,
+            report: one("report", REPORT)?,
+            numbers: one("numbers", 16)?,
             parameters,
-        }
+        })
     }
 
-    pub(super) fn get(&self, store: Store) -> &wgpu::Buffer {
+    pub(super) fn get(&self, store: Store) -> &Buffer {
         match store {
             Store::Weights(i) => &self.parameters.buffers[i],
             Store::Gradients(i) => &self.gradients[i],
@@ -74,9 +76,9 @@ impl Stores {
         }
     }
 
-    pub(super) fn program(&self, gpu: &Gpu, placed: Placed, buffers: Vec<wgpu::Buffer>) -> Program {
+    pub(super) fn program(&self, gpu: &Gpu, placed: Placed, buffers: &[Buffer]) -> Result<Program> {
         let slice =
-            |place: &plan::Place| Slice { buffer: self.get(place.store).clone(), offset: place.offset };
+            |place: &plan::Place| Slice { buffer: (**self.get(place.store)).clone(), offset: place.offset };
         let given = placed.given.iter().map(slice).collect();
         Program::new(gpu, placed.plan, buffers, &self.parameters, given)
     }

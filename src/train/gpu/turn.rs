@@ -1,7 +1,8 @@
 //! One player's part of an iteration on a GPU, and its part of the report.
 
+use crate::error::Result;
 use crate::exec::Program;
-use crate::gpu::Gpu;
+use crate::gpu::{Buffer, Gpu};
 
 use super::super::step::Player;
 use super::plan::{self, REPORT_QUADS, group};
@@ -20,18 +21,22 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[wgpu::Buffer], turn: plan::Turn) -> Self {
-        let own = activations[..turn.step.plan.buffers.len()].to_vec();
-        let bare = |placed| stores.program(gpu, placed, vec![]);
-        Self {
+    pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[Buffer], turn: plan::Turn) -> Result<Self> {
+        let own = &activations[..turn.step.plan.buffers.len()];
+        let bare = |placed| stores.program(gpu, placed, &[]);
+        let sum = match turn.sum {
+            Some([first, further]) => Some([bare(first)?, bare(further)?]),
+            None => None,
+        };
+        Ok(Self {
             player: turn.player,
             terms: turn.terms,
             blocks: turn.blocks,
-            step: stores.program(gpu, turn.step, own),
-            sum: turn.sum.map(|both| both.map(bare)),
-            keep: bare(turn.keep),
-            update: bare(turn.update),
-        }
+            step: stores.program(gpu, turn.step, own)?,
+            sum,
+            keep: bare(turn.keep)?,
+            update: bare(turn.update)?,
+        })
     }
 
     /// The part of the report that is this player's: the losses, the norms, what is not finite.

@@ -32,7 +32,7 @@ pub(crate) fn no_parameters(gpu: &Gpu) -> Result<Arc<Parameters>> {
 
 /// The median time of each launch of a plan; without timestamps, the whole run's time on each.
 pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
-    let inputs = plan.inputs.iter().map(|t| filled(&t.shape)).collect::<Result<Vec<_>>>()?;
+    let inputs = plan.inputs().iter().map(|t| filled(&t.shape)).collect::<Result<Vec<_>>>()?;
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     let mut executor = Executor::new(gpu, plan, no_parameters(gpu)?)?;
     executor.run(&inputs).await?;
@@ -45,13 +45,13 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
             executor.run(&inputs).await?;
             let seconds = started.elapsed().as_secs_f64();
             let timing = |s: &ugatit::plan::Step| Timing {
-                label: s.label.clone(),
-                kernel: s.shader.name,
+                label: s.label().into(),
+                kernel: s.shader().name,
                 seconds,
-                flops: s.flops,
+                flops: s.flops(),
                 bytes: s.bytes(),
             };
-            executor.plan().steps.iter().map(timing).collect()
+            executor.plan().steps().iter().map(timing).collect()
         };
         if i >= 1 {
             runs.push(run);

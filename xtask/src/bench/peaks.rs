@@ -3,33 +3,10 @@
 use anyhow::Result;
 use ugatit::catalogue::{ALL, matmul, micro};
 use ugatit::gpu::Gpu;
-use ugatit::plan::{Bound, Memory, Plan, Step};
-use ugatit::shader::Shader;
+use ugatit::plan::Plan;
 
 use super::measure::time_plan;
 use super::report::{Peaks, Rate};
-
-/// A plan of one launch over buffers of `bytes`, bound in order.
-fn single<P: bytemuck::NoUninit>(
-    shader: &'static Shader,
-    params: P,
-    buffers: Vec<u64>,
-    workgroups: [u32; 3],
-    flops: u64,
-) -> Plan {
-    let bound = |(i, &bytes): (usize, &u64)| Bound { memory: Memory::Buffer(i), bytes };
-    let step = Step {
-        shader,
-        bindings: buffers.iter().enumerate().map(bound).collect(),
-        uniform_offset: 0,
-        uniform_bytes: size_of::<P>() as u32,
-        workgroups,
-        label: shader.name.into(),
-        flops,
-    };
-    let uniforms = bytemuck::bytes_of(&params).to_vec();
-    Plan { steps: vec![step], uniforms, buffers, ..Plan::default() }
-}
 
 async fn seconds(gpu: &Gpu, plan: Plan) -> Result<f64> {
     Ok(time_plan(gpu, plan).await?.iter().map(|t| t.seconds).sum())
@@ -41,14 +18,16 @@ pub(crate) async fn measure(gpu: &Gpu) -> Result<Peaks> {
     let params = micro::Params { total, rounds, reserved_0: 0, reserved_1: 0 };
     let flops = u64::from(total) * u64::from(rounds) * 64 * 4 * 2;
     let bytes = u64::from(total) * 16;
-    let plan = single(&micro::MICRO_FMA, params, vec![bytes; 2], [total / 256, 1, 1], flops);
+    // SAFETY: each of `total` invocations reads and writes the vec4 of its number.
+    let plan = unsafe { Plan::single(&micro::MICRO_FMA, params, vec![bytes; 2], [total / 256, 1, 1], flops) };
     let fma_gflops = flops as f64 / seconds(gpu, plan).await? / 1e9;
 
     // Copying 64 MiB.
     let total = 1_u32 << 22;
     let params = micro::Params { total, rounds: 0, reserved_0: 0, reserved_1: 0 };
     let bytes = u64::from(total) * 16;
-    let plan = single(&micro::MICRO_COPY, params, vec![bytes; 2], [total / 256, 1, 1], 0);
+    // SAFETY: as above.
+    let plan = unsafe { Plan::single(&micro::MICRO_COPY, params, vec![bytes; 2], [total / 256, 1, 1], 0) };
     let copy_gbytes = 2.0 * bytes as f64 / seconds(gpu, plan).await? / 1e9;
 
     // The plain matrix product at 1024 cubed.
@@ -59,7 +38,9 @@ pub(crate) async fn measure(gpu: &Gpu) -> Result<Peaks> {
         let tile = |a, b| shader.constant(a) * shader.constant(b);
         let params = matmul::Params { m: n, n_quads: n / 4, k_quads: n / 4, reserved: 0 };
         let workgroups = [n / tile("PIXELS", "LANES"), n / 4 / tile("QUADS", "ROWS"), 1];
-        let plan = single(shader, params, vec![u64::from(n * n * 4); 3], workgroups, flops);
+        // SAFETY: three matrices of `n` rows of `n` floats, and a workgroup for each tile of the
+        // last one.
+        let plan = unsafe { Plan::single(shader, params, vec![u64::from(n * n * 4); 3], workgroups, flops) };
         let gflops = flops as f64 / seconds(gpu, plan).await? / 1e9;
         matmuls.push(Rate { name: shader.name.into(), gflops });
     }

@@ -13,10 +13,11 @@ use anyhow::anyhow;
 use ugatit::Error;
 use ugatit::io::Dataset;
 use ugatit::run::{Inherited, Run};
+use ugatit::translate::Device;
 
 use crate::compiling::watched;
 use crate::console::{self, Usage, line};
-use crate::device::{self, DeviceArgs};
+use crate::device::{self, Chosen, DeviceArgs};
 use crate::interrupt::stop_on_interrupt;
 
 use progress::Progress;
@@ -114,11 +115,23 @@ fn train(mut run: Run, args: &Args, folder: &Path, from: u64, stop: &AtomicBool)
                     recoveries = 0;
                 }
             }
-            Err(error @ Error::DeviceLost { .. }) if recoveries < RECOVERIES => {
+            Err(Error::DeviceLost { adapter, problem }) if recoveries < RECOVERIES => {
                 recoveries += 1;
-                progress.note(format_args!("{error}; going on from the last checkpoint"));
-                let device = device::open(&args.device)?.device;
-                run = pollster::block_on(run.recover(device))?;
+                progress.note(format_args!(
+                    "the GPU {adapter} was lost ({problem}); opening it again and going on from the last checkpoint"
+                ));
+                let Chosen { device, notice } = device::reopen(&args.device, stop)?;
+                // What trains for days should not change to the processor unseen.
+                let notice = notice.map(|notice| match device {
+                    Device::Cpu => format!(
+                        "{notice}; stop this (Ctrl-C) and run the same command when the GPU is there again"
+                    ),
+                    Device::Gpu(_) => notice,
+                });
+                if let Some(notice) = &notice {
+                    progress.note(notice);
+                }
+                run = pollster::block_on(run.recover(device, notice.as_deref()))?;
             }
             Err(error) => {
                 progress.close();

@@ -14,13 +14,14 @@ use std::sync::atomic::Ordering;
 use clap::{ArgAction, ValueEnum};
 use ugatit::io::{Model, PictureFormat};
 use ugatit::model::Direction;
-use ugatit::translate::{Fit, PictureOptions, PictureSize, Translator};
+use ugatit::translate::{Fit, PictureOptions, PictureSize};
 
 use crate::console::{self, Usage};
 use crate::device::{self, DeviceArgs};
 use crate::interrupt::stop_on_interrupt;
 use crate::models;
 
+use pipeline::Engine;
 use report::Reporter;
 use tiling::Tiling;
 
@@ -136,16 +137,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
         console::error(notice);
     }
-    let device_name = chosen.device.name().to_owned();
-    let mut translator = pollster::block_on(Translator::new(chosen.device, model))?;
+    let engine = Engine::new(chosen, model)?;
 
     let stop = stop_on_interrupt("after the pictures in work");
-    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, device_name);
+    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, engine.device.clone());
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }
     let how = pipeline::How { options, tiling: args.tile, force: args.force };
-    pipeline::run(&plan.jobs, &mut translator, &how, &stop, &reporter);
+    // The weights were on the GPU only.
+    let reopen = || {
+        let chosen = device::reopen(&args.device, &stop)?;
+        Engine::new(chosen, Model::open(models::find(args.model.as_ref())?, args.direction)?)
+    };
+    pipeline::run(&plan.jobs, engine, &reopen, &how, &stop, &reporter);
     let all_well = reporter.finish(stop.load(Ordering::Relaxed));
     Ok(if stop.load(Ordering::Relaxed) {
         ExitCode::from(130)

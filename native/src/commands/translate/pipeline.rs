@@ -10,12 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ugatit::Error;
-use ugatit::io::{Picture, PictureFormat, read_picture, read_picture_size, write_picture};
+use ugatit::io::{Model, Picture, PictureFormat, read_picture, read_picture_size, write_picture};
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
     Phase, PictureOptions, PictureSize, Prepared, TileOptions, Translated, Translation, Translator, Watcher,
     prepare, resize,
 };
+
+use crate::device::Chosen;
 
 use super::flight::{Flight, MOST_PIXELS, Seat};
 use super::outputs::Job;
@@ -24,6 +26,30 @@ use super::tiling::Tiling;
 
 /// How many pictures may wait before and after the computing.
 const WAITING: usize = 2;
+
+/// How often in a row a GPU may be lost, without a picture that succeeds, until it is given up.
+const LOSSES: u32 = 3;
+
+/// What translates.
+pub(super) struct Engine {
+    translator: Translator,
+    /// The name of what computes.
+    pub(super) device: String,
+    /// What is to be said of the choice of the device.
+    notice: Option<String>,
+}
+
+impl Engine {
+    pub(super) fn new(chosen: Chosen, model: Model) -> anyhow::Result<Self> {
+        let Chosen { device, notice } = chosen;
+        let name = device.name().to_owned();
+        let translator = pollster::block_on(Translator::new(device, model))?;
+        Ok(Self { translator, device: name, notice })
+    }
+}
+
+/// Opens an engine again, after a GPU was lost.
+type Reopen<'a> = dyn Fn() -> anyhow::Result<Engine> + 'a;
 
 /// How every picture is translated.
 pub(super) struct How {
@@ -96,33 +122,97 @@ impl Watcher for Follower<'_> {
     }
 }
 
-/// Translates every job and reports on each. `stop` ends it after the pictures in work.
+/// The computing: with a GPU that is lost, what is left goes on where there is another, or the same
+/// again.
+struct Computing<'a> {
+    engine: Engine,
+    reopen: &'a Reopen<'a>,
+    how: &'a How,
+    reporter: &'a Reporter,
+    /// In a row.
+    losses: u32,
+    /// The GPU does not come back, or does not stay: no further picture is tried.
+    given_up: &'a AtomicBool,
+}
+
+impl Computing<'_> {
+    /// Translates a picture. If the GPU is lost over it, it is tried once more.
+    fn translate(&mut self, job: &Job, work: Work) -> ugatit::Result<Done> {
+        let mut result = self.attempt(work);
+        let mut again = true;
+        while let Err(Error::DeviceLost { adapter, problem }) = &result {
+            self.losses += 1;
+            if self.losses > LOSSES {
+                self.given_up.store(true, Ordering::Relaxed);
+                break;
+            }
+            self.reporter.note(format_args!("the GPU {adapter} was lost ({problem}); opening it again"));
+            match (self.reopen)() {
+                Ok(engine) => {
+                    if let Some(notice) = &engine.notice {
+                        self.reporter.note(notice);
+                    }
+                    self.reporter.moved(engine.device.clone());
+                    self.engine = engine;
+                }
+                Err(error) => {
+                    self.reporter.note(format_args!("it cannot be opened again: {error}"));
+                    self.given_up.store(true, Ordering::Relaxed);
+                    break;
+                }
+            }
+            // A picture that costs the GPU twice is not asked for a third time.
+            if !std::mem::take(&mut again) {
+                break;
+            }
+            let config = *self.engine.translator.config();
+            result = Work::read(job, &config, self.how).and_then(|work| self.attempt(work));
+        }
+        if result.is_ok() {
+            self.losses = 0;
+        }
+        result
+    }
+
+    fn attempt(&mut self, work: Work) -> ugatit::Result<Done> {
+        pollster::block_on(work.translate(&mut self.engine.translator, self.reporter))
+    }
+}
+
+/// Translates every job and reports on each. `stop` ends it after the pictures in work. Where the
+/// GPU is lost, `reopen` gives what goes on.
 pub(super) fn run(
     jobs: &[Job],
-    translator: &mut Translator,
+    engine: Engine,
+    reopen: &Reopen<'_>,
     how: &How,
     stop: &AtomicBool,
     reporter: &Reporter,
 ) {
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(4).min(jobs.len());
-    let config = *translator.config();
+    let config = *engine.translator.config();
     let flight = Flight::new(MOST_PIXELS);
     let next = AtomicUsize::new(0);
+    let given_up = AtomicBool::new(false);
+    let mut computing = Computing { engine, reopen, how, reporter, losses: 0, given_up: &given_up };
     let (computed, to_encode) = sync_channel::<Computed<'_>>(WAITING);
     let to_encode = Mutex::new(to_encode);
     thread::scope(|scope| {
         let (decoded, to_compute) = sync_channel(WAITING);
         for _ in 0..threads {
-            let (decoded, next, flight) = (decoded.clone(), &next, &flight);
+            let (decoded, next, flight, given_up) = (decoded.clone(), &next, &flight, &given_up);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed)
                     && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
                 {
+                    // What is not going to be translated need not be read.
+                    let read = !given_up.load(Ordering::Relaxed);
                     // What is wrong with a file is found when it is read.
-                    let pixels = unless_it_panics(job, || read_picture_size(&job.input)).map_or(0, area);
+                    let size = || unless_it_panics(job, || read_picture_size(&job.input)).map_or(0, area);
+                    let pixels = if read { size() } else { 0 };
                     let result = result_pixels(&config, how, pixels);
                     let mut seat = flight.board(pixels.max(result));
-                    let work = unless_it_panics(job, || Work::read(job, &config, how));
+                    let work = read.then(|| unless_it_panics(job, || Work::read(job, &config, how)));
                     // The picture is at the size of its result now.
                     seat.shrink(result);
                     if decoded.send((job, work, seat)).is_err() {
@@ -140,8 +230,12 @@ pub(super) fn run(
             if stop.load(Ordering::Relaxed) {
                 break;
             }
+            let Some(work) = work.filter(|_| !given_up.load(Ordering::Relaxed)) else {
+                reporter.failed(&job.input, "not tried, since the GPU is gone; run the command again");
+                continue;
+            };
             let started = Instant::now();
-            match work.and_then(|work| pollster::block_on(work.translate(translator, reporter))) {
+            match work.and_then(|work| computing.translate(job, work)) {
                 Ok(done) => {
                     let took = started.elapsed();
                     if computed.send(Computed { job, done, took, seat }).is_err() {
@@ -210,4 +304,84 @@ fn problem(job: &Job, error: &Error) -> String {
     let text = error.to_string();
     let name = format!("{}: ", job.input.display());
     text.strip_prefix(&name).map(str::to_owned).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+    use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
+    use ugatit::model::Direction;
+    use ugatit::translate::{Device, Fit, PictureSize};
+
+    use super::*;
+
+    fn gpu() -> Gpu {
+        pollster::block_on(Gpu::open(&AdapterOptions { name: None, allow_software: true })).unwrap()
+    }
+
+    fn engine(gpu: Gpu) -> anyhow::Result<Engine> {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny_params_0000005.pt");
+        let model = Model::open(model, Some(Direction::A2B))?;
+        Engine::new(Chosen { device: Device::Gpu(gpu), notice: Some("another one".into()) }, model)
+    }
+
+    /// Four pictures, and where their results go.
+    fn jobs(place: &TempDir, folder: &str) -> Vec<Job> {
+        let job = |i: u8| {
+            let input = place.path().join(format!("{i}.png"));
+            let pixels = (0..32 * 32 * 3).map(|k: u32| (k % 251) as u8 / (i + 1)).collect();
+            let picture = Picture::new(32, 32, 3, pixels).unwrap();
+            write_picture(&input, &picture, PictureFormat::Png, true).unwrap();
+            let output = place.path().join(folder).join(format!("{i}.png"));
+            Job { input, output, format: PictureFormat::Png, attention: None, sheet: None }
+        };
+        (0..4).map(job).collect()
+    }
+
+    /// Translated and failed, and how often a device was opened again.
+    fn translate(jobs: &[Job], first: Gpu, next: impl Fn() -> anyhow::Result<Gpu>) -> [usize; 3] {
+        let options = PictureOptions { size: PictureSize::Native, fit: Fit::Stretch };
+        let how = How { options, tiling: Tiling::Off, force: false };
+        let reporter = Reporter::new(jobs.len(), false, "a GPU".into());
+        let reopened = AtomicUsize::new(0);
+        let reopen = || {
+            reopened.fetch_add(1, Ordering::Relaxed);
+            engine(next()?)
+        };
+        run(jobs, engine(first).unwrap(), &reopen, &how, &AtomicBool::new(false), &reporter);
+        let (translated, failed) = reporter.counts();
+        [translated, failed, reopened.into_inner()]
+    }
+
+    #[test]
+    fn all_pictures_are_translated_though_the_gpu_is_lost() {
+        let place = TempDir::new().unwrap();
+        let expected = jobs(&place, "expected");
+        assert_eq!(translate(&expected, gpu(), || unreachable!()), [4, 0, 0]);
+        for wait in [3, 4, 6, 8] {
+            let (first, jobs) = (gpu(), jobs(&place, &format!("lost{wait}")));
+            first.inject(InjectedFault::LossInWait, wait);
+            assert_eq!(translate(&jobs, first, || Ok(gpu())), [4, 0, 1], "lost in wait {wait}");
+            for (job, expected) in jobs.iter().zip(&expected) {
+                let [a, b] = [&job.output, &expected.output].map(|path| std::fs::read(path).unwrap());
+                assert_eq!(a, b, "{}", job.output.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_stay_is_given_up() {
+        let place = TempDir::new().unwrap();
+        // The weights come to the GPU, and no picture from it.
+        let failing = || {
+            let gpu = gpu();
+            gpu.inject(InjectedFault::LossInWait, 3);
+            gpu
+        };
+        assert_eq!(translate(&jobs(&place, "lost"), failing(), || Ok(failing())), [0, 4, 3]);
+        let gone = || Err(anyhow::anyhow!("no GPU at all"));
+        assert_eq!(translate(&jobs(&place, "gone"), failing(), gone), [0, 4, 1]);
+    }
 }

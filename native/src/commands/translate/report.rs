@@ -1,6 +1,6 @@
 //! How it goes: a progress bar on a terminal, plain lines elsewhere, JSON for programs.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,8 @@ use super::outputs::Job;
 /// Told about every picture, from any thread.
 pub(super) struct Reporter {
     json: bool,
-    device: String,
+    /// That of the last picture, in the end.
+    device: Mutex<String>,
     started: Instant,
     /// Counts pictures, or the tiles of a single one; drawn as soon as there is something to count.
     bar: Option<ProgressBar>,
@@ -91,7 +92,7 @@ impl Reporter {
         });
         Self {
             json,
-            device,
+            device: Mutex::new(device),
             started: Instant::now(),
             bar,
             single,
@@ -160,31 +161,51 @@ impl Reporter {
         if self.json {
             self.event(&Event::Failed { input, error: problem });
         } else {
-            let say = || console::error(format_args!("{}: {problem}", input.display()));
-            match &self.bar {
-                Some(bar) => bar.suspend(say),
-                None => say(),
-            }
+            self.say(&format_args!("{}: {problem}", input.display()));
         }
         self.advance();
+    }
+
+    /// A line for people.
+    pub(super) fn note(&self, text: impl fmt::Display) {
+        if !self.json {
+            self.say(&text);
+        }
+    }
+
+    /// Another device goes on.
+    pub(super) fn moved(&self, device: String) {
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = device;
+    }
+
+    fn say(&self, text: &dyn fmt::Display) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| console::error(text)),
+            None => console::error(text),
+        }
+    }
+
+    /// How many were translated, and how many failed.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let Counts { translated, failed } = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        (translated, failed)
     }
 
     /// The last word. Whether all went well.
     pub(super) fn finish(self, interrupted: bool) -> bool {
         let Counts { translated, failed } = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = &*self.device.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.started.elapsed().as_secs_f64();
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         if self.json {
             let seconds = (seconds * 1e3).round() / 1e3;
-            self.event(&Event::Summary { translated, failed, interrupted, seconds, device: &self.device });
+            self.event(&Event::Summary { translated, failed, interrupted, seconds, device });
         } else if translated + failed != 1 || interrupted {
             let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-            console::line(format_args!(
-                "{translated} translated{failures} in {seconds:.1} s ({})",
-                self.device
-            ));
+            console::line(format_args!("{translated} translated{failures} in {seconds:.1} s ({device})"));
         }
         failed == 0 && !interrupted
     }
