@@ -2,6 +2,7 @@
 
 use js_sys::{Object, Promise, Reflect, global};
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
 
@@ -11,9 +12,11 @@ pub(crate) fn has_webgpu() -> bool {
     navigator.and_then(|n| Reflect::get(&n, &"gpu".into())).is_ok_and(|gpu| gpu.is_object())
 }
 
-/// Milliseconds since some time.
-pub(crate) fn now() -> f64 {
-    js_sys::Date::now()
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds since the page, or the worker, began. They only go forward.
+    #[wasm_bindgen(js_namespace = performance)]
+    pub(crate) fn now() -> f64;
 }
 
 /// Lets the page handle its events, and the worker its messages.

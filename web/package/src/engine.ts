@@ -1,5 +1,5 @@
 import { readPixels, toBitmap } from "./canvas.js";
-import { UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
+import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
 import { type ModelBytes, modelName, readModel } from "./model.js";
 import type {
   Host,
@@ -17,12 +17,15 @@ import { type Glue, type Session, type SessionInfo, createGlue } from "./wasm/gl
 
 type OnProgress = (progress: Progress) => void;
 
+/** After these the next call opens a new device: closing the old one gives its memory back. */
+const SPENT: ErrorCode[] = ["device-lost", "out-of-memory"];
+
 /**
  * A model, ready to translate: the same in a worker and on a page. Takes one call at a time, which
  * the `Translator` sees to.
  *
- * A session whose device is lost is opened again by the next call, and a wasm module that has
- * panicked is replaced by a fresh one.
+ * A session whose device is lost or out of memory is opened again by the next call, and a wasm module
+ * that has panicked is replaced by a fresh one.
  */
 export class Engine implements Host {
   #module: Promise<WebAssembly.Module>;
@@ -151,14 +154,14 @@ export class Engine implements Host {
     return glue;
   }
 
-  /** A call of the session: after a lost device the session is closed. */
+  /** A call of the session: one whose device is lost, or has no memory left, is closed. */
   async #guard<T>(call: (session: Session) => Promise<T>): Promise<T> {
     const session = this.#session;
     if (!session) throw new UgatitError("internal", "There is no session.");
     try {
       return await this.#watch(() => call(session));
     } catch (error) {
-      if ((error as UgatitError).code === "device-lost" && this.#session === session) {
+      if (SPENT.includes((error as UgatitError).code) && this.#session === session) {
         this.#session = undefined;
         session.free();
       }

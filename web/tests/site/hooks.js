@@ -4,6 +4,8 @@ const devices = [];
 const memories = [];
 let buffers = 0;
 let trap = false;
+/** Of the buffers to come, how many are made before how many cannot be; and how many could not. */
+let memory = { passing: 0, failing: 0, failed: 0 };
 
 if (globalThis.GPUAdapter) {
   const { requestDevice } = GPUAdapter.prototype;
@@ -12,10 +14,34 @@ if (globalThis.GPUAdapter) {
     devices.push(device);
     return device;
   };
-  const { createBuffer } = GPUDevice.prototype;
-  GPUDevice.prototype.createBuffer = function (...args) {
+  const { createBuffer, pushErrorScope, popErrorScope } = GPUDevice.prototype;
+  const scopes = new WeakMap();
+  const scopesOf = (device) => scopes.get(device) ?? scopes.set(device, []).get(device);
+  GPUDevice.prototype.pushErrorScope = function (filter) {
+    scopesOf(this).push({ filter });
+    pushErrorScope.call(this, filter);
+  };
+  GPUDevice.prototype.popErrorScope = function () {
+    const scope = scopesOf(this).pop();
+    return popErrorScope.call(this).then((error) => scope?.error ?? error);
+  };
+  GPUDevice.prototype.createBuffer = function (descriptor) {
     buffers += 1;
-    return createBuffer.apply(this, args);
+    if (memory.failing === 0 || memory.passing-- > 0) return createBuffer.call(this, descriptor);
+    memory.failing -= 1;
+    memory.failed += 1;
+    // As a device without memory does: it gives a buffer that is none, and says so elsewhere.
+    pushErrorScope.call(this, "validation");
+    const buffer = createBuffer.call(this, { size: descriptor.size, usage: 0 });
+    void popErrorScope.call(this);
+    const error = new GPUOutOfMemoryError("made by a test");
+    const scope = scopesOf(this).findLast(({ filter }) => filter === "out-of-memory");
+    if (scope) scope.error ??= error;
+    else {
+      const event = new GPUUncapturedErrorEvent("uncapturederror", { error });
+      setTimeout(() => this.dispatchEvent(event));
+    }
+    return buffer;
   };
   const { destroy } = GPUBuffer.prototype;
   const gone = new WeakSet();
@@ -43,6 +69,12 @@ WebAssembly.instantiate = async (...args) => {
 };
 
 const orders = {
+  /** `memory 3 1`: after three buffers one cannot be made. */
+  memory: (passing, failing) => {
+    const { failed } = memory;
+    memory = { passing: Number(passing), failing: Number(failing), failed: 0 };
+    return failed;
+  },
   lose: () => devices.at(-1)?.destroy(),
   trap: () => void (trap = true),
   throw: () =>
@@ -58,5 +90,7 @@ const orders = {
 };
 
 new BroadcastChannel("hooks").onmessage = ({ data, target }) => {
-  if ("order" in data) target.postMessage({ answer: orders[data.order]() ?? null });
+  if (!("order" in data)) return;
+  const [name, ...args] = data.order.split(" ");
+  target.postMessage({ answer: orders[name](...args) ?? null });
 };

@@ -64,6 +64,60 @@ for (const worker of [true, false]) {
   });
 }
 
+test("memory may run out at any buffer, and the next call works", async ({ site }) => {
+  const seen = await site.evaluate(
+    async ({ dog, model }) => {
+      await import("/hooks.js" as string);
+      const options = { backend: "webgpu", worker: false } as const;
+      const memory = (passing: number, failing: number) =>
+        order<number>(`memory ${passing} ${failing}`);
+      await memory(0, 1);
+      const loading = await failure(ugatit.Translator.load(model, options));
+      const translator = await ugatit.Translator.load(model, options);
+      const expected = await translator.translate(dog, { size: 32 });
+
+      // Once, at each buffer of a size that is new: what other sizes hold is given back, and the
+      // second try succeeds.
+      const retried: number[] = [];
+      for (let buffer = 0, size = 36; ; buffer += 1, size += 4) {
+        await memory(buffer, 1);
+        const first = await translator.translate(dog, { size });
+        if ((await memory(0, 0)) === 0) break;
+        const second = await translator.translate(dog, { size });
+        retried.push(await difference(first.bitmap, second.bitmap));
+      }
+      const { devices: before } = await order<{ devices: number }>("counts");
+
+      // At each buffer and all after it: the call fails, and the next one opens a new device.
+      const failures: string[] = [];
+      const next: number[] = [];
+      for (let buffer = 0; buffer < retried.length; buffer += 1) {
+        await memory(buffer, 1000);
+        failures.push((await failure(translator.translate(dog, { size: 100 }))).code);
+        await memory(0, 0);
+        const result = await translator.translate(dog, { size: 32 });
+        next.push(await difference(result.bitmap, expected.bitmap));
+      }
+      const { devices: after } = await order<{ devices: number }>("counts");
+      translator.dispose();
+      const { buffers } = await order<{ buffers: number }>("counts");
+      return { loading: loading.code, retried, failures, next, opened: after - before, buffers };
+    },
+    { dog: DOG, model: SMALL },
+  );
+  const count = seen.retried.length;
+  expect(count, "activations, upload, download, uniforms").toBeGreaterThan(4);
+  expect(seen).toEqual({
+    loading: "out-of-memory",
+    retried: Array(count).fill(0),
+    failures: Array(count).fill("out-of-memory"),
+    next: Array(count).fill(0),
+    opened: count,
+    // None is left, not even of what was half made.
+    buffers: 0,
+  });
+});
+
 test("a trap that nobody waits for rejects what is in flight", async ({ site }) => {
   const codes = await site.evaluate(
     async ({ dog, model }) => {
