@@ -14,7 +14,7 @@ const CHROMIUM: Package = Package {
 };
 
 const FIREFOX: Package = Package {
-    missing: "the tests in Firefox need it, 140 or later",
+    missing: "the tests in Firefox need Firefox",
     apt: &["firefox-esr"],
     elsewhere: "install it (https://www.firefox.com), or name its program in FIREFOX",
 };
