@@ -64,6 +64,7 @@ const TEMPORARY: (&str, &str) = (".ugatit-", ".tmp");
 ///
 /// # Errors
 /// [`Error::Io`] where the folder cannot be read, or a file cannot be deleted.
+#[cfg(any(feature = "pictures", test))]
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

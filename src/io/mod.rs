@@ -35,7 +35,7 @@ pub(crate) mod safetensors;
 #[cfg(feature = "pictures")]
 mod unread;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]
 pub use atomic::write_atomically;
