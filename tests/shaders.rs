@@ -102,7 +102,7 @@ fn build_with(file: &str, from: &str, to: &str) -> String {
 fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     // In an import, by a line that comes after an import: the line is that of the file itself.
     let line = build_with("shared/activation.wgsl", "case 2u: { return select(", "case 2u: { return selekt(");
-    assert!(line.contains("shared/activation.wgsl:7: ") && line.contains("selekt"), "{line}");
+    assert!(line.contains("shared/activation.wgsl:9: ") && line.contains("selekt"), "{line}");
     let line = build_with("pointwise.wgsl", "    y[i] = a[i] + b[i];", "    y[i] = a[i] + 1u;");
     assert!(line.contains("pointwise.wgsl:30: "), "{line}");
     // A component of a vector that other invocations write, too: in workgroup memory by an index that
