@@ -18,8 +18,9 @@ const COMMON = {
   hairColor: ["2c1b18", "4a312c", "724133", "a55728", "b58143", "d6b370", "e8e1e1", "c93305"],
   skinColor: ["f9d0b4", "f1c3a5", "eac393", "c68e7a", "a36b4f", "5c3829"],
   beardProbability: 15,
-  // One for all: the networks' first normalisation removes the brightness of a whole picture.
-  backgroundColor: ["f4f1ea"],
+  // One for all: the networks' first normalisation removes the brightness of a whole picture. Light, and not near
+  // any hair or skin: white hair before a white wall is lost in the translation.
+  backgroundColor: ["b6e3f4"],
 };
 
 // What only one style has is lost in a translation, and would have to be hidden in it for the way

@@ -23,7 +23,7 @@ const FOLDERS: [&str; 4] = ["trainA", "trainB", "testA", "testB"];
 /// The file of what each picture shows.
 pub(super) const LABELS: &str = "labels.csv";
 /// The colour behind every portrait, as the script has it.
-pub(super) const BACKGROUND: [u8; 3] = [0xf4, 0xf1, 0xea];
+pub(super) const BACKGROUND: [u8; 3] = [0xb6, 0xe3, 0xf4];
 
 #[derive(Args)]
 pub(crate) struct Options {
