@@ -1,35 +1,26 @@
 //! A training run from its first iteration to its last, whatever happens in between.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::io::{Dataset, Precision};
+use crate::io::Dataset;
 use crate::tensor::Tensor;
-use crate::train::{Loader, Player, Session, StepConfig, StepReport, TrainState};
+use crate::train::{Loader, Player, Session, StepConfig, TrainState};
 
 use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
 use super::folder::RunFolder;
 use super::inherit::Inherited;
+use super::models::write_models;
 use super::page::RunPhase;
+use super::progress::{Notices, Progress};
 use super::records::Records;
-use super::samples::{Samples, models};
+use super::samples::Samples;
 
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
-
-/// What a call of [`Run::advance`] has brought.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// The iteration that has come to its end, where one has: on a GPU it is one late, unless something
-    /// was written.
-    pub report: Option<StepReport>,
-    /// The sheets that were written.
-    pub sheets: Vec<PathBuf>,
-    /// The checkpoint that was written.
-    pub checkpoint: Option<PathBuf>,
-}
 
 /// What a run began with.
 #[derive(Debug)]
@@ -58,7 +49,10 @@ pub struct Run {
     begun: u64,
     /// Iterations of the last checkpoint.
     saved: u64,
+    /// When a checkpoint that could not be written is tried again.
+    save_again: Option<u64>,
     position: Position,
+    notices: Notices,
 }
 
 impl Run {
@@ -134,7 +128,9 @@ impl Run {
             records,
             begun: step,
             saved: step,
+            save_again: None,
             position,
+            notices: Notices::default(),
         };
         Ok((run, Beginning { step, unreadable, inherited }))
     }
@@ -171,34 +167,74 @@ impl Run {
 
     /// Trains one iteration, and writes what is due after it.
     ///
+    /// What people only look at (page, sheets, curves, log) and a checkpoint that cannot be written do not end the
+    /// run, nor does a picture that cannot be read: see [`Progress::notices`]. The checkpoint is tried again soon.
+    ///
     /// # Errors
     /// [`Error::NonFinite`] where the training has diverged, [`Error::DeviceLost`] (see
-    /// [`Self::recover`]), [`Error::Picture`] where a picture cannot be read, and where files cannot
-    /// be written. The last checkpoint is as it was.
+    /// [`Self::recover`]), [`Error::Picture`] where too many pictures cannot be read, and where the last
+    /// checkpoint of all cannot be written. [`Self::fail`] then keeps what there is.
     pub async fn advance(&mut self) -> Result<Progress> {
         let batches: Vec<[Tensor; 2]> =
             (0..self.config.accumulation).map(|_| self.loader.next_batch()).collect::<Result<_>>()?;
         let report = self.session.iterate(&batches).await?;
         self.begun += 1;
         self.position.samples += (self.config.accumulation * self.config.batch_size) as u64;
-        let mut progress = Progress { report, ..Progress::default() };
-        if let Some(report) = &progress.report {
-            self.records.iteration(report, self.config.log_freq)?;
+        let mut progress = Progress { report: None, ..Progress::default() };
+        for error in self.loader.left_out() {
+            let text = format!("left out of the training: {error}");
+            let noted = self.records.note(&text);
+            progress.notices.push(text);
+            self.notices.seen(noted, &mut progress);
+        }
+        if let Some(report) = report {
+            let noted = self.records.iteration(&report, self.config.log_freq);
+            self.notices.seen(noted, &mut progress);
+            progress.report = Some(report);
         }
         let step = self.begun;
         let sheet_due = EARLY_SHEETS.contains(&step) || step.is_multiple_of(self.config.print_freq);
-        let save_due = step.is_multiple_of(self.config.save_freq) || self.is_done();
+        let again = self.save_again.is_some_and(|again| step >= again);
+        let save_due = step.is_multiple_of(self.config.save_freq) || self.is_done() || again;
         if sheet_due || save_due {
-            self.write(sheet_due, save_due, &mut progress).await?;
+            let written = self.write(sheet_due, save_due, &mut progress).await;
+            self.tried(written, &mut progress)?;
         }
         if self.is_done() {
-            self.records.note(format!("all {step} iterations are done"))?;
+            let noted = self.records.note(format!("all {step} iterations are done"));
+            self.notices.seen(noted, &mut progress);
         }
         if self.records.page_due() || sheet_due || save_due {
             let phase = if self.is_done() { RunPhase::Finished } else { RunPhase::Running };
-            self.records.publish(phase, &self.config)?;
+            let published = self.records.publish(phase, &self.config);
+            self.notices.seen(published, &mut progress);
         }
         Ok(progress)
+    }
+
+    /// Takes in how it went with a checkpoint.
+    ///
+    /// # Errors
+    /// The error, where the run cannot go on with it.
+    fn tried(&mut self, result: Result<()>, progress: &mut Progress) -> Result<()> {
+        /// A checkpoint is tried again after this part of the time between two.
+        const SOONER: u64 = 10;
+        match result {
+            Err(error @ (Error::Output { .. } | Error::Io { .. })) if !self.is_done() => {
+                let wait = (self.config.save_freq / SOONER).max(1);
+                self.save_again = Some(self.begun + wait);
+                let text = format!(
+                    "NO CHECKPOINT COULD BE WRITTEN ({error}). The run goes on from memory and tries again every {wait} iterations; what was trained since iteration {} would be lost if it ended now",
+                    self.saved
+                );
+                let noted = self.records.note(&text);
+                self.notices.add(text, progress);
+                self.notices.seen(noted, progress);
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Keeps the run as it is, for a later one to go on with. `reason` is for the page: why it is
@@ -211,19 +247,29 @@ impl Run {
         if self.saved != self.begun {
             self.write(false, true, &mut progress).await?;
         }
-        self.records.note(format!("stopped after iteration {}: {reason}", self.begun))?;
-        self.records.publish(RunPhase::Stopped(reason.into()), &self.config)?;
+        let noted = self.records.note(format!("stopped after iteration {}: {reason}", self.begun));
+        let published = self.records.publish(RunPhase::Stopped(reason.into()), &self.config);
+        self.notices.seen(noted.and(published), &mut progress);
         Ok(progress.checkpoint)
     }
 
-    /// Notes on the page and in the log that an error has ended the run. The last checkpoint is
-    /// the state that it goes on from.
+    /// Keeps the run as it is after `error`, and notes on the page and in the log that it has ended the run.
+    /// What has diverged, or was lost with its device, is not kept: there the last checkpoint is the state that
+    /// it goes on from. Gives the iteration that the same command goes on from.
     ///
     /// # Errors
-    /// Where the files cannot be written.
-    pub fn fail(&mut self, error: &Error) -> Result<()> {
-        self.records.note(format!("failed in iteration {}: {error}", self.begun + 1))?;
-        self.records.publish(RunPhase::Failed(error.to_string()), &self.config)
+    /// Where the checkpoint cannot be written.
+    pub async fn fail(&mut self, error: &Error) -> Result<u64> {
+        let mut progress = Progress::default();
+        let lost = matches!(error, Error::NonFinite { .. } | Error::DeviceLost { .. });
+        let kept = match self.saved == self.begun || lost {
+            true => Ok(()),
+            false => self.write(false, true, &mut progress).await,
+        };
+        let noted = self.records.note(format!("failed in iteration {}: {error}", self.begun + 1));
+        let published = self.records.publish(RunPhase::Failed(error.to_string()), &self.config);
+        self.notices.seen(noted.and(published), &mut progress);
+        kept.map(|()| self.saved)
     }
 
     /// Goes on from the last checkpoint on a new device, after the old one was lost. `notice` is for
@@ -254,26 +300,52 @@ impl Run {
     /// Waits for everything begun, and writes of its state sheets, a checkpoint, or both.
     async fn write(&mut self, sheets: bool, checkpoint: bool, progress: &mut Progress) -> Result<()> {
         if let Some(report) = self.session.finish().await? {
-            self.records.iteration(&report, self.config.log_freq)?;
+            let noted = self.records.iteration(&report, self.config.log_freq);
+            self.notices.seen(noted, progress);
             progress.report = Some(report);
         }
         let state = self.session.state().await?;
         if sheets {
-            let sheets = self.samples.write(self.folder.root(), &self.device, &state).await?;
-            progress.sheets = self.records.sheets(state.step, sheets)?;
+            let made = self.samples.write(self.folder.root(), &self.device, &state).await;
+            match made.and_then(|sheets| self.records.sheets(state.step, sheets)) {
+                Ok(sheets) => progress.sheets = sheets,
+                Err(error @ Error::DeviceLost { .. }) => return Err(error),
+                Err(error) => self.notices.seen(Err(error), progress),
+            }
         }
         if checkpoint {
             // First the curves up to here, since a run that goes on from the checkpoint does not
             // write them again; then the state; then what is made of it.
-            self.records.flush()?;
+            let flushed = self.records.flush();
+            self.notices.seen(flushed, progress);
             self.position.seconds = self.records.seconds();
             let checkpoint = Checkpoint { config: self.step_config, state, position: self.position };
-            progress.checkpoint = Some(self.folder.save(&checkpoint)?);
+            progress.checkpoint = Some(self.save(&checkpoint)?);
             self.saved = checkpoint.state.step;
-            write_models(&self.folder, &self.config, &checkpoint.state)?;
-            self.folder.prune(self.config.keep, self.config.keep_every)?;
+            self.save_again = None;
+            // They are made anew when the run goes on.
+            let models = write_models(&self.folder, &self.config, &checkpoint.state);
+            let pruned = self.folder.prune(self.config.keep, self.config.keep_every);
+            match models.and(pruned) {
+                Err(error) if self.begun >= self.config.iteration => return Err(error),
+                others => self.notices.seen(others, progress),
+            }
         }
         Ok(())
+    }
+}
+
+impl Run {
+    /// Writes a checkpoint. What hinders it for a moment (a scanner, a network) is waited for.
+    fn save(&self, checkpoint: &Checkpoint<'_>) -> Result<PathBuf> {
+        const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+        for pause in PAUSES {
+            match self.folder.save(checkpoint) {
+                Err(Error::Output { .. } | Error::Io { .. }) => std::thread::sleep(pause),
+                done => return done,
+            }
+        }
+        self.folder.save(checkpoint)
     }
 }
 
@@ -290,48 +362,6 @@ fn refuse_idle_settings(root: &Path, config: &RunConfig, step: u64) -> Result<()
         return Err(Error::Config(format!(
             "the run has done its {step} iterations, so other settings would train nothing; give a larger --iteration with them, or begin another run in a new folder"
         )));
-    }
-    Ok(())
-}
-
-/// Writes the generators, ready for use: their average where there is one, and as they are.
-fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
-    let architecture = config.step().generator;
-    let models_folder = folder.root().join("models");
-    let raw = models_folder.join("raw");
-    // What lay beside an average that has been switched off.
-    if state.ema.is_empty()
-        && let Err(error) = std::fs::remove_dir_all(&raw)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(Error::io(raw)(error));
-    }
-    for average in [true, false] {
-        if average && state.ema.is_empty() {
-            continue;
-        }
-        let how = if average { format!(", moving average {}", config.ema) } else { String::new() };
-        let origin = match config.init.file_name() {
-            // Without the path, which nobody else can read anything from.
-            Some(name) => format!(", begun with the weights of {}", name.display()),
-            None => String::new(),
-        };
-        let provenance = format!(
-            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}{origin}",
-            env!("CARGO_PKG_VERSION"),
-            state.step,
-            config.iteration,
-            config.batch_size * config.accumulation,
-            config.preprocess,
-            config.lr,
-            config.seed,
-        );
-        let beside = !average && !state.ema.is_empty();
-        let target = if beside { &raw } else { &models_folder };
-        for model in models(&architecture, state, average, &config.metadata(provenance))? {
-            let path = target.join(format!("{}.safetensors", model.direction));
-            model.save(path, Precision::F32, true)?;
-        }
     }
     Ok(())
 }

@@ -26,7 +26,9 @@ mod folder;
 mod inherit;
 mod log;
 mod metrics;
+mod models;
 mod page;
+mod progress;
 mod records;
 mod samples;
 mod sheet;
@@ -34,13 +36,14 @@ mod sheet;
 pub use checkpoint::{Checkpoint, Position};
 pub use config::{PRESETS, PreprocessKind, RunConfig};
 pub use curves::{Curves, Point};
-pub use driver::{Beginning, Progress, Run};
+pub use driver::{Beginning, Run};
 pub use events::EventWriter;
 pub use folder::RunFolder;
 pub use inherit::{Inherited, InheritedNetwork, Start};
 pub use log::RunLog;
 pub use metrics::{MetricsLog, scalars};
 pub use page::{RunPage, RunPhase, RunStatus};
+pub use progress::Progress;
 pub use sheet::{
     SheetRow, compose, official_rows, row_names, sheet, sheet_path, translated_rows, write_sheet,
 };

@@ -110,6 +110,7 @@ fn train(mut run: Run, args: &Args, folder: &Path, from: u64, stop: &AtomicBool)
         }
         match pollster::block_on(run.advance()) {
             Ok(made) => {
+                made.notices.iter().for_each(|notice| progress.note(notice));
                 progress.show(&run, &made);
                 if made.report.is_some() {
                     recoveries = 0;
@@ -135,9 +136,12 @@ fn train(mut run: Run, args: &Args, folder: &Path, from: u64, stop: &AtomicBool)
             }
             Err(error) => {
                 progress.close();
-                // The error itself matters more than a page that cannot be written.
-                let _ = run.fail(&error);
-                return Err(anyhow!(error));
+                let from = match pollster::block_on(run.fail(&error)) {
+                    Ok(0) => "nothing was trained yet".to_owned(),
+                    Ok(step) => format!("the same command goes on from iteration {step}"),
+                    Err(kept) => format!("what was trained could not be kept: {kept}"),
+                };
+                return Err(anyhow!("{error}; {from}"));
             }
         }
     }

@@ -1,0 +1,51 @@
+//! The models of a run, ready for use.
+
+use crate::error::{Error, Result};
+use crate::io::Precision;
+use crate::train::TrainState;
+
+use super::config::RunConfig;
+use super::folder::RunFolder;
+use super::samples::models;
+
+/// Writes the generators, ready for use: their average where there is one, and as they are.
+pub(super) fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
+    let architecture = config.step().generator;
+    let models_folder = folder.root().join("models");
+    let raw = models_folder.join("raw");
+    // What lay beside an average that has been switched off.
+    if state.ema.is_empty()
+        && let Err(error) = std::fs::remove_dir_all(&raw)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Error::io(raw)(error));
+    }
+    for average in [true, false] {
+        if average && state.ema.is_empty() {
+            continue;
+        }
+        let how = if average { format!(", moving average {}", config.ema) } else { String::new() };
+        let origin = match config.init.file_name() {
+            // Without the path, which nobody else can read anything from.
+            Some(name) => format!(", begun with the weights of {}", name.display()),
+            None => String::new(),
+        };
+        let provenance = format!(
+            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}{origin}",
+            env!("CARGO_PKG_VERSION"),
+            state.step,
+            config.iteration,
+            config.batch_size * config.accumulation,
+            config.preprocess,
+            config.lr,
+            config.seed,
+        );
+        let beside = !average && !state.ema.is_empty();
+        let target = if beside { &raw } else { &models_folder };
+        for model in models(&architecture, state, average, &config.metadata(provenance))? {
+            let path = target.join(format!("{}.safetensors", model.direction));
+            model.save(path, Precision::F32, true)?;
+        }
+    }
+    Ok(())
+}
