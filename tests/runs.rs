@@ -224,9 +224,9 @@ fn what_people_look_at_does_not_end_a_run() {
         once.dedup();
         assert_eq!(once, said, "each is said once");
         if path.is_dir() {
-            fs::remove_dir(&path).unwrap()
+            fs::remove_dir(&path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         advance(&mut run, 1);
         assert!(path.exists() && place.path("run/index.html").is_file(), "tried again");
