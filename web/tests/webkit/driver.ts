@@ -9,6 +9,11 @@ const DRIVER = process.env.WEBKIT_DRIVER ?? "/usr/bin/WebKitWebDriver";
 
 /** The longest that a script in a page may take, milliseconds. */
 const PATIENCE = 120_000;
+/** The longest that a browser may take to start, and to end. It takes a second or two. */
+const START = 30_000;
+const END = 10_000;
+/** How often a browser that does not start is tried. */
+const TRIES = 3;
 
 /** A window of WebKit, driven by plain WebDriver: Playwright drives only its own build of WebKit. */
 export class Session {
@@ -19,7 +24,8 @@ export class Session {
   }
 
   static async start(driver: string): Promise<Session> {
-    const { sessionId } = (await command("POST", `${driver}/session`, { capabilities: {} })) as {
+    const wanted = { capabilities: {} };
+    const { sessionId } = (await command("POST", `${driver}/session`, wanted, START)) as {
       sessionId: string;
     };
     const session = new Session(`${driver}/session/${sessionId}`);
@@ -74,7 +80,7 @@ export class Session {
   }
 
   async end(): Promise<void> {
-    await command("DELETE", this.#address);
+    await command("DELETE", this.#address, undefined, END);
   }
 
   #post(path: string, body: object): Promise<unknown> {
@@ -82,8 +88,15 @@ export class Session {
   }
 }
 
-async function command(method: string, url: string, body?: object): Promise<unknown> {
-  const response = await fetch(url, { method, body: body && JSON.stringify(body) });
+/** A call that is answered within `patience`: the driver waits for ever for a browser that crashed. */
+async function command(
+  method: string,
+  url: string,
+  body?: object,
+  patience = PATIENCE + END,
+): Promise<unknown> {
+  const signal = AbortSignal.timeout(patience);
+  const response = await fetch(url, { method, body: body && JSON.stringify(body), signal });
   const { value } = (await response.json()) as { value: unknown };
   if (response.ok) return value;
   const { error, message } = value as { error: string; message: string };
@@ -117,21 +130,28 @@ async function startDriver(port: number): Promise<ChildProcess> {
   return driver;
 }
 
-export const test = base.extend<{ webkit: Session }, { driver: string }>({
-  driver: [
-    async ({}, use) => {
-      const port = await freePort();
-      const driver = await startDriver(port);
-      await use(`http://127.0.0.1:${port}`);
-      driver.kill();
-    },
-    { scope: "worker" },
-  ],
+/** A driver of its own with its browser; one that does not start is tried again. */
+async function started(): Promise<{ driver: ChildProcess; session: Session }> {
+  for (let tries = 1; ; tries++) {
+    const port = await freePort();
+    const driver = await startDriver(port);
+    try {
+      return { driver, session: await Session.start(`http://127.0.0.1:${port}`) };
+    } catch (error) {
+      driver.kill("SIGKILL");
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
+export const test = base.extend<{ webkit: Session }>({
   // A session for each test: after a few pages pictures come out blank in an old one.
-  webkit: async ({ driver }, use) => {
-    const session = await Session.start(driver);
+  webkit: async ({}, use) => {
+    const { driver, session } = await started();
     await use(session);
-    await session.end();
+    // What the test found counts, not how its browser ends.
+    await session.end().catch(() => undefined);
+    driver.kill();
   },
 });
 
