@@ -12,6 +12,8 @@ pub(super) fn what_it_is(path: &Path, bytes: &[u8]) -> Option<String> {
 /// What a TensorFlow checkpoint is told.
 pub(super) const TENSORFLOW: &str = "it is a checkpoint of TensorFlow, which is not read; UGATIT-pytorch's checkpoints (.pt) and safetensors are";
 
+const ONNX: &str = "it is an ONNX model; those are written here (`export --onnx`), not read: use the checkpoint that it was made of";
+
 const WEB_PAGE: &str = "it is a web page (HTML), not the file itself: the download was answered by a page, for example one that asks to confirm or to log in; download the file again";
 
 /// The bytes that formats begin with, and how far from the beginning.
@@ -76,9 +78,7 @@ fn by_content(bytes: &[u8]) -> Option<&'static str> {
     }
     // An ONNX file is a protobuf message that begins with its version (field 1) and its producer (field 2).
     if matches!(bytes, [0x08, 1..=20, 0x12, ..]) {
-        return Some(
-            "it is an ONNX model; those are written here (`export --onnx`), not read: use the checkpoint that it was made of",
-        );
+        return Some(ONNX);
     }
     None
 }
@@ -91,9 +91,7 @@ fn by_name(path: &Path) -> Option<&'static str> {
     if tensorflow {
         return Some(TENSORFLOW);
     }
-    name.ends_with(".onnx").then_some(
-        "it is an ONNX model; those are written here (`export --onnx`), not read: use the checkpoint that it was made of",
-    )
+    name.ends_with(".onnx").then_some(ONNX)
 }
 
 /// A short text: it may say itself what went wrong.
