@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail and report like the tests themselves")]
 
 use proptest::prelude::*;
-use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op};
 use ugatit::{Error, Tensor, cpu};
 
 mod support;
@@ -107,6 +107,68 @@ proptest! {
         let expected = naive_conv(&x, &weight, bias.then_some(&b), op, out);
         for (a, b) in found[0].data().iter().zip(&expected) {
             prop_assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        }
+    }
+}
+
+/// [`cpu::run`], with all the algorithms that there are.
+fn run_fast<T: cpu::Real>(graph: &Graph, output: NodeId, feed: &[(&str, &Tensor<T>)]) -> Tensor<T> {
+    let outputs = [output];
+    let mut walk = cpu::Walk::new(graph, &outputs, Arithmetic::Fast);
+    let feed = |name: &str| feed.iter().find(|(known, _)| *known == name).map(|(_, tensor)| *tensor);
+    while walk.step(&feed).unwrap() {}
+    walk.finish().unwrap().remove(0)
+}
+
+/// Winograd's algorithm is the definition but for rounding, which is 300 times that of the
+/// definition itself: its largest numbers (8 of `Aᵀ`, 5 of `Bᵀ`) multiply twice, by row and by column.
+#[test]
+fn a_fast_convolution_is_its_definition() {
+    let activations = [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
+    // Tiles that fill the picture and tiles that stick out, several chunks, several blocks.
+    for (i, (n, channels, outputs, [h, w], pad, upsample)) in [
+        (1, 32, 40, [24, 24], 1, false),
+        (2, 33, 70, [23, 26], 1, false),
+        (1, 40, 32, [25, 31], 0, false),
+        (1, 32, 33, [21, 22], 2, false),
+        (1, 32, 32, [9, 1037], 1, false),
+        (1, 32, 32, [90, 130], 1, false),
+        (2, 35, 9, [23, 26], 1, true),
+        (1, 32, 64, [24, 24], 1, true),
+        (1, 33, 20, [85, 110], 1, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let bias = i % 2 == 1;
+        let op = Conv2d { stride: 1, pad, upsample, bias, activation: activations[i % 4] };
+        let (x, weight) = (tensor(&[n, channels, h, w], 1), tensor(&[outputs, channels, 3, 3], 2));
+        let b = tensor(&[outputs], 3);
+        let mut graph = Graph::new();
+        let mut inputs = vec![graph.input("x", x.shape()), graph.parameter("w", weight.shape())];
+        if bias {
+            inputs.push(graph.parameter("b", b.shape()));
+        }
+        let y = graph.add(Op::Conv2d(op), &inputs).unwrap();
+        let expected = naive_conv(&x, &weight, bias.then_some(&b), op, graph.shape(y).nchw().unwrap());
+        let largest = expected.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
+        let wide = run_fast(&graph, y, &[("x", &x), ("w", &weight), ("b", &b)]);
+        let (x, weight, b) = (to_f32(&x), to_f32(&weight), to_f32(&b));
+        let narrow = run_fast(&graph, y, &[("x", &x), ("w", &weight), ("b", &b)]);
+        let direct = cpu::run(&graph, &[y], &|name| match name {
+            "x" => Some(&x),
+            "w" => Some(&weight),
+            _ => Some(&b),
+        });
+        assert_ne!(
+            narrow.data(),
+            direct.unwrap()[0].data(),
+            "case {i} was not computed by Winograd's algorithm"
+        );
+        for ((a, b), c) in wide.data().iter().zip(&expected).zip(narrow.data()) {
+            assert!((a - b).abs() < 300.0 * f64::EPSILON * largest, "case {i}: {a} is not {b}");
+            let rounding = 300.0 * f64::from(f32::EPSILON) * largest;
+            assert!((f64::from(*c) - b).abs() < rounding, "case {i}: {c} is not {b}");
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::graph::Arithmetic;
 use ugatit::io::{Model, ModelMetadata, Picture};
 use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{
@@ -37,6 +38,33 @@ fn translate(model: Model, picture: &Picture, options: &PictureOptions) -> ugati
 
 fn exact(width: usize, height: usize, fit: Fit) -> PictureOptions {
     PictureOptions { size: PictureSize::Exact { width, height }, fit }
+}
+
+/// What is traded for speed: an error of 1e-5 of the largest output in each of 40 convolutions (see
+/// `src/cpu/winograd.rs`), after each of which a normalisation brings the scale back to 1. If all
+/// pointed one way, that would be 4e-4 of the range of a picture, 0.1 of 255: a pixel is rounded
+/// to the same value, or to the one beside it.
+#[test]
+fn fast_pictures_are_the_exact_ones_but_for_rounding() {
+    let config = GeneratorConfig { ch: 32, img_size: 96, ..GeneratorConfig::default() };
+    let model = || Model::new(config, Direction::A2B, ModelMetadata::default(), weights(&config, 7)).unwrap();
+    let source = picture(96, 88);
+    let [exact, fast] = [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| {
+        pollster::block_on(async {
+            let mut translator =
+                Translator::new(Device::Cpu, model()).await.unwrap().with_arithmetic(arithmetic);
+            translator.run(&source.to_tensor().unwrap()).await.unwrap()
+        })
+    });
+    assert_ne!(fast.image, exact.image, "no convolution was computed by another algorithm");
+    for (fast, exact) in [(&fast.image, &exact.image), (&fast.heatmap, &exact.heatmap)] {
+        let largest = exact.data().iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        for (a, b) in fast.data().iter().zip(exact.data()) {
+            assert!((a - b).abs() < 4e-4 * largest, "{a} is not {b} of {largest}");
+        }
+    }
+    let [fast, exact] = [fast, exact].map(|t| Picture::from_tensor(&t.image, 0).unwrap().pixels);
+    assert!(fast.iter().zip(&exact).all(|(a, b)| a.abs_diff(*b) <= 1));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! From an operation to its function.
 
-use crate::graph::{Graph, Node, NodeId, NormKind, Op, Shape};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, Shape};
 
 use super::conv::Extents;
 use super::norm::Affine;
 use super::norm_grad::Operands;
 use super::run::{Inputs, Values};
+use super::winograd::Winograd;
 use super::{Real, conv, conv_grad, linear, loss, norm, norm_grad, pointwise, pool, spatial, spectral};
 
 /// The result of one operation. The graph has checked all shapes.
@@ -63,12 +64,25 @@ pub(super) fn compute<T: Real>(
             let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
             spatial::gather(x.get(0), h * w, w, &rows, &columns, y);
         }),
-        Op::Conv2d(op) => values.fresh(node, |x, y| {
+        Op::Conv2d(op) => {
             let ([n, channels, h, w], [outputs, _, kh, kw]) = (extents(0), extents(1));
             let [_, _, oh, ow] = image(&node.shape);
             let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
-            conv::conv2d(x.get(0), x.get(1), op.bias.then(|| x.get(2)), e, *op, y);
-        }),
+            let winograd = match values.arithmetic {
+                Arithmetic::Exact => None,
+                Arithmetic::Fast => Winograd::new(e, *op),
+            };
+            let scratch = winograd.as_ref().map_or(0, Winograd::scratch);
+            values.with_scratch(scratch, |values, scratch| {
+                values.fresh(node, |x, y| {
+                    let bias = op.bias.then(|| x.get(2));
+                    match winograd {
+                        Some(winograd) => winograd.conv2d(x.get(0), x.get(1), bias, y, scratch),
+                        None => conv::conv2d(x.get(0), x.get(1), bias, e, *op, y),
+                    }
+                })
+            })
+        }
         Op::Linear { bias, activation } => values.fresh(node, |x, y| {
             let columns = graph.shape(node.inputs[0]).dims()[1];
             linear::linear(x.get(0), x.get(1), bias.then(|| x.get(2)), columns, *activation, y);

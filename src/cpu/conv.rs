@@ -9,16 +9,19 @@ use crate::graph::Conv2d;
 
 use super::matmul::{Matrix, Shared};
 use super::spatial::axis;
+use super::vector::vectorized;
 use super::{Real, parallel, pointwise};
 
 /// Output pixels of a chunk, unless a row is longer.
 pub(super) const CHUNK_PIXELS: usize = 512;
+/// Pixels whose products with all taps a thread holds at a time.
+const SHIFTED_PIXELS: usize = 8192;
 /// Bytes of unfolded patches that a thread works on at a time.
 pub(super) const SCRATCH_BYTES: usize = 512 << 10;
 
 /// The extents of a convolution: x `[n, channels, h, w]`, weight `[outputs, channels, kh, kw]`,
 /// y `[n, outputs, oh, ow]`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Extents {
     pub(super) n: usize,
     pub(super) channels: usize,
@@ -43,6 +46,8 @@ pub(super) fn conv2d<T: Real>(
     let pixels = e.oh * e.ow;
     if op.stride == 1 && op.pad == 0 && !op.upsample && e.kh * e.kw == 1 {
         pointwise_product(x, weight, e, y);
+    } else if op.stride == 1 && !op.upsample && 4 * e.outputs <= e.channels {
+        shifted_product(x, weight, e, op, y);
     } else {
         unfolded_product(x, weight, e, op, y);
     }
@@ -87,6 +92,70 @@ fn pointwise_product<T: Real>(x: &[T], weight: &[T], e: Extents, y: &mut [T]) {
             unsafe { y.product(sample * e.outputs * pixels + first, pixels, false, patches, weight) };
         },
     );
+}
+
+/// A convolution with few outputs: the pixels are multiplied with every tap's weights, then the
+/// results of the taps are shifted and summed. To unfold the many channels would take longer.
+fn shifted_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
+    let (pixels, window) = (e.oh * e.ow, e.kh * e.kw);
+    let (rows, columns) = (axis(e.h, false, op.pad), axis(e.w, false, op.pad));
+    let share = e.oh.div_ceil(2 * parallel::threads());
+    let chunk_rows = (SHIFTED_PIXELS / e.ow).min(share).max(4 * e.kh).min(e.oh);
+    let chunks = e.oh.div_ceil(chunk_rows);
+    let y = Shared::new(y);
+    let scratch = || vec![T::default(); window * (chunk_rows + e.kh - 1) * e.w];
+    parallel::tasks(e.n * chunks * e.outputs, scratch, |products, task| {
+        let (part, o) = (task / e.outputs, task % e.outputs);
+        let (sample, row) = (part / chunks, part % chunks * chunk_rows);
+        let count = chunk_rows.min(e.oh - row);
+        let read = &rows[row..row + count + e.kh - 1];
+        let (Some(&top), Some(&bottom)) = (read.iter().min(), read.iter().max()) else { return };
+        let size = (bottom + 1 - top) * e.w;
+        let x = Matrix {
+            data: &x[sample * e.channels * e.h * e.w + top * e.w..],
+            rows: size,
+            columns: e.channels,
+            row_stride: 1,
+            column_stride: e.h * e.w,
+        };
+        let taps = Matrix {
+            data: &weight[o * e.channels * window..][..e.channels * window],
+            rows: e.channels,
+            columns: window,
+            row_stride: window,
+            column_stride: 1,
+        };
+        // SAFETY: the products belong to this thread.
+        unsafe { Shared::new(products).product(0, size, false, x, taps) };
+        // SAFETY: each task writes rows of its own.
+        let y = unsafe { y.piece((sample * e.outputs + o) * pixels + row * e.ow, count * e.ow) };
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, y) in y.chunks_exact_mut(e.ow).enumerate() {
+                    y.fill(T::default());
+                    for (tap, products) in products.chunks_exact(size).take(window).enumerate() {
+                        let line = &products[(read[i + tap / e.kw] - top) * e.w..][..e.w];
+                        add_shifted(y, line, &columns[tap % e.kw..], (tap % e.kw, op.pad));
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// `y[j] += line[columns[j]]`, where `columns[j]` is `j + shift - pad` but for the border.
+#[inline(always)]
+fn add_shifted<T: Real>(y: &mut [T], line: &[T], columns: &[usize], (shift, pad): (usize, usize)) {
+    let start = pad.saturating_sub(shift).min(y.len());
+    let from = (start + shift).saturating_sub(pad);
+    let inside = line.len().saturating_sub(from).min(y.len() - start);
+    for (y, &product) in y[start..start + inside].iter_mut().zip(&line[from..]) {
+        *y += product;
+    }
+    for j in (0..start).chain(start + inside..y.len()) {
+        y[j] += line[columns[j]];
+    }
 }
 
 fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
@@ -179,6 +248,8 @@ impl Unfold {
                     let padded = &slab[(r * stride + ky) * width + kx..];
                     if stride == 1 {
                         line.copy_from_slice(&padded[..e.ow]);
+                    } else if stride == 2 {
+                        take_every_other(line, padded);
                     } else {
                         for (p, &value) in line.iter_mut().zip(padded.iter().step_by(stride)) {
                             *p = value;
@@ -218,5 +289,21 @@ impl Unfold {
                 x[column] += padded;
             }
         }
+    }
+}
+
+/// `line[i] = padded[2 i]`
+fn take_every_other<T: Real>(line: &mut [T], padded: &[T]) {
+    let whole = line.len().min(padded.len() / 2);
+    vectorized(
+        #[inline(always)]
+        || {
+            for (p, pair) in line.iter_mut().zip(padded.chunks_exact(2)) {
+                *p = pair[0];
+            }
+        },
+    );
+    for (p, &value) in line[whole..].iter_mut().zip(&padded[2 * whole..]) {
+        *p = value;
     }
 }

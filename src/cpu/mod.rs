@@ -20,6 +20,8 @@ mod real;
 mod run;
 mod spatial;
 mod spectral;
+mod vector;
+mod winograd;
 
 pub(crate) use matmul::row_products;
 pub use real::Real;

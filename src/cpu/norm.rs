@@ -8,6 +8,7 @@
 use crate::graph::{Norm, NormKind};
 
 use super::pointwise::with_activation;
+use super::vector::vectorized;
 use super::{Real, parallel};
 
 const LANES: usize = 8;
@@ -48,6 +49,14 @@ impl<T: Real> Map<T> {
     }
 
     fn apply(self, y: &mut [T], residual: Option<&[T]>, f: impl Fn(T) -> T) {
+        vectorized(
+            #[inline(always)]
+            || self.apply_to(y, residual, f),
+        );
+    }
+
+    #[inline(always)]
+    fn apply_to(self, y: &mut [T], residual: Option<&[T]>, f: impl Fn(T) -> T) {
         let map = |x: T| f((x - self.mean) * self.scale + self.shift);
         match residual {
             None => {
@@ -144,6 +153,14 @@ fn layer_instance_maps<T: Real>(
 }
 
 pub(super) fn moments<T: Real>(x: &[T]) -> Moments {
+    vectorized(
+        #[inline(always)]
+        || moments_of(x),
+    )
+}
+
+#[inline(always)]
+fn moments_of<T: Real>(x: &[T]) -> Moments {
     let origin = x[0];
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     let chunks = x.chunks_exact(LANES);

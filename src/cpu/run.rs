@@ -1,14 +1,14 @@
 //! Walks a graph.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, Op, Shape};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
 use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
-/// outputs do not need is not asked for.
+/// outputs do not need is not asked for. The arithmetic is exact.
 ///
 /// # Errors
 /// [`Error::NotFed`] where `feed` gives nothing for a name, [`Error::Shape`] where it gives a
@@ -18,7 +18,7 @@ pub fn run<'a, T: Real>(
     outputs: &[NodeId],
     feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
 ) -> Result<Vec<Tensor<T>>> {
-    let mut walk = Walk::new(graph, outputs);
+    let mut walk = Walk::new(graph, outputs, Arithmetic::Exact);
     while walk.step(feed)? {}
     walk.finish()
 }
@@ -34,10 +34,11 @@ pub struct Walk<'g, 'a, T> {
 
 impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// A walk at its beginning.
-    pub fn new(graph: &'g Graph, outputs: &'g [NodeId]) -> Self {
+    pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = graph.nodes().iter().map(|_| Value::Absent).collect();
         let last_reader = last_readers(graph, outputs);
-        Self { graph, outputs, last_reader, values: Values { values, free: vec![] }, next: 0 }
+        let values = Values { values, free: vec![], scratch: vec![], arithmetic };
+        Self { graph, outputs, last_reader, values, next: 0 }
     }
 
     /// Computes the next node, if there is one.
@@ -152,6 +153,8 @@ enum Value<'a, T> {
 pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
     free: Vec<Vec<T>>,
+    scratch: Vec<T>,
+    pub(super) arithmetic: Arithmetic,
 }
 
 impl<T: Real> Values<'_, T> {
@@ -181,7 +184,7 @@ impl<T: Real> Values<'_, T> {
         {
             return self.take(first);
         }
-        let mut copy = self.buffer(&node.shape);
+        let mut copy = self.buffer(node.shape.elements());
         copy.copy_from_slice(self.get(first));
         copy
     }
@@ -197,20 +200,36 @@ impl<T: Real> Values<'_, T> {
         node: &Node,
         write: impl for<'v> FnOnce(Inputs<'v, T>, &mut [T]),
     ) -> Vec<T> {
-        let mut result = self.buffer(&node.shape);
+        let mut result = self.buffer(node.shape.elements());
         write(self.of(node), &mut result);
         result
     }
 
-    /// Memory for a result of `shape`; every element is to be written.
-    fn buffer(&mut self, shape: &Shape) -> Vec<T> {
-        let len = shape.elements();
+    /// Memory of `len` elements for as long as `work` takes; what is in it is nothing to read. It is
+    /// kept for the next that asks for about as much.
+    pub(super) fn with_scratch<R>(&mut self, len: usize, work: impl FnOnce(&mut Self, &mut [T]) -> R) -> R {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if !(len..=len.saturating_mul(2)).contains(&scratch.len()) {
+            drop(scratch);
+            scratch = vec![unwritten(); len];
+        }
+        let result = work(self, &mut scratch[..len]);
+        self.scratch = scratch;
+        result
+    }
+
+    /// Memory for `len` elements, every one of which is to be written.
+    fn buffer(&mut self, len: usize) -> Vec<T> {
         let best = (0..self.free.len())
             .filter(|&i| (len..=len.saturating_mul(4)).contains(&self.free[i].capacity()))
             .min_by_key(|&i| self.free[i].capacity());
         let mut buffer = match best {
             Some(i) => self.free.swap_remove(i),
-            None => return vec![unwritten(); len],
+            None => {
+                // What is free is too small, or far too large: it goes first.
+                self.free.clear();
+                return vec![unwritten(); len];
+            }
         };
         buffer.resize(len, unwritten());
         if cfg!(debug_assertions) {

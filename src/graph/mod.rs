@@ -3,6 +3,7 @@
 //! A [`Graph`] is a list of nodes in topological order. Shapes are static and checked when a
 //! node is added, so an executor never meets a shape that does not fit.
 
+mod arithmetic;
 mod backward;
 mod fuse;
 mod infer;
@@ -11,6 +12,7 @@ mod shape;
 
 use crate::error::{Error, Result};
 
+pub use arithmetic::Arithmetic;
 pub use backward::{Seed, backward};
 pub use fuse::fuse;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};

@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan};
 use crate::{Tensor, cpu};
 
@@ -23,7 +23,7 @@ pub(super) enum Engine {
 /// A graph made ready for a device.
 #[derive(Debug)]
 pub(super) enum Program {
-    Cpu { graph: Graph, outputs: Vec<NodeId> },
+    Cpu { graph: Graph, outputs: Vec<NodeId>, arithmetic: Arithmetic },
     Gpu(Box<Executor>),
 }
 
@@ -85,10 +85,11 @@ impl Engine {
         &self,
         graph: &Graph,
         outputs: &[NodeId],
+        arithmetic: Arithmetic,
         watcher: &mut impl Watcher,
     ) -> Result<Program> {
         Ok(match self {
-            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec() },
+            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
             Self::Gpu { gpu, parameters } => {
                 let plan = Plan::compile(graph, outputs, parameters.map(), &gpu.target())?;
                 let shaders = plan.shaders();
@@ -110,12 +111,12 @@ impl Engine {
         watcher: &mut impl Watcher,
     ) -> Result<Vec<Tensor>> {
         match program {
-            Program::Cpu { graph, outputs } => {
+            Program::Cpu { graph, outputs, arithmetic } => {
                 let Self::Cpu { weights } = self else {
                     return Err(Error::Shape("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
-                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..]);
+                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;

@@ -164,7 +164,7 @@ impl Translator {
         let x = colors.with_channels(config.img_ch)?.to_tensor()?;
         let (graph, outputs) = network(config, x.shape())?;
         let (graph, outputs, keys) = surveyed(&graph, &outputs)?;
-        let mut program = self.engine.compile(&graph, &outputs, watcher).await?;
+        let mut program = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
         let mut results = self.engine.run(&mut program, &x, watcher).await?;
         drop(program);
         let coefficients = results.split_off(3);
@@ -177,7 +177,7 @@ impl Translator {
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
         let engine = Engine::new(self.engine.device(), &graph, weights).await?;
-        let program = engine.compile(&graph, &outputs, watcher).await?;
+        let program = engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
         Ok(Tiles { grid, img_ch: config.img_ch, engine, program, survey })
     }
 

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Shape, fuse};
+use crate::graph::{Arithmetic, Graph, NodeId, Shape, fuse};
 use crate::io::Model;
 use crate::model::{Direction, Generator, GeneratorConfig};
 use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
@@ -58,6 +58,7 @@ pub struct Translator {
     config: GeneratorConfig,
     direction: Direction,
     engine: Engine,
+    arithmetic: Arithmetic,
     /// Compiled for a shape, the one used last in front.
     programs: VecDeque<(Shape, Program)>,
 }
@@ -72,7 +73,15 @@ impl Translator {
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
         let engine = Engine::new(device, &graph, model.tensors).await?;
-        Ok(Self { config, direction, engine, programs: VecDeque::new() })
+        let arithmetic = Arithmetic::default();
+        Ok(Self { config, direction, engine, arithmetic, programs: VecDeque::new() })
+    }
+
+    /// The translator with another [`Arithmetic`]; without this it is [`Arithmetic::Fast`], whose
+    /// pictures are within 1 of 255 of the exact ones.
+    #[must_use]
+    pub fn with_arithmetic(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, programs: VecDeque::new(), ..self }
     }
 
     /// The model's architecture.
@@ -113,11 +122,11 @@ impl Translator {
             Some(entry) => entry,
             None => {
                 let (graph, outputs) = network(&self.config, x.shape())?;
-                let mut compiled = self.engine.compile(&graph, &outputs, watcher).await;
+                let mut compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {
                     // The other sizes can be made again.
                     self.programs.clear();
-                    compiled = self.engine.compile(&graph, &outputs, watcher).await;
+                    compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 }
                 (x.shape().clone(), compiled?)
             }
@@ -141,8 +150,12 @@ impl Translator {
     }
 }
 
-/// The fused graph of a generator for one input shape, and its image, heat-map and logits.
-fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3])> {
+/// The fused graph of a generator for one input shape `[N, img_ch, H, W]`, and its image, heat-map
+/// and logits. The input is called "x".
+///
+/// # Errors
+/// [`Error::Config`] or [`Error::Shape`] where the generator cannot take that shape.
+pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3])> {
     if shape.nchw().is_none_or(|[n, ..]| n == 0) {
         return Err(Error::Shape(format!("pictures must be [N, {}, H, W], not {shape}", config.img_ch)));
     }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: every kernel and whole translations on one adapter, in one run.
 
+mod cpu;
 mod kernels;
 mod measure;
 mod networks;
@@ -35,6 +36,10 @@ pub(crate) struct Options {
     /// Instead: translations in a browser, side by side with onnxruntime-web
     #[arg(long, conflicts_with = "train")]
     web: bool,
+    /// On the processor rather than on a GPU: translations in turn with ONNX Runtime, where Python
+    /// (or UGATIT_PYTHON) has it; with --train an iteration (light, ch 16, 64x64, six layers)
+    #[arg(long, conflicts_with = "web")]
+    cpu: bool,
     #[command(flatten)]
     training: training::TrainOptions,
 }
@@ -43,7 +48,10 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.web {
         return web::run();
     }
-    if options.training.cpu {
+    if options.cpu && !options.training.train {
+        return cpu::run().await;
+    }
+    if options.cpu {
         let mut text = String::new();
         training::on_cpu(&options.training)?.write(&mut text, &report::Peaks::default())?;
         say(&text);

@@ -24,9 +24,6 @@ pub(crate) struct TrainOptions {
     /// Instead of translations: an iteration of training, and each kernel's share of it
     #[arg(long)]
     pub(crate) train: bool,
-    /// With --train: on the processor (light, ch 16, 64x64, six layers) rather than on a GPU
-    #[arg(long, requires = "train")]
-    pub(crate) cpu: bool,
     /// With --train: channels
     #[arg(long, requires = "train")]
     ch: Option<usize>,

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ugatit::Error;
+use ugatit::graph::Arithmetic;
 use ugatit::io::{Model, Picture, PictureFormat, read_picture, read_picture_size, write_picture};
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
@@ -40,10 +41,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(chosen: Chosen, model: Model) -> anyhow::Result<Self> {
+    pub(super) fn new(chosen: Chosen, model: Model, arithmetic: Arithmetic) -> anyhow::Result<Self> {
         let Chosen { device, notice } = chosen;
         let name = device.name().to_owned();
-        let translator = pollster::block_on(Translator::new(device, model))?;
+        let translator = pollster::block_on(Translator::new(device, model))?.with_arithmetic(arithmetic);
         Ok(Self { translator, device: name, notice })
     }
 }
@@ -324,7 +325,8 @@ mod tests {
     fn engine(gpu: Gpu) -> anyhow::Result<Engine> {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny_params_0000005.pt");
         let model = Model::open(model, Some(Direction::A2B))?;
-        Engine::new(Chosen { device: Device::Gpu(gpu), notice: Some("another one".into()) }, model)
+        let chosen = Chosen { device: Device::Gpu(gpu), notice: Some("another one".into()) };
+        Engine::new(chosen, model, Arithmetic::Fast)
     }
 
     /// Four pictures, and where their results go.

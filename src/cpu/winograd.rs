@@ -1,0 +1,288 @@
+//! A 3x3 convolution by Winograd's F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144
+//! (Winograd 1980; Lavin and Gray 2016, section 4.3).
+//!
+//! ```text
+//! y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ d B) ] A
+//! ```
+//!
+//! for every tile of 4x4 outputs, `d` being the 6x6 pixels that it reads, `w` the 3x3 weights, and
+//! the sum over the input channels between the brackets. So there are 36 matrix products of tiles
+//! and weights. In `f32` and with 256 channels the result is off by about 1e-5 of the largest
+//! output, where the direct convolution is off by 4e-7.
+//!
+//! Behind nearest doubling a 3x3 convolution is four convolutions of the small picture, one for each
+//! place in a 2x2 of outputs: where a tap meets the same pixel as its neighbour, their weights are
+//! summed, and at the border the reflection becomes a repetition. So are they computed: with four
+//! times the output channels, on a quarter of the pixels.
+//!
+//! The transformed pixels of up to [`CHUNK_TILES`] tiles are written once, for all threads; then
+//! a thread takes a block of output channels from the weights to the finished pixels, with nothing
+//! to wait for. The weights are transformed anew each time, which costs 3 to 7 % of the
+//! convolution: kept, they would take four times the memory of the weights themselves.
+
+mod transforms;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::graph::Conv2d;
+
+use super::conv::Extents;
+use super::matmul::{Matrix, Shared};
+use super::pointwise::with_activation;
+use super::spatial::axis;
+use super::vector::vectorized;
+use super::{Real, parallel};
+use transforms::{Products, Window, transform_plane, transform_weights, write_doubled};
+
+/// Outputs of a tile a side.
+const SIDE: usize = 4;
+/// Pixels that a tile reads a side.
+const REACH: usize = 6;
+/// Matrix products.
+const PRODUCTS: usize = REACH * REACH;
+/// Tiles that are transformed at a time, at most, unless one row of tiles has more.
+const CHUNK_TILES: usize = 256;
+/// Output channels that a thread takes at a time, at most.
+const BLOCK: usize = 64;
+/// What keeps the 36 matrices from meeting in the same places of a cache, where their sizes are
+/// powers of two.
+const APART: usize = 16;
+
+/// Below these the direct convolution is as fast: channels on either side, and tiles.
+const FEW_CHANNELS: usize = 32;
+#[cfg(not(target_arch = "wasm32"))]
+const FEW_TILES: usize = 32;
+/// Matrix products are slower there, beside everything else.
+#[cfg(target_arch = "wasm32")]
+const FEW_TILES: usize = 4;
+
+/// How a convolution is cut.
+pub(super) struct Winograd {
+    e: Extents,
+    op: Conv2d,
+    /// Convolutions for each output channel: four behind nearest doubling, else one.
+    phases: usize,
+    /// Outputs of one of them.
+    height: usize,
+    width: usize,
+    /// Tiles in a row, and rows of tiles.
+    across: usize,
+    down: usize,
+    /// Rows of tiles in a chunk.
+    chunk: usize,
+    /// Output channels in a block.
+    block: usize,
+    /// Distances between the rows of a matrix, and between the 36 matrices of pixels, weights and
+    /// products.
+    tiles: usize,
+    pixels: usize,
+    weights: usize,
+    products: usize,
+}
+
+impl Winograd {
+    /// The way to compute this convolution, if it is one that is faster so.
+    pub(super) fn new(e: Extents, op: Conv2d) -> Option<Self> {
+        let fits = (e.kh, e.kw, op.stride) == (3, 3, 1) && (!op.upsample || op.pad == 1);
+        let winograd = Self::cut(e, op);
+        let pays = e.channels.min(e.outputs * winograd.phases) >= FEW_CHANNELS
+            && winograd.across * winograd.down >= FEW_TILES;
+        (fits && pays).then_some(winograd)
+    }
+
+    fn cut(e: Extents, op: Conv2d) -> Self {
+        let phases = if op.upsample { 4 } else { 1 };
+        let (height, width) = if op.upsample { (e.h, e.w) } else { (e.oh, e.ow) };
+        let (across, down) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
+        // With few channels the pixels are large beside the weights, and so would be this memory.
+        let tiles = (2 * e.channels).min(CHUNK_TILES);
+        let chunk = (tiles / across).clamp(1, down);
+        let tiles = chunk * across + APART;
+        let share = e.outputs.div_ceil(parallel::threads()).next_multiple_of(8 / phases);
+        let block = share.min(BLOCK / phases).min(e.outputs);
+        Self {
+            e,
+            op,
+            phases,
+            height,
+            width,
+            across,
+            down,
+            chunk,
+            block,
+            tiles,
+            pixels: e.channels * tiles + APART,
+            weights: block * phases * e.channels + APART,
+            products: block * phases * tiles + APART,
+        }
+    }
+
+    fn workers(&self) -> usize {
+        parallel::threads().min(self.e.outputs.div_ceil(self.block))
+    }
+
+    /// The elements of the memory that [`Self::conv2d`] works in.
+    pub(super) fn scratch(&self) -> usize {
+        PRODUCTS * (self.pixels + self.workers() * (self.weights + self.products))
+    }
+
+    /// `y = activation(weight ⋆ pad(upsample(x)) + bias)`
+    pub(super) fn conv2d<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        bias: Option<&[T]>,
+        y: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let (pixels, rest) = scratch.split_at_mut(PRODUCTS * self.pixels);
+        let plane = self.e.channels * self.e.h * self.e.w;
+        for (x, y) in x.chunks(plane).zip(y.chunks_mut(self.e.outputs * self.e.oh * self.e.ow)) {
+            let y = Shared::new(y);
+            for first in (0..self.down).step_by(self.chunk) {
+                let rows = self.chunk.min(self.down - first);
+                self.transform_pixels(x, first, rows, pixels);
+                with_activation!(self.op.activation, f => {
+                    self.multiply(weight, bias, (first, rows), pixels, rest, &y, f);
+                });
+            }
+        }
+    }
+
+    /// `Bᵀ d B` of `rows` rows of tiles from `first` on, as 36 matrices `[channel, tile]`.
+    fn transform_pixels<T: Real>(&self, x: &[T], first: usize, rows: usize, pixels: &mut [T]) {
+        /// Channels that a thread takes at a time.
+        const CHANNELS: usize = 8;
+        let e = self.e;
+        let axis = |len: usize| match self.op.upsample {
+            true => repeated_axis(len),
+            false => axis(len, false, self.op.pad),
+        };
+        let window = Window { rows: axis(e.h), columns: axis(e.w), pad: self.op.pad, width: e.w };
+        let line = self.across + 1;
+        let pixels = Shared::new(pixels);
+        let scratch = || {
+            let padded = vec![T::default(); (SIDE * line).max(window.columns.len())];
+            let slab = vec![T::default(); (SIDE * rows + 2) * SIDE * line];
+            (padded, slab, vec![T::default(); REACH * rows * SIDE * line])
+        };
+        let run = |(padded, slab, mixed): &mut (Vec<T>, Vec<T>, Vec<T>), task: usize| {
+            for channel in task * CHANNELS..((task + 1) * CHANNELS).min(e.channels) {
+                let x = &x[channel * e.h * e.w..][..e.h * e.w];
+                // SAFETY: each task writes the tiles of its own channels.
+                let to = |product: usize, row: usize| unsafe {
+                    let start = product * self.pixels + channel * self.tiles + row * self.across;
+                    pixels.piece(start, self.across)
+                };
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        window.phases(x, SIDE * first, padded, slab, line);
+                        transform_plane(slab, mixed, rows, self.across, to);
+                    },
+                );
+            }
+        };
+        parallel::tasks(e.channels.div_ceil(CHANNELS), scratch, run);
+    }
+
+    /// From the transformed pixels to finished rows of `y`.
+    #[expect(clippy::too_many_arguments, reason = "one call, whose arguments have nothing in common")]
+    fn multiply<T: Real>(
+        &self,
+        weight: &[T],
+        bias: Option<&[T]>,
+        (first, rows): (usize, usize),
+        pixels: &[T],
+        rest: &mut [T],
+        y: &Shared<'_, T>,
+        f: impl Fn(T) -> T + Copy + Send + Sync,
+    ) {
+        let (e, across, phases) = (self.e, self.across, self.phases);
+        let own = PRODUCTS * (self.weights + self.products);
+        let rest = Shared::new(rest);
+        let next = AtomicUsize::new(0);
+        let scratch = || {
+            let worker = next.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: every worker has a number of its own, and `scratch` has a piece for each.
+            let own = unsafe { rest.piece(worker * own, own) };
+            let lines = vec![T::default(); 2 * SIDE * (REACH * rows + 1) * across];
+            (own, vec![T::default(); 21 * e.channels], lines)
+        };
+        parallel::tasks(e.outputs.div_ceil(self.block), scratch, |(own, taps, lines), task| {
+            let start = task * self.block;
+            let outputs = self.block.min(e.outputs - start);
+            let (weights, products) = own.split_at_mut(PRODUCTS * self.weights);
+            let filters = weight[start * 9 * e.channels..].chunks_exact(9 * e.channels).take(outputs);
+            for (o, w) in filters.enumerate() {
+                for phase in 0..phases {
+                    let row = &mut weights[(o * phases + phase) * e.channels..];
+                    let phase = (phases > 1).then_some(phase);
+                    vectorized(
+                        #[inline(always)]
+                        || transform_weights(w, phase, taps, row, self.weights, e.channels),
+                    );
+                }
+            }
+            for product in 0..PRODUCTS {
+                let pixels = Matrix {
+                    data: &pixels[product * self.pixels..][..self.pixels],
+                    rows: rows * across,
+                    columns: e.channels,
+                    row_stride: 1,
+                    column_stride: self.tiles,
+                };
+                let weights = Matrix {
+                    data: &weights[product * self.weights..][..self.weights],
+                    rows: e.channels,
+                    columns: outputs * phases,
+                    row_stride: 1,
+                    column_stride: e.channels,
+                };
+                // SAFETY: the products belong to this thread.
+                unsafe {
+                    Shared::new(products).product(
+                        product * self.products,
+                        self.tiles,
+                        false,
+                        pixels,
+                        weights,
+                    );
+                }
+            }
+            let scale = e.oh / self.height;
+            let top = SIDE * first;
+            let height = (SIDE * rows).min(self.height - top);
+            for o in 0..outputs {
+                let offset = bias.map_or(T::default(), |bias| bias[start + o]);
+                let f = |sum: T| f(sum + offset);
+                // SAFETY: each task writes the planes of its own channels.
+                let y = unsafe { y.piece(((start + o) * e.oh + scale * top) * e.ow, scale * height * e.ow) };
+                let plane = |phase: usize| Products {
+                    data: &products[(o * phases + phase) * self.tiles..],
+                    stride: self.products,
+                    tiles: rows * across,
+                    across,
+                };
+                vectorized(
+                    #[inline(always)]
+                    || match phases {
+                        1 => plane(0).write(y, self.width, lines, f),
+                        _ => {
+                            for half in 0..2 {
+                                let phases = [plane(2 * half), plane(2 * half + 1)];
+                                write_doubled(phases, half, y, self.width, lines, f);
+                            }
+                        }
+                    },
+                );
+            }
+        });
+    }
+}
+
+/// Where each element of an axis of `len` elements with one more at either end is read from, where
+/// those repeat their neighbours.
+fn repeated_axis(len: usize) -> Vec<usize> {
+    (0..len + 2).map(|i| i.saturating_sub(1).min(len - 1)).collect()
+}

@@ -1,0 +1,193 @@
+//! `cargo xtask bench --cpu`: translations on the processor, in turn with ONNX Runtime, and where
+//! their time goes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ugatit::Tensor;
+use ugatit::cpu::Walk;
+use ugatit::graph::{Arithmetic, Graph, Node, Op};
+use ugatit::io::{Model, ModelMetadata, Precision};
+use ugatit::model::{Direction, Generator, GeneratorConfig};
+use ugatit::translate::{Device, Translator, network};
+
+use super::measure::{filled, median};
+use super::networks::weights;
+use crate::process::{root, say};
+
+/// ch and size of the light generators.
+const SIZES: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];
+/// How often both take their turn, and how many runs a turn has.
+const ROUNDS: usize = 5;
+const RUNS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(300);
+
+pub(crate) async fn run() -> Result<()> {
+    let mut text = String::from(
+        "| light generator, on the processor | exact, ms | fast, ms | fast / exact | ONNX Runtime, ms | fast / ONNX Runtime | largest difference, of 255 |\n|---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let mut profiles = String::new();
+    for (ch, size) in SIZES {
+        let config = GeneratorConfig { ch, img_size: size, ..GeneratorConfig::default() };
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 3, size, size]);
+        Generator::build(&mut graph, &config, "", x)?;
+        let tensors: BTreeMap<String, Tensor> = weights(&graph)?.into_iter().collect();
+        let model = || Model::new(config, Direction::A2B, ModelMetadata::default(), tensors.clone());
+        let x = filled(&[1, 3, size, size].into())?;
+
+        let folder = root().join("out/bench-cpu");
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let path = folder.join(format!("ch{ch}.onnx"));
+        model()?.save_onnx(&path, Precision::F32, true)?;
+        let mut peer = Peer::start(&path, &x)?;
+
+        let mut exact = Translator::new(Device::Cpu, model()?).await?.with_arithmetic(Arithmetic::Exact);
+        let mut fast = Translator::new(Device::Cpu, model()?).await?;
+        let (reference, ours) = (exact.run(&x).await?, fast.run(&x).await?);
+        let (mut exact_ms, mut fast_ms, mut peer_ms) = (vec![], vec![], vec![]);
+        for _ in 0..ROUNDS {
+            for (translator, ms) in [(&mut exact, &mut exact_ms), (&mut fast, &mut fast_ms)] {
+                for run in 0..=RUNS {
+                    let started = Instant::now();
+                    translator.run(&x).await?;
+                    if run > 0 {
+                        ms.push(started.elapsed().as_secs_f64() * 1e3);
+                    }
+                }
+            }
+            if let Some(peer) = &mut peer {
+                peer_ms.extend(peer.turn()?);
+                // Its threads spin for a while after their work.
+                std::thread::sleep(PAUSE);
+            }
+        }
+        let off = |image: &Tensor| -> f32 {
+            let pairs = image.data().iter().zip(reference.image.data());
+            pairs.map(|(a, b)| (a - b).abs() * 127.5).fold(0.0, f32::max)
+        };
+        let (exact_ms, fast_ms) = (median(exact_ms), median(fast_ms));
+        let (theirs, ratio) = match median(peer_ms) {
+            ms if ms.is_nan() => ("not installed".to_owned(), String::new()),
+            ms => (format!("{ms:.1}"), format!("{:.2}", fast_ms / ms)),
+        };
+        writeln!(
+            text,
+            "| ch {ch}, {size}x{size} | {exact_ms:.1} | {fast_ms:.1} | {:.2} | {theirs} | {ratio} | {:.4} |",
+            fast_ms / exact_ms,
+            off(&ours.image)
+        )?;
+        if let Some(peer) = peer {
+            let theirs = peer.finish()?;
+            ensure!(off(&theirs) < 0.5, "ONNX Runtime gives another picture");
+        }
+        writeln!(profiles, "\nch {ch}, {size}x{size}:\n")?;
+        profiles.push_str(&profile(&config, &tensors, &x)?);
+    }
+    say(&text);
+    say(&profiles);
+    Ok(())
+}
+
+/// Milliseconds by what is computed, medians of [`RUNS`], the largest first.
+fn profile(config: &GeneratorConfig, weights: &BTreeMap<String, Tensor>, x: &Tensor) -> Result<String> {
+    let (graph, outputs) = network(config, x.shape())?;
+    let feed = |name: &str| if name == "x" { Some(x) } else { weights.get(name) };
+    let mut times: Vec<Vec<f64>> = vec![vec![]; graph.nodes().len()];
+    for _ in 0..=RUNS {
+        let mut walk = Walk::<f32>::new(&graph, &outputs, Arithmetic::Fast);
+        for times in &mut times {
+            let started = Instant::now();
+            walk.step(&feed)?;
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let mut shares: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+    for (node, times) in graph.nodes().iter().zip(times) {
+        let share = shares.entry(label(&graph, node)).or_default();
+        *share = (share.0 + 1, share.1 + median(times[1..].to_vec()));
+    }
+    let mut shares: Vec<_> = shares.into_iter().collect();
+    shares.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
+    let all: f64 = shares.iter().map(|share| share.1.1).sum();
+    let mut text = String::from("| | times | ms | share |\n|---|---:|---:|---:|\n");
+    for (label, (count, ms)) in shares.iter().filter(|share| share.1.1 > 0.005 * all) {
+        writeln!(text, "| {label} | {count} | {ms:.2} | {:.0} % |", 100.0 * ms / all)?;
+    }
+    Ok(text)
+}
+
+/// What a node computes, of what size.
+fn label(graph: &Graph, node: &Node) -> String {
+    let kind = format!("{:?}", node.op);
+    let name = kind.split([' ', '(', '{']).next().unwrap_or(&kind).to_owned();
+    match node.op {
+        Op::Conv2d(conv) => {
+            let weight = graph.shape(node.inputs[1]);
+            format!("{name} {:?} of {weight}, to {}", conv.upsample, node.shape)
+        }
+        _ => format!("{name}, {}", node.shape),
+    }
+}
+
+/// ONNX Runtime in a Python of its own, with the threads that it takes by itself.
+struct Peer {
+    process: Child,
+    answers: BufReader<ChildStdout>,
+    shape: ugatit::graph::Shape,
+}
+
+impl Peer {
+    /// None where Python has no `onnxruntime`.
+    fn start(model: &Path, x: &Tensor) -> Result<Option<Self>> {
+        let python = std::env::var("UGATIT_PYTHON").unwrap_or_else(|_| "python3".into());
+        let has =
+            Command::new(&python).args(["-c", "import onnxruntime, numpy"]).stderr(Stdio::null()).status();
+        if !has.is_ok_and(|status| status.success()) {
+            say(&format!("`{python}` has no onnxruntime and numpy (UGATIT_PYTHON names another one)\n"));
+            return Ok(None);
+        }
+        let script = root().join("docs/benchmarks/onnxruntime_translate.py");
+        let mut process = Command::new(&python)
+            .arg(script)
+            .arg(model)
+            .args([x.shape().dims()[3], RUNS].map(|n| n.to_string()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (Some(input), Some(output)) = (process.stdin.as_mut(), process.stdout.take()) else {
+            bail!("{python} has no pipes");
+        };
+        input.write_all(bytemuck::cast_slice(x.data()))?;
+        Ok(Some(Self { process, answers: BufReader::new(output), shape: x.shape().clone() }))
+    }
+
+    fn ask(&mut self, what: &str) -> Result<String> {
+        let input = self.process.stdin.as_mut().context("ONNX Runtime has ended")?;
+        writeln!(input, "{what}")?;
+        input.flush()?;
+        let mut line = String::new();
+        ensure!(self.answers.read_line(&mut line)? > 0, "ONNX Runtime has ended");
+        Ok(line)
+    }
+
+    /// The milliseconds of one turn.
+    fn turn(&mut self) -> Result<Vec<f64>> {
+        let line = self.ask("run")?;
+        line.split_whitespace().map(|ms| Ok(ms.parse()?)).collect()
+    }
+
+    /// Its picture.
+    fn finish(mut self) -> Result<Tensor> {
+        let line = self.ask("picture")?;
+        let values = line.split_whitespace().map(|value| Ok(value.parse()?)).collect::<Result<Vec<f32>>>()?;
+        drop(self.process.stdin.take());
+        self.process.wait()?;
+        Ok(Tensor::new(self.shape, values)?)
+    }
+}
