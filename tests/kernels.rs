@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ugatit::exec::{Executor, Parameters};
-use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
 use ugatit::plan::select::{self, Conv2dKernel};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::{Tensor, cpu};
@@ -55,8 +55,13 @@ impl Case {
     /// Runs on the GPU and compares with the CPU in f64: the largest difference must be at most
     /// `tolerance` of the largest value. Where a kernel has a second text, with loops, that too.
     fn check(&self, class: AdapterClass, conv: Option<&'static Conv2dKernel>, tolerance: f64) {
+        self.check_for(Target { class, conv2d: conv, ..gpu().target() }, tolerance);
+    }
+
+    /// [`Self::check`] of the plan for another target.
+    fn check_for(&self, target: Target, tolerance: f64) {
         let plan = |loops| {
-            let target = Target { class, loops, conv2d: conv, ..gpu().target() };
+            let target = Target { loops, ..target.clone() };
             Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap()
         };
         let (plain, loops) = (plan(false), plan(true));
@@ -100,6 +105,52 @@ impl Case {
 /// Rounding of a sum of `terms` products in f32, against the largest result.
 fn rounding(terms: usize) -> f64 {
     6e-8 * 4.0 * (terms as f64).sqrt().max(4.0)
+}
+
+/// Winograd's algorithm and the four convolutions behind nearest doubling, by every kernel for the
+/// matrix products, on pictures that tiles fill and that they do not.
+#[test]
+fn every_fast_convolution_on_odd_shapes() {
+    let mut taken = [0, 0];
+    for kernel in select::CONV2D_KERNELS {
+        for ([n, i, o, h, w, pad], upsample) in [
+            ([1, 64, 64, 32, 32, 1], false),
+            ([2, 80, 66, 23, 26, 1], false),
+            ([1, 67, 70, 35, 33, 0], false),
+            ([1, 64, 65, 30, 31, 2], false),
+            ([1, 16, 18, 5, 7, 1], true),
+            ([2, 33, 3, 8, 8, 1], true),
+            ([1, 32, 40, 9, 4, 1], true),
+        ] {
+            for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
+                if kernel.is_aligned() && i % 16 != 0 {
+                    continue;
+                }
+                let conv = Conv2d { stride: 1, pad, upsample, bias, activation };
+                let mut case = Case::new(format!("{i}→{o} {h}x{w} p{pad} up {upsample} bias {bias}"));
+                let mut inputs = vec![case.input(&[n, i, h, w]), case.input(&[o, i, 3, 3])];
+                if bias {
+                    inputs.push(case.input(&[o]));
+                }
+                case.output(Op::Conv2d(conv), &inputs);
+                let target = Target {
+                    class: AdapterClass::Gpu,
+                    conv2d: Some(kernel),
+                    arithmetic: Arithmetic::Fast,
+                    ..gpu().target()
+                };
+                let plan =
+                    Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+                let launches = if upsample { 2 } else { 4 };
+                assert_eq!(plan.steps().len(), launches, "{}: the direct kernel was taken", case.name);
+                // Winograd's rounding is 30 times that of the sum (src/cpu/winograd.rs).
+                let tolerance = rounding(9 * i) * if upsample { 1.0 } else { 30.0 };
+                case.check_for(target, tolerance);
+                taken[usize::from(upsample)] += 1;
+            }
+        }
+    }
+    assert!(taken.iter().all(|count| *count > 20), "{taken:?}");
 }
 
 /// Samples, channels in and out, height and width, window, stride, padding, doubling.

@@ -2,6 +2,12 @@
 // TRANSPOSED = 1 the kernels compute the adjoint.
 //
 //   X[n, r, c, i]: x, doubled by nearest neighbour if `upsample` is 1, then reflected at its borders
+//
+// A launch may be several convolutions of the same shape, its `phases`, which z counts:
+// - `upsample` 2: four of 2x2, one for each place in a 2x2 of outputs, which together are one of 3x3
+//   behind nearest doubling (subpixel_weight.wgsl). `out_height` and `out_width` are those of one,
+//   and x repeats its border.
+// - else as many as there are matrices in a row in x, w and y (winograd_pixels.wgsl).
 #import shared/reflect.wgsl
 
 struct Params {
@@ -20,6 +26,7 @@ struct Params {
     has_bias: u32,
     activation: u32,
     slope: f32,
+    phases: u32,
     reserved: u32,
 }
 
@@ -106,13 +113,14 @@ fn load(start: u32, quad: u32) -> vec4f {
     return x[start + quad];
 }
 #else
-// Without a stride to undo there is one phase.
+const SUBPIXEL: u32 = 2u;
+
 fn phase_of(z: u32) -> vec2u {
-    return vec2u(0u);
+    return vec2u(z % params.phases, 0u);
 }
 
 fn block_of(z: u32) -> u32 {
-    return z;
+    return z / params.phases;
 }
 
 fn taps(phase: vec2u) -> vec2u {
@@ -120,7 +128,7 @@ fn taps(phase: vec2u) -> vec2u {
 }
 
 fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
-    return tap.x * params.kernel_width + tap.y;
+    return (phase.x * params.kernel_height + tap.x) * params.kernel_width + tap.y;
 }
 
 struct Pixel {
@@ -133,12 +141,23 @@ struct Pixel {
 fn pixel(phase: vec2u, index: u32) -> Pixel {
     let area = params.out_height * params.out_width;
     let n = index / area;
-    let rest = index % area;
+    let place = vec2u(index % area / params.out_width, index % area % params.out_width);
+    let size = params.in_height * params.in_width;
+    if (params.upsample == SUBPIXEL) {
+        let offset = vec2u(phase.x / 2u, phase.x % 2u);
+        let at = 2u * place + offset;
+        return Pixel(
+            i32(place.x + offset.x) - 1,
+            i32(place.y + offset.y) - 1,
+            n * size,
+            (2u * n * params.out_height + at.x) * 2u * params.out_width + at.y,
+        );
+    }
     return Pixel(
-        i32(params.stride * (rest / params.out_width)) - i32(params.pad),
-        i32(params.stride * (rest % params.out_width)) - i32(params.pad),
-        n * params.in_height * params.in_width,
-        index,
+        i32(params.stride * place.x) - i32(params.pad),
+        i32(params.stride * place.y) - i32(params.pad),
+        (n + phase.x) * size,
+        index + phase.x * area,
     );
 }
 
@@ -148,9 +167,14 @@ fn pixel_count(phase: vec2u) -> u32 {
 
 // The index in x of the first channel that the tap reads.
 fn source(p: Pixel, tap: vec2u) -> u32 {
-    let row = u32(reflect_index(p.row + i32(tap.x), i32(params.in_height << params.upsample))) >> params.upsample;
-    let column = u32(reflect_index(p.column + i32(tap.y), i32(params.in_width << params.upsample))) >> params.upsample;
-    return (p.start + row * params.in_width + column) * params.in_quads;
+    let at = vec2i(p.row + i32(tap.x), p.column + i32(tap.y));
+    let extent = vec2i(i32(params.in_height), i32(params.in_width));
+    var place = clamp(at, vec2i(0), extent - 1);
+    if (params.upsample != SUBPIXEL) {
+        place.x = reflect_index(at.x, extent.x << params.upsample) >> params.upsample;
+        place.y = reflect_index(at.y, extent.y << params.upsample) >> params.upsample;
+    }
+    return (p.start + u32(place.x) * params.in_width + u32(place.y)) * params.in_quads;
 }
 
 fn load(start: u32, quad: u32) -> vec4f {

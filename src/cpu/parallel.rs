@@ -2,7 +2,7 @@
 
 /// Elements below which a piece of work is not worth handing to another thread.
 #[cfg(not(target_arch = "wasm32"))]
-const GRAIN: usize = 8192;
+const GRAIN: usize = 32768;
 
 /// How many threads share the work.
 pub(super) fn threads() -> usize {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wgpu::{Device, Features, Queue};
 
 use crate::error::{Error, Result};
+use crate::graph::Arithmetic;
 use crate::plan::{AdapterClass, Target};
 
 use super::adapter::{AdapterOptions, choose, class, only_fxc};
@@ -31,6 +32,9 @@ struct Inner {
     pipelines: Pipelines,
     #[cfg(not(target_arch = "wasm32"))]
     submits_done: Arc<AtomicU64>,
+    /// Held by the thread that polls.
+    #[cfg(not(target_arch = "wasm32"))]
+    polling: std::sync::Mutex<()>,
     #[cfg(not(target_arch = "wasm32"))]
     cache: Option<super::pipeline_cache::PipelineCacheFile>,
 }
@@ -81,6 +85,8 @@ impl Gpu {
             #[cfg(not(target_arch = "wasm32"))]
             submits_done: Arc::default(),
             #[cfg(not(target_arch = "wasm32"))]
+            polling: std::sync::Mutex::default(),
+            #[cfg(not(target_arch = "wasm32"))]
             cache,
         });
         Ok(Self(inner, None))
@@ -91,6 +97,12 @@ impl Gpu {
     #[doc(hidden)]
     pub fn planned_as(self, class: AdapterClass) -> Self {
         Self(self.0, Some(class))
+    }
+
+    /// Lets one thread poll at a time.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn polling(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.polling.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The adapter's name.
@@ -129,6 +141,7 @@ impl Gpu {
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             loops: only_fxc(&self.0.info),
             conv2d: None,
+            arithmetic: Arithmetic::Exact,
             alignment: limits
                 .min_uniform_buffer_offset_alignment
                 .max(limits.min_storage_buffer_offset_alignment),

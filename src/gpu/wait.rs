@@ -14,8 +14,8 @@ use super::Gpu;
 use super::fault::Fault;
 use super::injection::InjectedFault;
 
-/// How often a wait looks whether anything has been done.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a wait looks whether anything has been done, and lets other threads look.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long a GPU may work on one submit. None is meant to take longer than a fraction of a second,
 /// and systems reset a GPU that works on one for some seconds; so this one hangs.
@@ -66,6 +66,10 @@ impl Gpu {
     /// `backend/wgpu_core.rs`: what is no timeout goes to `handle_error_fatal`). It tells the
     /// device's callback before, so that the cause is known here.
     ///
+    /// Two threads must not poll at once. One whose wait has timed out knows how far the GPU was then;
+    /// if another sees the end of everything before the first looks on, wgpu finds that the queue is
+    /// empty and the GPU not at its end, and panics (wgpu-core 30, `Device::maintain`).
+    ///
     /// # Errors
     /// [`Error::DeviceLost`]; [`Error::Gpu`] where it panicked for another reason.
     fn poll(&self, wait: PollType) -> Result<std::result::Result<PollStatus, PollError>> {
@@ -78,6 +82,7 @@ impl Gpu {
                 self.fault().set(Fault::Lost("an injected fault".into()));
                 panic_as_wgpu();
             }
+            let _alone = self.polling();
             self.device().poll(wait)
         })
         .or_else(|panic| {

@@ -10,7 +10,7 @@ pub mod select;
 use bytemuck::NoUninit;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Shape};
+use crate::graph::{Arithmetic, Graph, NodeId, Shape};
 use crate::shader::Shader;
 
 use layout::Layout;
@@ -40,6 +40,8 @@ pub struct Target {
     /// The kernel for every convolution that it can compute, instead of the table's choice: to test
     /// and measure all of them. It is one of [`select::CONV2D_KERNELS`]; any other is passed over.
     pub conv2d: Option<&'static select::Conv2dKernel>,
+    /// Which algorithms may compute a convolution.
+    pub arithmetic: Arithmetic,
 }
 
 impl Target {
@@ -54,6 +56,7 @@ impl Target {
             loops: false,
             alignment: 256,
             conv2d: None,
+            arithmetic: Arithmetic::Exact,
         }
     }
 
@@ -120,7 +123,7 @@ impl Step {
         &self.label
     }
 
-    /// Floating-point operations (two per multiply-add; convolutions counted as direct ones).
+    /// Floating-point operations, two per multiply-add, those of the algorithm that is taken.
     pub fn flops(&self) -> u64 {
         self.flops
     }

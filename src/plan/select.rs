@@ -156,6 +156,17 @@ pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize)
     CONV2D.iter().find(fits).map_or(&CONV2D_8X1, |row| row.kernel)
 }
 
+/// Whether Winograd's F(4x4, 3x3) is faster than the direct kernels, of a convolution with `c` input and
+/// `o` output channels and so many tiles of 4x4 outputs. Below, the transforms outweigh what is
+/// saved.
+pub fn winograd(class: AdapterClass, c: usize, o: usize, tiles: usize) -> bool {
+    let (channels, enough_tiles) = match class {
+        Gpu => (64, 64),
+        Software => (32, 32),
+    };
+    c.min(o) >= channels && tiles >= enough_tiles
+}
+
 /// The kernel for the gradient at a convolution's weight.
 pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
     match class {

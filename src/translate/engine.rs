@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
-use crate::plan::{ParameterMap, Plan};
+use crate::plan::{ParameterMap, Plan, Target};
 use crate::{Tensor, cpu};
 
 use super::{INPUT, Phase, Watcher};
@@ -91,7 +91,8 @@ impl Engine {
         Ok(match self {
             Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
             Self::Gpu { gpu, parameters } => {
-                let plan = Plan::compile(graph, outputs, parameters.map(), &gpu.target())?;
+                let target = Target { arithmetic, ..gpu.target() };
+                let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
                 let shaders = plan.shaders();
                 for (done, shader) in shaders.iter().enumerate() {
                     watcher.report(Phase::Compile, done, shaders.len()).await?;

@@ -189,7 +189,12 @@ pub struct MemoryNeed {
 /// [`Error::Config`] where the model cannot take that size.
 pub fn memory_need(config: &GeneratorConfig, height: usize, width: usize) -> Result<MemoryNeed> {
     let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
-    let any = Target { max_binding: u64::MAX, max_buffer: u64::MAX, ..Target::browser(AdapterClass::Gpu) };
+    let any = Target {
+        max_binding: u64::MAX,
+        max_buffer: u64::MAX,
+        arithmetic: Arithmetic::default(),
+        ..Target::browser(AdapterClass::Gpu)
+    };
     let parameters = ParameterMap::new(&graph, &any)?;
     let plan = Plan::compile(&graph, &outputs, &parameters, &any)?;
     Ok(MemoryNeed { weights: parameters.bytes(), activations: plan.memory() })

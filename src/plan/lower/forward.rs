@@ -15,6 +15,9 @@ use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
 impl Lowering<'_> {
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
+        if self.fast_conv2d(id, node, conv)? {
+            return Ok(());
+        }
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
         let pixels = n * oh * ow;
@@ -39,6 +42,7 @@ impl Lowering<'_> {
             has_bias: u32::from(conv.bias),
             activation,
             slope,
+            phases: 1,
             reserved: 0,
         };
         let (tile_pixels, tile_quads) = kernel.tile();

@@ -1,6 +1,7 @@
 //! One graph node → its launches.
 
 mod conv_grad;
+mod fast_conv;
 mod forward;
 mod gradient;
 #[cfg(test)]

@@ -1,0 +1,76 @@
+// Winograd's F(4x4, 3x3), last step: pixels of the 36 products (see winograd_pixels.wgsl),
+//
+//   y[n, 4 ty + r, 4 tx + k, o] = act(bias[o] + (Aᵀ m A)[r, k]),   m[p, q] = m[6 p + q, tile, o]
+//
+//   m [36, tiles, O/4], bias [O/4], read only if `has_bias`, y [N, OH, OW, O/4]
+//
+// Launch: one invocation per tile and vec4 of channels, workgroups in x and y.
+#import shared/activation.wgsl
+#import shared/spread.wgsl
+
+struct Params {
+    height: u32, // of y
+    width: u32,
+    quads: u32,
+    across: u32, // tiles in a row
+    down: u32,
+    tiles: u32,
+    total: u32,
+    has_bias: u32,
+    activation: u32,
+    slope: f32,
+    reserved_0: u32,
+    reserved_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> m: array<vec4f>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+fn each(at: u32) {
+    if (at >= params.total) {
+        return;
+    }
+    let quad = at % params.quads;
+    let tile = at / params.quads;
+    let column = 4u * (tile % params.across);
+    let row = 4u * (tile / params.across % params.down);
+    let first = tile / (params.across * params.down) * params.height;
+    let matrix = params.tiles * params.quads;
+#for q in 0..6
+#for p in 0..6
+    let m_${p}_${q} = m[at + ${6 * p + q}u * matrix];
+#endfor
+    let sum_${q} = m_1_${q} + m_2_${q};
+    let difference_${q} = m_1_${q} - m_2_${q};
+    let far_sum_${q} = m_3_${q} + m_4_${q};
+    let far_difference_${q} = m_3_${q} - m_4_${q};
+    let t_0_${q} = m_0_${q} + sum_${q} + far_sum_${q};
+    let t_1_${q} = difference_${q} + 2.0 * far_difference_${q};
+    let t_2_${q} = sum_${q} + 4.0 * far_sum_${q};
+    let t_3_${q} = difference_${q} + 8.0 * far_difference_${q} + m_5_${q};
+#endfor
+    var offset = vec4f(0.0);
+    if (params.has_bias != 0u) {
+        offset = bias[quad];
+    }
+#for r in 0..4
+    if (row + ${r}u < params.height) {
+        let to = ((first + row + ${r}u) * params.width + column) * params.quads + quad;
+        let sum = t_${r}_1 + t_${r}_2;
+        let difference = t_${r}_1 - t_${r}_2;
+        let far_sum = t_${r}_3 + t_${r}_4;
+        let far_difference = t_${r}_3 - t_${r}_4;
+        let y_0 = t_${r}_0 + sum + far_sum;
+        let y_1 = difference + 2.0 * far_difference;
+        let y_2 = sum + 4.0 * far_sum;
+        let y_3 = difference + 8.0 * far_difference + t_${r}_5;
+#for k in 0..4
+        if (column + ${k}u < params.width) {
+            y[to + ${k}u * params.quads] = activate(y_${k} + offset, params.activation, params.slope);
+        }
+#endfor
+    }
+#endfor
+}

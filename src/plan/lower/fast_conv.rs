@@ -1,0 +1,195 @@
+//! Convolutions with fewer multiplications than their formula has.
+
+use crate::catalogue::{conv2d, subpixel_weight, winograd_outputs, winograd_pixels, winograd_weight};
+use crate::error::Result;
+use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
+
+use super::super::layout::{Layout, quads};
+use super::super::{Bound, select};
+use super::{Lowering, activation_code, multiply_adds};
+
+/// Outputs of a tile of F(4x4, 3x3) a side, and its matrix products.
+const SIDE: usize = 4;
+const PRODUCTS: usize = 36;
+
+/// The extents of a convolution: x `[n, c, h, w]`, y `[n, o, oh, ow]`.
+#[derive(Clone, Copy)]
+struct Extents {
+    n: usize,
+    c: usize,
+    h: usize,
+    w: usize,
+    o: usize,
+    oh: usize,
+    ow: usize,
+}
+
+impl Extents {
+    /// Tiles in a row, and rows of tiles.
+    fn tiles(self) -> [usize; 2] {
+        [self.ow.div_ceil(SIDE), self.oh.div_ceil(SIDE)]
+    }
+}
+
+/// One launch of a kernel of `conv2d.wgsl` that computes several convolutions.
+struct Phases {
+    params: conv2d::Params,
+    phases: usize,
+    bindings: [Bound; 4],
+    /// Results of one of them, of all samples.
+    pixels: usize,
+    c: usize,
+    o: usize,
+    taps: usize,
+    label: String,
+}
+
+impl Lowering<'_> {
+    /// Lowers a 3x3 convolution with fewer multiplications; false where that is not allowed or does
+    /// not pay, and nothing was done.
+    pub(super) fn fast_conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<bool> {
+        let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
+        let [_, _, kh, kw] = self.image(node.inputs[1])?;
+        if self.target.arithmetic == Arithmetic::Exact || (kh, kw, conv.stride) != (3, 3, 1) {
+            return Ok(false);
+        }
+        let e = Extents { n, c, h, w, o, oh, ow };
+        if conv.upsample {
+            if conv.pad != 1 {
+                return Ok(false);
+            }
+            self.subpixel_conv2d(id, node, conv, e)?;
+            return Ok(true);
+        }
+        let [across, down] = e.tiles();
+        let tiles = n * across * down;
+        let largest = Layout::Image { n: PRODUCTS, c: c.max(o), pixels: tiles }.bytes();
+        if largest > self.target.max_binding || !select::winograd(self.target.class, c, o, tiles) {
+            return Ok(false);
+        }
+        self.winograd_conv2d(id, node, conv, e)?;
+        Ok(true)
+    }
+
+    /// Behind nearest doubling: four convolutions of 2x2 on the small picture, 4/9 of the
+    /// multiplications.
+    fn subpixel_conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d, e: Extents) -> Result<()> {
+        let weight = self.operand(node.inputs[1])?;
+        let tap = 4 * quads(e.c) * quads(e.o);
+        let phases = self.scratch_quads(16 * tap)?;
+        let params = subpixel_weight::Params { tap: tap as u32, ..subpixel_weight::Params::default() };
+        let (bindings, workgroups) = ([weight, self.whole(phases)], self.spread(tap.div_ceil(256)));
+        self.step(&subpixel_weight::SUBPIXEL_WEIGHT, params, &bindings, workgroups, "subpixel weight", 0)?;
+
+        let (x, phases) = (self.operand(node.inputs[0])?, self.whole(phases));
+        let bias = if conv.bias { self.operand(node.inputs[2])? } else { phases };
+        let y = self.result(id)?;
+        let (activation, slope) = activation_code(conv.activation);
+        let params = conv2d::Params {
+            batch: e.n as u32,
+            in_height: e.h as u32,
+            in_width: e.w as u32,
+            out_height: e.h as u32,
+            out_width: e.w as u32,
+            kernel_height: 2,
+            kernel_width: 2,
+            stride: 1,
+            upsample: 2,
+            has_bias: u32::from(conv.bias),
+            activation,
+            slope,
+            ..conv2d::Params::default()
+        };
+        let bindings = [x, phases, bias, self.whole(y)];
+        let label = format!("conv2d 2x2 {}→{} {}x{}, four times", e.c, e.o, e.h, e.w);
+        let pixels = e.n * e.h * e.w;
+        self.phases(Phases { params, phases: 4, bindings, pixels, c: e.c, o: e.o, taps: 4, label })
+    }
+
+    /// Winograd's F(4x4, 3x3): a quarter of the multiplications.
+    fn winograd_conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d, e: Extents) -> Result<()> {
+        let Extents { n, c, h, w, o, oh, ow } = e;
+        let [across, down] = e.tiles();
+        let tiles = n * across * down;
+
+        let weight = self.operand(node.inputs[1])?;
+        let tap = 4 * quads(c) * quads(o);
+        let u = self.scratch_quads(PRODUCTS * tap)?;
+        let params = winograd_weight::Params { tap: tap as u32, ..winograd_weight::Params::default() };
+        let (bindings, workgroups) = ([weight, self.whole(u)], self.spread(tap.div_ceil(256)));
+        self.step(&winograd_weight::WINOGRAD_WEIGHT, params, &bindings, workgroups, "winograd weight", 0)?;
+
+        let x = self.operand(node.inputs[0])?;
+        let v = self.scratch_quads(PRODUCTS * tiles * quads(c))?;
+        let total = tiles * quads(c);
+        let params = winograd_pixels::Params {
+            height: h as u32,
+            width: w as u32,
+            quads: quads(c) as u32,
+            pad: conv.pad as u32,
+            across: across as u32,
+            down: down as u32,
+            tiles: tiles as u32,
+            total: total as u32,
+        };
+        let (bindings, workgroups) = ([x, self.whole(v)], self.spread(total.div_ceil(256)));
+        let label = format!("winograd pixels {c} {h}x{w}");
+        self.step(&winograd_pixels::WINOGRAD_PIXELS, params, &bindings, workgroups, label, 0)?;
+
+        let m = self.scratch_quads(PRODUCTS * tiles * quads(o))?;
+        let params = conv2d::Params {
+            batch: 1,
+            in_height: 1,
+            in_width: tiles as u32,
+            out_height: 1,
+            out_width: tiles as u32,
+            kernel_height: 1,
+            kernel_width: 1,
+            stride: 1,
+            ..conv2d::Params::default()
+        };
+        let (u, v) = (self.whole(u), self.whole(v));
+        let bindings = [v, u, u, self.whole(m)];
+        let label = format!("winograd products {c}→{o} {oh}x{ow}");
+        self.phases(Phases { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
+
+        let m = self.whole(m);
+        let bias = if conv.bias { self.operand(node.inputs[2])? } else { m };
+        let y = self.result(id)?;
+        let (activation, slope) = activation_code(conv.activation);
+        let total = tiles * quads(o);
+        let params = winograd_outputs::Params {
+            height: oh as u32,
+            width: ow as u32,
+            quads: quads(o) as u32,
+            across: across as u32,
+            down: down as u32,
+            tiles: tiles as u32,
+            total: total as u32,
+            has_bias: u32::from(conv.bias),
+            activation,
+            slope,
+            reserved_0: 0,
+            reserved_1: 0,
+        };
+        let (bindings, workgroups) = ([m, bias, self.whole(y)], self.spread(total.div_ceil(256)));
+        let label = format!("winograd outputs {o} {oh}x{ow}");
+        self.step(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
+    }
+
+    fn phases(&mut self, work: Phases) -> Result<()> {
+        let Phases { params, phases, bindings, pixels, c, o, taps, label } = work;
+        let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
+        let (tile_pixels, tile_quads) = kernel.tile();
+        let params = conv2d::Params {
+            in_quads: quads(c) as u32,
+            out_quads: quads(o) as u32,
+            phases: phases as u32,
+            ..params
+        };
+        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
+        let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups * phases];
+        let flops = multiply_adds(&[phases, pixels, c, o, taps]);
+        self.step(kernel.forward, params, &bindings, workgroups, label, flops)
+    }
+}
