@@ -2,8 +2,8 @@
 // `cargo xtask portrait-data`: node portraits.js DIR SIZE TRAIN TEST
 //
 // Domain A is toon-head (Johan Melin, CC BY 4.0), domain B lorelei (Lisa Wischofsky, CC0 1.0).
-// A picture's name decides all of it. A line on standard output says that one
-// more picture is written.
+// A picture's name decides all of it, but for test portraits that chance made the same as one of the training: they are
+// composed anew. A line on standard output says that one more picture is written.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -24,6 +24,8 @@ const STYLES = { A: toonHead, B: lorelei };
 
 const [folder, size, train, test] = process.argv.slice(2);
 const side = Number(size);
+// The hashes of what is in the training.
+const trained = new Set();
 const labels = ["picture,hair_color,skin_color,hair,glasses,beard"];
 
 for (const [set, count] of [
@@ -35,8 +37,14 @@ for (const [set, count] of [
     for (let index = 0; index < count; index++) {
       const name = `${set}${domain}-${String(index).padStart(5, "0")}`;
       // Seeds that differ in a digit only make portraits that are much alike.
-      const seed = createHash("sha256").update(name).digest("hex");
-      const avatar = createAvatar(style, { ...common, ...own[domain], seed });
+      let seed = sha256(name);
+      const compose = () => createAvatar(style, { ...common, ...own[domain], seed });
+      let avatar = compose();
+      while (set === "test" && trained.has(sha256(avatar.toString()))) {
+        seed = sha256(seed);
+        avatar = compose();
+      }
+      if (set === "train") trained.add(sha256(avatar.toString()));
       const fitTo = { mode: "width", value: side };
       const png = new Resvg(avatar.toString(), { fitTo, font: { loadSystemFonts: false } }).render().asPng();
       writeFileSync(join(folder, set + domain, `${name}.png`), png);
@@ -46,6 +54,10 @@ for (const [set, count] of [
   }
 }
 writeFileSync(join(folder, "labels.csv"), labels.join("\n") + "\n");
+
+function sha256(text) {
+  return createHash("sha256").update(text).digest("hex");
+}
 
 // What a picture shows. Toon-head draws hair in front and behind.
 function row(picture, extra) {
