@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { contentSecurityPolicy } from "./build/csp.ts";
+import { licenses } from "./build/licenses.ts";
 import { serviceWorker } from "./build/service-worker.ts";
 
 /** What the page says of its model before it is opened. */
@@ -39,5 +40,5 @@ export default defineConfig(({ mode }) => ({
           ]
         : [],
   },
-  plugins: [contentSecurityPolicy(), serviceWorker()],
+  plugins: [contentSecurityPolicy(), licenses(), serviceWorker()],
 }));

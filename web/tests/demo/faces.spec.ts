@@ -164,6 +164,7 @@ test("DiceBear is asked for when the dice are used, and is small", async ({
   const sum = sizes.reduce((a, b) => a + b, 0);
   console.log(`DiceBear and both styles: ${sum} bytes of gzip in ${fresh.length} files`);
   expect(sum).toBeLessThan(MOST);
+  expect(readFileSync(join(DEMO, "licenses.txt"), "utf8")).toContain("Florian Körner");
   await server.close();
 });
 

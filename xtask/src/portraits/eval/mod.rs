@@ -31,7 +31,7 @@ const LEARNED: usize = 1000;
 /// Pictures that are compared with each other, and shown on the sheet.
 const SHOWN: usize = 24;
 /// Pictures that are shown with what the network attended to.
-const ATTENDED: usize = 6;
+const ATTENDED: usize = 4;
 /// Pictures show the same face where they differ by less than this, of 255.
 const SAME: f64 = 4.0;
 
