@@ -28,7 +28,7 @@ fn random(ch: usize, blocks: usize, img_size: usize) -> Model {
     Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
 }
 
-/// The model that comes with the project, which draws one design of emoji in the manner of another.
+/// The model that comes with the project, which draws portraits of one style in another.
 fn trained() -> Model {
     Model::open(project("models"), Some(Direction::A2B)).unwrap()
 }

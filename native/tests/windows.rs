@@ -58,7 +58,8 @@ fn difference(a: &Path, b: &Path) -> u8 {
 /// Translates the pictures that come with the project by both programs and compares them.
 fn compare_translations(device: &[&str], most: u8) {
     let place = Place::new();
-    let (pictures, models) = (repository().join("docs/pictures/emoji/noto"), repository().join("models"));
+    let (pictures, models) =
+        (repository().join("docs/pictures/faces/toon-head"), repository().join("models"));
     let common = [&["--direction", "A2B", "--size", "64", "--attention"], device].concat();
     let arguments = |pictures: &str, models: &str, output: &str| -> Vec<String> {
         let own = ["translate", pictures, "--model", models, "-o", output];

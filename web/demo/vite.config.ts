@@ -1,12 +1,23 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { contentSecurityPolicy } from "./build/csp.ts";
+import { licenses } from "./build/licenses.ts";
 import { serviceWorker } from "./build/service-worker.ts";
+
+/** What the page says of its model before it is opened. */
+function model() {
+  const file = readFileSync(new URL("../../models/A2B.safetensors", import.meta.url));
+  const header = file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString();
+  const { img_size, license } = JSON.parse(header).__metadata__;
+  return { size: Number(img_size), license };
+}
 
 export default defineConfig(({ mode }) => ({
   // The page works in whatever folder it is put.
   base: "./",
   publicDir: "public",
+  define: { MODEL: JSON.stringify(model()) },
   build: {
     target: "es2022",
     // Everything is a file of its own: the security policy knows no data: addresses.
@@ -29,5 +40,5 @@ export default defineConfig(({ mode }) => ({
           ]
         : [],
   },
-  plugins: [contentSecurityPolicy(), serviceWorker()],
+  plugins: [contentSecurityPolicy(), licenses(), serviceWorker()],
 }));

@@ -2,58 +2,49 @@
 // `cargo xtask portrait-data`: node portraits.js DIR SIZE TRAIN TEST
 //
 // Domain A is toon-head (Johan Melin, CC BY 4.0), domain B lorelei (Lisa Wischofsky, CC0 1.0).
-// A picture's name decides all of it. A line on standard output says that one
-// more picture is written.
+// A picture's name decides all of it, but for test portraits that chance made the same as one of the training: they are
+// composed anew. A line on standard output says that one more picture is written.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAvatar } from "@dicebear/core";
 import * as lorelei from "@dicebear/lorelei";
 import * as toonHead from "@dicebear/toon-head";
 import { Resvg } from "@resvg/resvg-js";
 
-// What both styles have alike, so that a translation can keep it.
-const COMMON = {
-  hairColor: ["2c1b18", "4a312c", "724133", "a55728", "b58143", "d6b370", "e8e1e1", "c93305"],
-  skinColor: ["f9d0b4", "f1c3a5", "eac393", "c68e7a", "a36b4f", "5c3829"],
-  beardProbability: 15,
-  // One for all: the networks' first normalisation removes the brightness of a whole picture. Light, and not near
-  // any hair or skin: white hair before a white wall is lost in the translation.
-  backgroundColor: ["b6e3f4"],
-};
-
-// What only one style has is lost in a translation, and would have to be hidden in it for the way
-// back. So there is little of it: one colour and one cut of clothes, no jewellery.
-const DOMAINS = {
-  A: [toonHead, { ...COMMON, clothes: ["tShirt"], clothesColor: ["3f5a78"] }],
-  B: [
-    lorelei,
-    {
-      ...COMMON,
-      earringsProbability: 0,
-      frecklesProbability: 0,
-      hairAccessoriesProbability: 0,
-      glassesProbability: 10,
-    },
-  ],
-};
+// What the styles are asked for, here and in the demo page, is in styles.json:
+// - "common" is what both have alike, so that a translation can keep it. One background for all: the networks' first
+//   normalisation removes the brightness of a whole picture. Light, and not near any hair or skin: white hair before a
+//   white wall is lost in the translation.
+// - "A" and "B" leave out what only one style has: it is lost in a translation, and would have to be hidden in it for the
+//   way back. So there is one colour and one cut of clothes, and no jewellery.
+const { common, ...own } = JSON.parse(readFileSync(new URL("styles.json", import.meta.url), "utf8"));
+const STYLES = { A: toonHead, B: lorelei };
 
 const [folder, size, train, test] = process.argv.slice(2);
 const side = Number(size);
+// The hashes of what is in the training.
+const trained = new Set();
 const labels = ["picture,hair_color,skin_color,hair,glasses,beard"];
 
 for (const [set, count] of [
   ["train", Number(train)],
   ["test", Number(test)],
 ]) {
-  for (const [domain, [style, options]] of Object.entries(DOMAINS)) {
+  for (const [domain, style] of Object.entries(STYLES)) {
     mkdirSync(join(folder, set + domain), { recursive: true });
     for (let index = 0; index < count; index++) {
       const name = `${set}${domain}-${String(index).padStart(5, "0")}`;
       // Seeds that differ in a digit only make portraits that are much alike.
-      const seed = createHash("sha256").update(name).digest("hex");
-      const avatar = createAvatar(style, { ...options, seed });
+      let seed = sha256(name);
+      const compose = () => createAvatar(style, { ...common, ...own[domain], seed });
+      let avatar = compose();
+      while (set === "test" && trained.has(sha256(avatar.toString()))) {
+        seed = sha256(seed);
+        avatar = compose();
+      }
+      if (set === "train") trained.add(sha256(avatar.toString()));
       const fitTo = { mode: "width", value: side };
       const png = new Resvg(avatar.toString(), { fitTo, font: { loadSystemFonts: false } }).render().asPng();
       writeFileSync(join(folder, set + domain, `${name}.png`), png);
@@ -63,6 +54,10 @@ for (const [set, count] of [
   }
 }
 writeFileSync(join(folder, "labels.csv"), labels.join("\n") + "\n");
+
+function sha256(text) {
+  return createHash("sha256").update(text).digest("hex");
+}
 
 // What a picture shows. Toon-head draws hair in front and behind.
 function row(picture, extra) {

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use clap::Args;
+use ugatit::io::Model;
+use ugatit::model::Direction;
 
 use crate::process::{cargo, root, say};
 
@@ -18,23 +20,23 @@ pub(crate) struct Options {
     no_open: bool,
 }
 
-/// Emoji of the test set: of each domain a folder, and which way it is translated.
-const PICTURES: [(&str, &str); 2] =
-    [("docs/pictures/emoji/noto", "A2B"), ("docs/pictures/emoji/twemoji", "B2A")];
-
-/// The size that the model was trained at.
-const SIZE: &str = "64";
+/// Portraits of the test set: of each domain a folder, and which way it is translated.
+const PICTURES: [(&str, Direction); 2] =
+    [("docs/pictures/faces/toon-head", Direction::A2B), ("docs/pictures/faces/lorelei", Direction::B2A)];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let program = ["run", "--release", "--package", "ugatit-native", "--bin", "ugatit", "--"];
     for (pictures, direction) in PICTURES {
+        // The size that it was trained at; a light model would take the pictures as they are.
+        let size = Model::open(root().join("models"), Some(direction))?.config.img_size.to_string();
+        let direction = direction.to_string();
         let output = format!("{}/{direction}", options.output);
-        let what = ["translate", pictures, "-o", &output, "--model", "models", "--direction", direction];
-        cargo(&[&program[..], &what[..], &["--size", SIZE, "--sheet", "--force"][..]].concat(), &[])?;
+        let what = ["translate", pictures, "-o", &output, "--model", "models", "--direction", &direction];
+        cargo(&[&program[..], &what[..], &["--size", &size, "--sheet", "--force"][..]].concat(), &[])?;
     }
     let folder = root().join(&options.output);
     say(&format!(
-        "Noto emoji as Twemoji are in {0}/A2B, Twemoji as Noto in {0}/B2A; each NAME_sheet.png shows source, attention and result side by side. models/README.md says what the model is.",
+        "Toon heads drawn as lorelei are in {0}/A2B, lorelei as toon heads in {0}/B2A; each NAME_sheet.png shows source, attention and result side by side. models/README.md says what the model is.",
         folder.display()
     ));
     if !options.no_open && std::env::var_os("CI").is_none() {

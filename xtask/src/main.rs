@@ -1,9 +1,8 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `shaders`, `bench`, `emoji-data`, `portrait-data`, `portrait-eval`.
+//! `shaders`, `bench`, `portrait-data`, `portrait-eval`, `portrait-model`.
 
 mod bench;
 mod demo;
-mod emoji;
 mod portraits;
 mod process;
 mod shaders;
@@ -36,12 +35,12 @@ enum Command {
     Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
     Bench(bench::Options),
-    /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
-    EmojiData(emoji::Options),
     /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
     PortraitData(portraits::data::Options),
     /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
     PortraitEval(portraits::eval::Options),
+    /// Put a model of the portraits in place of the one in models/, with its figures and pictures
+    PortraitModel(portraits::model::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,8 +52,8 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::lint(),
         Command::Shaders => shaders::check(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
-        Command::EmojiData(options) => emoji::run(&options),
         Command::PortraitData(options) => portraits::data::run(&options),
         Command::PortraitEval(options) => portraits::eval::run(&options),
+        Command::PortraitModel(options) => portraits::model::run(&options),
     }
 }

@@ -3,9 +3,10 @@ import { type BackendChoice, type Probe, probe, type Progress, type Translator }
 import { announce } from "./announce.ts";
 import { isWhole, type Rect } from "./crop-geometry.ts";
 import type { Engine } from "./engine.ts";
+import { newFace, type Face } from "./faces/face.ts";
 import { errorCode, PageError, problem, problemOf } from "./messages.ts";
-import { domains, emojiModels, isModelFile, isPyTorchFile, wantsFaces } from "./models.ts";
-import { openPicture, type Picture } from "./picture.ts";
+import { composes, domains, pageModels, isModelFile, isPyTorchFile, wantsFaces } from "./models.ts";
+import { facePicture, openPicture, type Picture } from "./picture.ts";
 import { advance, startWork } from "./progress.ts";
 import { type Sample, samples } from "./samples.ts";
 import type { Direction, ModelSet, SizeChoice, Store } from "./state.ts";
@@ -13,10 +14,17 @@ import type { Direction, ModelSet, SizeChoice, Store } from "./state.ts";
 /** After these the translator is not to be trusted any more. */
 const SPOILT = new Set(["internal", "worker-failed", "disposed", "model-corrupt"]);
 
+/** What a face's translation may take before the page says that it works on it, in milliseconds. */
+const PATIENCE = 350;
+
 export class Actions {
   #job: AbortController | null = null;
   #again: (() => void) | null = null;
   #looked: Promise<Probe> | null = null;
+  /** The result is that of the face before, until the new one's is there. */
+  #stale = false;
+  /** The face that is being drawn. */
+  #face: Face | null = null;
 
   constructor(
     readonly store: Store,
@@ -58,6 +66,26 @@ export class Actions {
       },
       async (picture) => this.#show(picture),
     );
+  }
+
+  /** Composes a new face, like another one in what both styles have. */
+  async rollFace(like?: Face): Promise<void> {
+    const { direction } = this.store.state;
+    this.#face = null;
+    const make = async () => facePicture(await newFace(direction, like));
+    await this.#work(make, (picture) => this.#follow(picture, false), undefined, PATIENCE);
+  }
+
+  /** Changes one thing about the face that is shown; the translation follows. */
+  async changeFace(name: string, value: string): Promise<void> {
+    const face = this.#face ?? this.store.state.picture?.face;
+    if (!face) return;
+    // What is asked for next may come before this one is drawn.
+    const changed = { ...face, looks: { ...face.looks, [name]: value } };
+    this.#face = changed;
+    const make = () => facePicture(changed);
+    await this.#work(make, (picture) => this.#follow(picture, true), undefined, PATIENCE);
+    if (this.#face === changed) this.#face = null;
   }
 
   /** Files that were dropped, pasted or picked: a picture, or one or two models. */
@@ -120,7 +148,7 @@ export class Actions {
   resetModels(): void {
     this.cancel();
     this.engine.dropAll();
-    this.#useModels(emojiModels, "A2B");
+    this.#useModels(pageModels, "A2B");
   }
 
   #useModels(models: ModelSet, direction: Direction): void {
@@ -141,13 +169,15 @@ export class Actions {
     this.store.set({ direction: other });
     const { from, to } = domains(models, other);
     announce(`From ${from} to ${to}.`);
-    // A sample stands for its design: the other way begins with the other designer's drawing of the same thing.
+    // A sample stands for its style: the other way begins with the other style's face of the same hair and skin.
     const twin =
       view === "picture" &&
       picture?.sample &&
       !models.own &&
       samples(other).find((sample) => sample.name === picture.sample);
     if (twin) void this.openSample(twin);
+    else if (view === "picture" && picture?.face && composes(models, other))
+      void this.rollFace(picture.face);
     else this.#refresh();
   }
 
@@ -183,15 +213,20 @@ export class Actions {
   }
 
   async translate(): Promise<void> {
-    const { picture, direction, models, size, crop } = this.store.state;
-    if (!picture) return;
+    if (!this.store.state.picture) return;
     this.#clearResult();
     this.store.set({ view: "picture" });
+    await this.#redraw(false);
+  }
+
+  async #redraw(follows: boolean, patience = 0): Promise<void> {
+    const { picture, direction, models, size, crop } = this.store.state;
+    if (!picture) return;
     await this.#work(
       async (signal) => {
         const onProgress = (p: Progress) => this.#progress(signal, p);
         const translator = await this.translator(models, direction, signal, onProgress);
-        return translator.translate(picture.blob, {
+        return translator.translate(picture.source, {
           size: translator.info.light ? size : "model",
           attention: true,
           signal,
@@ -199,8 +234,14 @@ export class Actions {
           ...(crop ? { crop } : {}),
         });
       },
-      async (result) => this.store.set({ result }),
+      async (result) => {
+        const old = this.store.state.result;
+        this.#stale = false;
+        this.store.set({ result, follows });
+        old?.close();
+      },
       (result) => result.close(),
+      patience,
     );
   }
 
@@ -209,6 +250,7 @@ export class Actions {
     if (!this.#job) return;
     this.#job.abort();
     this.#job = null;
+    if (this.#stale) this.#clearResult();
     this.store.set({ work: null });
     announce("Cancelled.");
   }
@@ -235,6 +277,20 @@ export class Actions {
     void this.translate();
   }
 
+  /**
+   * Shows a face. Where there is the result of another one, that stays until the new one's is there, so that nothing
+   * flickers; `quietly` without laying the line anew.
+   */
+  async #follow(picture: Picture, quietly: boolean): Promise<void> {
+    const { result, view, picture: before, crop } = this.store.state;
+    if (!result || view !== "picture" || !before?.face || (crop && !quietly)) {
+      return this.#show(picture);
+    }
+    this.#stale = true;
+    this.store.set({ picture, problem: null });
+    await this.#redraw(quietly, PATIENCE);
+  }
+
   /** Something changed that the result depends on. Beside the camera and the crop box it can wait. */
   #refresh(): void {
     if (this.store.state.view === "picture") void this.translate();
@@ -243,31 +299,42 @@ export class Actions {
 
   #place(picture: Picture): void {
     this.#clearResult();
+    this.#face = null;
     this.store.set({ picture, crop: null, view: "picture", problem: null, live: false });
   }
 
   #clearResult(): void {
     const { result } = this.store.state;
+    this.#stale = false;
     if (!result) return;
     this.store.set({ result: null });
     result.close();
   }
 
   #progress(signal: AbortSignal, progress: Progress): void {
-    if (!signal.aborted) this.store.set({ work: advance(this.store.state.work, progress) });
+    const { work } = this.store.state;
+    if (work && !signal.aborted) this.store.set({ work: advance(work, progress) });
   }
 
-  /** Runs `job`; hands what it made to `then`, or to `waste` where it was overtaken by another job meanwhile. */
+  /**
+   * Runs `job`; hands what it made to `then`, or to `waste` where it was overtaken by another job meanwhile. The page says
+   * nothing of it for the first `patience` milliseconds.
+   */
   async #work<T>(
     job: (signal: AbortSignal) => Promise<T>,
     then: (made: T) => Promise<void>,
     waste?: (made: T) => void,
+    patience = 0,
   ): Promise<void> {
     this.#job?.abort();
     const own = new AbortController();
     this.#job = own;
     this.#again = null;
-    this.store.set({ work: startWork(), problem: null });
+    const say = () => {
+      if (this.#job === own && !this.store.state.work) this.store.set({ work: startWork() });
+    };
+    if (patience > 0) setTimeout(say, patience);
+    this.store.set({ problem: null, ...(patience > 0 ? {} : { work: startWork() }) });
     try {
       const made = await job(own.signal);
       if (this.#job !== own) return waste?.(made);
@@ -278,6 +345,7 @@ export class Actions {
       if (SPOILT.has(errorCode(error))) this.engine.dropAll();
       if (this.#job !== own) return;
       this.#job = null;
+      if (this.#stale) this.#clearResult();
       this.store.set({ work: null, problem: problemOf(error) });
     }
   }

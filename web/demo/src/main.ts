@@ -3,13 +3,14 @@ import { Actions } from "./actions.ts";
 import { mountCamera } from "./camera.ts";
 import { mountCropBox } from "./crop-box.ts";
 import { Engine } from "./engine.ts";
-import { emojiModels } from "./models.ts";
+import { pageModels } from "./models.ts";
 import { mountOffline } from "./offline.ts";
 import { mountOutput } from "./output.ts";
 import { mountSources } from "./sources.ts";
 import { Store } from "./state.ts";
 import { mountCapability } from "./view-capability.ts";
 import { mountDock } from "./view-dock.ts";
+import { mountFaces } from "./view-faces.ts";
 import { mountSettings } from "./view-settings.ts";
 import { mountSheet } from "./view-sheet.ts";
 import { mountStage } from "./view-stage.ts";
@@ -20,12 +21,13 @@ const store = new Store({
   picture: null,
   crop: null,
   result: null,
+  follows: false,
   work: null,
   problem: null,
   size: "model",
   attention: false,
   opacity: 0.6,
-  models: emojiModels,
+  models: pageModels,
   backend: "auto",
   probe: null,
   live: false,
@@ -37,6 +39,7 @@ mountStage(store);
 mountDock(store, actions);
 mountSettings(store, actions);
 mountSources(store, actions);
+mountFaces(store, actions);
 mountCropBox(store, actions);
 mountCamera(store, actions);
 mountOutput(store, actions);

@@ -60,6 +60,11 @@ const SENTENCES: Record<string, [what: string, todo: string, retry: boolean]> = 
     false,
   ],
   "unsupported-source": ["That is not a picture.", "Open a PNG, JPEG or WebP file.", false],
+  "faces-unreachable": [
+    "The parts of the faces did not arrive.",
+    "Look at your connection and reload the page.",
+    false,
+  ],
   "worker-failed": [
     "The page's helper process could not start.",
     "Reload the page; if you are offline, load it once online.",

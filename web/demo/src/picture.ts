@@ -1,19 +1,24 @@
-/** A picture that the user gave: the file itself for the translator, and a canvas of bounded size to look at. */
+/** A picture: the file itself for the translator, and a canvas of bounded size to look at. */
+import { drawFace, type Face } from "./faces/face.ts";
 import { PageError } from "./messages.ts";
 
 /** The longest side of what is shown. Larger would only cost memory. */
 const SHOWN = 1600;
+/** The side of a face that the page composes. */
+const FACE = 512;
 
 export interface Picture {
   name: string;
-  /** As given; the translator decodes it again, in the worker. */
-  blob: Blob;
+  /** As given; the translator decodes a file again, in the worker. */
+  source: Blob | HTMLCanvasElement;
   /** Upright, as its EXIF orientation says. */
   width: number;
   height: number;
   shown: HTMLCanvasElement;
   /** The sample's name, if it is one. */
   sample?: string;
+  /** What it was composed of, if the page did that. */
+  face?: Face;
 }
 
 export async function openPicture(blob: Blob, name: string, sample?: string): Promise<Picture> {
@@ -35,7 +40,13 @@ export async function openPicture(blob: Blob, name: string, sample?: string): Pr
     context.drawImage(bitmap, 0, 0, shown.width, shown.height);
   }
   bitmap.close();
-  return { name, blob, width, height, shown, ...(sample === undefined ? {} : { sample }) };
+  return { name, source: blob, width, height, shown, ...(sample === undefined ? {} : { sample }) };
+}
+
+export async function facePicture(face: Face): Promise<Picture> {
+  const svg = new Blob([await drawFace(face, FACE)], { type: "image/svg+xml" });
+  const { name, width, height, shown } = await openPicture(svg, "face.png");
+  return { name, source: shown, width, height, shown, face };
 }
 
 async function openAsImage(blob: Blob): Promise<ImageBitmap> {

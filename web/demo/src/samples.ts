@@ -1,14 +1,11 @@
-/** The sample pictures: eight emoji that the model never saw, as either designer drew them. */
+/** The sample pictures: eight faces in either style that the model never saw. */
 import type { Direction } from "./state.ts";
 
-const files = import.meta.glob<string>("../../../docs/pictures/emoji/*/*.png", {
+const files = import.meta.glob<string>("../../../docs/pictures/faces/*/*.png", {
   query: "?url",
   import: "default",
   eager: true,
 });
-
-/** Faces and animals first: they show best what the model does. */
-const ORDER = ["face", "fox", "hearts", "dog", "pineapple", "turtle", "cherries", "car"];
 
 export interface Sample {
   name: string;
@@ -17,9 +14,9 @@ export interface Sample {
 
 /** The samples of the domain that `direction` starts from. */
 export function samples(direction: Direction): Sample[] {
-  const design = direction === "A2B" ? "noto" : "twemoji";
+  const design = direction === "A2B" ? "toon-head" : "lorelei";
   return Object.entries(files)
     .filter(([path]) => path.includes(`/${design}/`))
     .map(([path, url]) => ({ name: path.slice(path.lastIndexOf("/") + 1, -".png".length), url }))
-    .sort((a, b) => ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
+    .sort((a, b) => a.name.localeCompare(b.name));
 }

@@ -14,7 +14,7 @@ export type View = "empty" | "picture" | "crop" | "camera";
 /** The models that are on the table: those that come with the page, or the user's own. */
 export interface ModelSet {
   own: boolean;
-  /** A name for people: the file's, or that of the emoji model. */
+  /** A name for people: the file's, or that of the page's own model. */
   name: string;
   sources: Partial<Record<Direction, string | Blob>>;
   /** Known when a model of the set has been opened. */
@@ -27,6 +27,8 @@ export interface State {
   picture: Picture | null;
   crop: Rect | null;
   result: Translation | null;
+  /** The result came in place of one of nearly the same picture. */
+  follows: boolean;
   work: Work | null;
   problem: Problem | null;
   size: SizeChoice;

@@ -2,7 +2,7 @@
 import type { BackendChoice } from "ugatit-web";
 import type { Actions } from "./actions.ts";
 import { button, element, input } from "./dom.ts";
-import { domains } from "./models.ts";
+import { domains, shipped } from "./models.ts";
 import { megabytes } from "./progress.ts";
 import type { Direction, State, Store } from "./state.ts";
 
@@ -34,7 +34,8 @@ function mountDirection(store: Store, actions: Actions): void {
     );
     element("lede").textContent = models.own
       ? `Open a photo. Your model draws it again, ${from} to ${to}, on this machine.`
-      : `Pick one. A small network on your own machine draws it again, the way ${to} would.`;
+      : `Pick one, or let the dice make one. A small network on your own machine draws it again, the way ${to} would.`;
+    element("faces-only").hidden = models.own;
   });
 }
 
@@ -71,7 +72,7 @@ function mountSize(store: Store, actions: Actions): void {
     const { picture, crop } = state;
     const own = crop ?? picture;
     element("size-model").textContent = String(
-      state.models.info?.size ?? (state.models.own ? "" : 64),
+      state.models.info?.size ?? (state.models.own ? "" : shipped.size),
     );
     element("size-native").textContent = fixed
       ? "light models only"
@@ -91,9 +92,7 @@ function mountModel(store: Store, actions: Actions): void {
   });
   button("model-reset").addEventListener("click", () => actions.resetModels());
   store.watch((state, before) => {
-    element("model-name").textContent = state.models.own
-      ? state.models.name
-      : "Noto Emoji ⇄ Twemoji";
+    element("model-name").textContent = state.models.name;
     button("model-reset").hidden = !state.models.own;
     if (state.models === before.models && element("model-facts").childElementCount > 0) return;
     element("model-facts").replaceChildren(
@@ -124,8 +123,8 @@ function facts({ models }: Readonly<State>): [name: string, text: string][] {
   if (!info)
     return [
       ["Directions", directions],
-      ["Licence", "CC-BY-4.0 AND OFL-1.1"],
-      ["Pictures", "64 px"],
+      ["Licence", shipped.license],
+      ["Pictures", `${shipped.size} px`],
     ];
   const found: [string, string | undefined][] = [
     [

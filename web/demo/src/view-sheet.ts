@@ -1,6 +1,7 @@
 /** The contact sheet: the samples, each with its number; the chosen one is ringed with grease pencil. */
 import type { Actions } from "./actions.ts";
 import { element } from "./dom.ts";
+import { domains, pageModels, shipped } from "./models.ts";
 import { type Sample, samples } from "./samples.ts";
 import type { Store } from "./state.ts";
 
@@ -27,7 +28,7 @@ function frame(sample: Sample, label: string, choose: () => void): HTMLLIElement
   button.dataset["sample"] = sample.name;
   const image = document.createElement("img");
   image.src = sample.url;
-  image.alt = sample.name;
+  image.alt = sample.name.replace("-", " ");
   image.width = image.height = 128;
   image.draggable = false;
   const number = document.createElement("span");
@@ -42,6 +43,7 @@ function frame(sample: Sample, label: string, choose: () => void): HTMLLIElement
 
 export function mountSheet(store: Store, actions: Actions): void {
   const frames = element("frames", HTMLUListElement);
+  element("edge-size").textContent = `${shipped.size} px`;
   store.watch((state, before) => {
     if (frames.childElementCount === 0 || state.direction !== before.direction) {
       const letter = state.direction === "A2B" ? "A" : "B";
@@ -54,7 +56,7 @@ export function mountSheet(store: Store, actions: Actions): void {
           : undefined;
       frames.replaceChildren(...made);
       if (focused) frames.querySelector<HTMLElement>(`[data-sample="${focused}"]`)?.focus();
-      element("edge-text").textContent = state.direction === "A2B" ? "Noto Emoji" : "Twemoji";
+      element("edge-text").textContent = domains(pageModels, state.direction).from;
     }
     const chosen = state.view === "empty" ? undefined : state.picture?.sample;
     for (const button of frames.querySelectorAll("button")) {

@@ -86,7 +86,7 @@ export function mountStage(store: Store): void {
         const map = result.attention;
         drawEnlarged(heat, map, { x: 0, y: 0, width: map.width, height: map.height });
       }
-      moveLine.reveal();
+      if (!state.follows) moveLine.reveal();
     }
     const compared = (result !== null && view === "picture") || (view === "camera" && state.live);
     after.hidden = !compared;

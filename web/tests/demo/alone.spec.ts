@@ -69,7 +69,7 @@ test("without a network it works from the second load on", async ({ demo }) => {
   await kept(demo);
   await demo.server.close();
   await demo.page.reload();
-  await demo.sample("turtle");
+  await demo.sample("face-6");
   await demo.result();
   await demo.at("swap").click();
   await demo.result();

@@ -8,6 +8,7 @@ import {
   expect,
 } from "@playwright/test";
 import { type LaunchOptions, end, launch as launchBrowser } from "../support/browser.ts";
+import { SHIPPED } from "../support/models.ts";
 import { ROOT } from "../support/paths.ts";
 import { type TestServer, serve } from "../support/server.ts";
 
@@ -95,8 +96,18 @@ export class Demo {
     await expect(this.page.locator(".frame")).toHaveCount(8);
   }
 
-  async sample(name = "face"): Promise<void> {
+  async sample(name = "face-1"): Promise<void> {
     await this.page.locator(`.frame[data-sample="${name}"]`).click();
+  }
+
+  /** Lets the page compose a face, until that is translated. */
+  async roll(): Promise<void> {
+    const both = () => Promise.all(["before", "after"].map((id) => this.pixels(id)));
+    const old = await both();
+    await this.at("dice").click();
+    const fresh = async () => (await both()).every((now, i) => !now.equals(old[i]!));
+    await expect.poll(fresh, { timeout: 90_000 }).toBe(true);
+    await this.result();
   }
 
   /** Until there is a result, and it has come in. */
@@ -197,6 +208,12 @@ export class Demo {
       { event, bytes, name, type },
     );
   }
+}
+
+/** What the page says of the size of a result, the model's, of a picture of such an aspect. */
+export function fitted(width: number, height: number): string {
+  const side = (n: number) => Math.round((n * SHIPPED.size) / Math.max(width, height));
+  return `${side(width)} × ${side(height)} px`;
 }
 
 /** The largest and the mean difference of two pictures of one size, of 255. */

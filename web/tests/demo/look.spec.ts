@@ -49,7 +49,7 @@ test("the attention map lies over the picture, as dense as one likes", async ({ 
   await demo.page.waitForTimeout(400);
   await expect(demo.at("heat")).toHaveCSS("opacity", "0.25");
   // It stays for the next picture.
-  await demo.sample("dog");
+  await demo.sample("face-4");
   await demo.result();
   await expect(demo.at("heat")).toBeVisible();
   await demo.at("attention").uncheck();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { brokenModels, goldenModel, withLength } from "../support/models.ts";
+import { SHIPPED, brokenModels, goldenModel, renamedModel } from "../support/models.ts";
 import { ROOT } from "../support/paths.ts";
 import { Demo, expect, host, test } from "./demo.ts";
 
@@ -9,7 +9,7 @@ const file = (name: string, buffer: Buffer) => ({
   mimeType: "application/octet-stream",
   buffer,
 });
-const emoji = (direction: string) => readFileSync(join(ROOT, `models/${direction}.safetensors`));
+const model = (direction: string) => readFileSync(join(ROOT, `models/${direction}.safetensors`));
 
 const facts = (demo: Demo) => demo.at("model-facts").evaluate((list) => list.textContent ?? "");
 
@@ -26,21 +26,21 @@ test("one's own model, by picking it", async ({ demo }) => {
   expect(await facts(demo)).toMatch(/Licencenot known/);
   await expect(demo.at("swap")).toBeDisabled();
   await demo.at("model-reset").click();
-  await expect(demo.at("domain-to")).toHaveText("Twemoji");
+  await expect(demo.at("domain-to")).toHaveText("Lorelei");
   await demo.result();
   await expect(demo.at("swap")).toBeEnabled();
-  expect(await facts(demo)).toMatch(/CC-BY-4\.0 AND OFL-1\.1/);
+  expect(await facts(demo)).toMatch(new RegExp(`Licence${SHIPPED.license}`));
 });
 
 test("one's own models, one a direction, by dropping them", async ({ demo }) => {
   await demo
     .at("model-file")
-    .setInputFiles([file("to.safetensors", emoji("A2B")), file("fro.safetensors", emoji("B2A"))]);
+    .setInputFiles([file("to.safetensors", model("A2B")), file("fro.safetensors", model("B2A"))]);
   await expect(demo.at("model-name")).toHaveText("to.safetensors");
-  await expect(demo.at("domain-from")).toHaveText("Noto emoji");
+  await expect(demo.at("domain-from")).toHaveText("toon-head");
   await demo.at("swap").click();
-  await expect(demo.at("domain-from")).toHaveText("Twemoji");
-  await demo.openFile("docs/pictures/emoji/twemoji/dog.png");
+  await expect(demo.at("domain-from")).toHaveText("lorelei");
+  await demo.openFile("docs/pictures/faces/lorelei/face-3.png");
   await demo.result();
   await demo.give("drop", "models/A2B.safetensors", "");
   await expect(demo.at("model-name")).toHaveText("A2B.safetensors");
@@ -48,13 +48,7 @@ test("one's own models, one a direction, by dropping them", async ({ demo }) => 
 });
 
 test("a model of faces begins with the crop box", async ({ demo }) => {
-  const model = emoji("A2B");
-  const start = 8 + Number(model.readBigUInt64LE(0));
-  const header = JSON.parse(model.subarray(8, start).toString()) as {
-    __metadata__: Record<string, string>;
-  };
-  Object.assign(header.__metadata__, { domain_a: "selfie", domain_b: "anime" });
-  const faces = Buffer.concat([withLength(JSON.stringify(header)), model.subarray(start)]);
+  const faces = renamedModel(model("A2B"), { domain_a: "selfie", domain_b: "anime" });
   await demo.at("model-file").setInputFiles(file("faces.safetensors", faces));
   await expect(demo.at("domain-from")).toHaveText("selfie");
   await demo.openFile("docs/pictures/demo/portrait.png");
@@ -65,7 +59,7 @@ test("a model of faces begins with the crop box", async ({ demo }) => {
 });
 
 test("a file that is no model is refused with a reason, and the page goes on", async ({ demo }) => {
-  const broken = brokenModels(emoji("A2B"));
+  const broken = brokenModels(model("A2B"));
   for (const name of ["a-web-page", "truncated", "missing-tensor"]) {
     await demo.at("model-file").setInputFiles(file(`${name}.safetensors`, broken[name]!));
     await expect(demo.at("problem"), name).toContainText("not a model that the page can use");
@@ -73,7 +67,7 @@ test("a file that is no model is refused with a reason, and the page goes on", a
   }
   await demo.sample();
   await demo.result();
-  await expect(demo.at("domain-to")).toHaveText("Twemoji");
+  await expect(demo.at("domain-to")).toHaveText("Lorelei");
 });
 
 test("a model that does not arrive can be asked for again", async ({ page, browserName }) => {

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { turned } from "../support/exif.ts";
 import { ROOT } from "../support/paths.ts";
-import { expect, test } from "./demo.ts";
+import { SHIPPED } from "../support/models.ts";
+import { expect, fitted, test } from "./demo.ts";
 
 test("open", async ({ demo }) => {
   await demo.openFile("docs/pictures/demo/landscape.jpg");
   await demo.result();
-  await expect(demo.at("caption-size")).toHaveText("64 × 43 px");
+  await expect(demo.at("caption-size")).toHaveText(fitted(190, 127));
   await expect(demo.at("size-native")).toHaveText("190 × 127");
 });
 
@@ -42,7 +43,7 @@ test("paste, by event and by button", async ({ demo }) => {
   await demo.at("paste").click();
   await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: clipboard.png");
   await demo.result();
-  await expect(demo.at("size-native")).toHaveText("64 × 64");
+  await expect(demo.at("size-native")).toHaveText(`${SHIPPED.size} × ${SHIPPED.size}`);
 
   await demo.page.evaluate(() => navigator.clipboard.writeText("no picture"));
   await demo.at("paste").click();
@@ -56,7 +57,7 @@ test("a turned photo is shown and redrawn upright", async ({ demo }) => {
     .setInputFiles({ name: "turned.jpg", mimeType: "image/jpeg", buffer: photo });
   await demo.result();
   await expect(demo.at("size-native")).toHaveText("127 × 190");
-  await expect(demo.at("caption-size")).toHaveText("43 × 64 px");
+  await expect(demo.at("caption-size")).toHaveText(fitted(127, 190));
   const box = (await demo.at("paper").boundingBox())!;
   expect(box.width / box.height).toBeCloseTo(127 / 190, 2);
 });
@@ -89,9 +90,9 @@ test("download", async ({ demo }) => {
   await demo.sample();
   await demo.result();
   const { name, bytes } = await demo.download();
-  expect(name).toBe("face-twemoji.png");
+  expect(name).toBe("face-1-lorelei.png");
   expect(bytes.subarray(1, 4).toString()).toBe("PNG");
-  expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20)]).toEqual([64, 64]);
+  expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20)]).toEqual([SHIPPED.size, SHIPPED.size]);
   await expect(demo.at("download")).toContainText("Saved");
 });
 
@@ -119,7 +120,7 @@ test("share, where the browser can", async ({ demo }) => {
   await demo.sample();
   await demo.result();
   await demo.at("share").click();
-  await expect(demo.page).toHaveTitle("shared face-twemoji.png image/png");
+  await expect(demo.page).toHaveTitle("shared face-1-lorelei.png image/png");
 });
 
 test("the camera: a still", async ({ demo }) => {
@@ -130,7 +131,7 @@ test("the camera: a still", async ({ demo }) => {
   await demo.at("camera-still").click();
   await demo.result();
   await expect(demo.at("before")).toHaveAttribute("aria-label", "Before: camera.png");
-  await expect(demo.at("caption-size")).toHaveText("64 × 64 px");
+  await expect(demo.at("caption-size")).toHaveText(fitted(1, 1));
   const off = await demo.page.evaluate(() => document.querySelector("video")?.srcObject === null);
   expect(off, "the camera is off again").toBe(true);
 });

@@ -1,5 +1,17 @@
 import { type Demo, expect } from "./demo.ts";
 
+/** The face of the pictures. */
+const FACE = {
+  hairColor: "c93305",
+  skinColor: "f1c3a5",
+  hair: "bun",
+  rearHair: "longWavy",
+  eyes: "happy",
+  eyebrows: "happy",
+  mouth: "laugh",
+  beard: "",
+};
+
 /** The main states of the page, and how to bring it there. */
 export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
   empty: async () => {},
@@ -10,11 +22,21 @@ export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
     await expect(demo.at("phase")).toContainText(/Tile \d+ of \d+/, { timeout: 60_000 });
   },
   result: async (demo) => {
-    await demo.sample("fox");
+    await demo.sample("face-2");
     await demo.result();
   },
+  face: async (demo) => {
+    await demo.roll();
+    // Always the same one, but for its nose.
+    for (const [name, value] of Object.entries(FACE)) {
+      const control = demo.page.locator(`#looks [name=${name}]`);
+      if (name.endsWith("Color"))
+        await control.and(demo.page.locator(`[value="${value}"]`)).check();
+      else await control.selectOption(value);
+    }
+  },
   attention: async (demo) => {
-    await demo.sample("fox");
+    await demo.sample("face-2");
     await demo.result();
     await demo.at("attention").check();
   },
@@ -38,7 +60,7 @@ export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
   },
   error: async (demo) => {
     const buffer = Buffer.from("no picture");
-    await demo.sample("car");
+    await demo.sample("face-8");
     await demo.result();
     await demo.at("pick-file").setInputFiles({ name: "a.heic", mimeType: "image/heic", buffer });
     await expect(demo.at("problem")).toBeVisible();

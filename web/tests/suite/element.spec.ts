@@ -3,11 +3,12 @@ import { pathToFileURL } from "node:url";
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import type { UgatitImage } from "ugatit-web/element";
+import { SHIPPED } from "../support/models.ts";
 import { DIST } from "../support/paths.ts";
 import { expect, test } from "../support/test.ts";
 
-const DOG = "/pictures/emoji/noto/dog.png";
-const CAR = "/pictures/emoji/noto/car.png";
+const FACE = "/pictures/faces/toon-head/face-1.png";
+const OTHER = "/pictures/faces/toon-head/face-2.png";
 
 /** Defines the element, and a helper that waits for one of its events. */
 async function define(page: Page): Promise<void> {
@@ -56,7 +57,7 @@ test("it translates and tells", async ({ site }) => {
   const seen = await site.evaluate(
     async ({ src, model }) => {
       const holder = document.createElement("div");
-      holder.innerHTML = `<ugatit-image compare attention alt="a dog"><img src="${src}"></ugatit-image>`;
+      holder.innerHTML = `<ugatit-image compare attention alt="a face"><img src="${src}"></ugatit-image>`;
       const element = holder.firstElementChild as UgatitImage;
       Object.assign(element, { src, model });
       document.body.append(holder);
@@ -87,14 +88,14 @@ test("it translates and tells", async ({ site }) => {
         violations,
       };
     },
-    { src: DOG, model: "/models/A2B.safetensors" },
+    { src: FACE, model: "/models/A2B.safetensors" },
   );
   expect(seen).toMatchObject({
     same: true,
-    width: 64,
+    width: SHIPPED.size,
     shown: ["before", "after", "attention", "slider", "handle"],
     placeholder: false,
-    label: "a dog",
+    label: "a face",
     state: true,
     violations: [],
   });
@@ -102,7 +103,7 @@ test("it translates and tells", async ({ site }) => {
 });
 
 test("the slider moves by keyboard and by pointer", async ({ site }) => {
-  await translated(site, { src: DOG, model: "/models/A2B.safetensors", compare: "", style: "" });
+  await translated(site, { src: FACE, model: "/models/A2B.safetensors", compare: "", style: "" });
   const element = site.locator("ugatit-image");
   const slider = element.getByRole("slider");
   const position = () => element.evaluate((element: UgatitImage) => element.position);
@@ -130,7 +131,7 @@ test("the slider moves by keyboard and by pointer", async ({ site }) => {
 
 test("axe finds nothing, whether it is done or has failed", async ({ site }) => {
   const model = "/models/A2B.safetensors";
-  await translated(site, { src: DOG, model, compare: "", attention: "", alt: "a dog" });
+  await translated(site, { src: FACE, model, compare: "", attention: "", alt: "a face" });
   await site.evaluate(async () => {
     const element = document.createElement("ugatit-image");
     Object.assign(element, { src: "/nothing.png", model: "/nothing.safetensors" });
@@ -188,7 +189,7 @@ test("it waits until it is near the visible part of the page", async ({ site, se
       document.body.append(element);
       await sleep(300);
     },
-    { src: DOG, model: "/models/B2A.safetensors" },
+    { src: FACE, model: "/models/B2A.safetensors" },
   );
   expect(server.requests.slice(asked)).toEqual([]);
   const width = await site.evaluate(async () => {
@@ -197,7 +198,7 @@ test("it waits until it is near the visible part of the page", async ({ site, se
     element.scrollIntoView();
     return (await done).width;
   });
-  expect(width).toBe(64);
+  expect(width).toBe(SHIPPED.size);
 });
 
 test("a form sends the translated picture", async ({ site }) => {
@@ -232,12 +233,12 @@ test("a form sends the translated picture", async ({ site }) => {
         form: element.form === form,
       };
     },
-    { src: DOG, model: "/models/A2B.safetensors" },
+    { src: FACE, model: "/models/A2B.safetensors" },
   );
   expect(seen).toMatchObject({
     working: { valid: false },
     valid: true,
-    sent: { name: "dog.png", type: "image/png", size: 64 },
+    sent: { name: "face-1.png", type: "image/png", size: SHIPPED.size },
     reset: 50,
     disabled: false,
     form: true,
@@ -265,12 +266,12 @@ test("what goes wrong is shown and told", async ({ site }) => {
     element.model = "/models/A2B.safetensors";
     seen.later = (await done).width;
     return { ...seen, gone: !alert.checkVisibility() };
-  }, DOG);
+  }, FACE);
   expect(seen).toMatchObject({
     code: "model-unreachable",
     shown: true,
     role: "alert",
-    later: 64,
+    later: SHIPPED.size,
     gone: true,
   });
   expect(seen.text).toContain("404");
@@ -295,7 +296,7 @@ test("taken out of the page it stops, put back it begins anew", async ({ site })
       await event(element, "translated");
       return { without, with: events };
     },
-    { src: DOG, model: "/models/A2B.safetensors" },
+    { src: FACE, model: "/models/A2B.safetensors" },
   );
   expect(seen).toEqual({ without: [], with: ["translated"] });
 });
@@ -314,9 +315,9 @@ test("elements of one model share it", async ({ site, server }) => {
       document.body.append(...elements);
       return (await Promise.all(done)).map(({ width }) => width);
     },
-    { sources: [DOG, CAR, DOG], model: "/models/B2A.safetensors" },
+    { sources: [FACE, OTHER, FACE], model: "/models/B2A.safetensors" },
   );
-  expect(widths).toEqual([64, 64, 64]);
+  expect(widths).toEqual(Array(3).fill(SHIPPED.size));
   const models = server.requests.slice(asked).filter((path) => path.startsWith("/models/"));
   expect(models).toHaveLength(1);
 });

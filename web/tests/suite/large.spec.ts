@@ -1,3 +1,4 @@
+import { SHIPPED } from "../support/models.ts";
 import { expect, test } from "../support/test.ts";
 
 /** A picture with something everywhere. */
@@ -55,7 +56,7 @@ test("a large photo is translated in tiles, and other tiles give the same pictur
     };
   });
   expect(seen.size).toEqual([704, 512]);
-  expect(seen.attention[0]! * seen.attention[1]!).toBeLessThan(80 * 80);
+  expect(seen.attention[0]! * seen.attention[1]!).toBeLessThan((1.25 * SHIPPED.size) ** 2);
   expect(seen.phases[0]).toMatch(/^0\//);
   const [done, total] = seen.phases.at(-1)!.split("/");
   expect(done).toBe(total);

@@ -1,6 +1,6 @@
 import { expect, test } from "../support/test.ts";
 
-const DOG = "/pictures/emoji/noto/dog.png";
+const FACE = "/pictures/faces/toon-head/face-1.png";
 /** A small network: compiling and running take less. */
 const SMALL = "/out/golden/gen_light_ch8_64x48.safetensors";
 
@@ -34,14 +34,14 @@ test("a read-back is asked for until it is there, and uploads need none", async 
   await page.goto(server.origin);
   await page.waitForFunction(() => "ugatit" in window);
   const seen = await page.evaluate(
-    async ({ dog, model }) => {
+    async ({ face, model }) => {
       const options = { backend: "webgpu", worker: false } as const;
       const translator = await ugatit.Translator.load(model, options);
-      const { width } = await translator.translate(dog, { size: 16 });
+      const { width } = await translator.translate(face, { size: 16 });
       translator.dispose();
       return { width, mappings };
     },
-    { dog: DOG, model: SMALL },
+    { face: FACE, model: SMALL },
   );
   expect(seen).toEqual({ width: 16, mappings: [1] });
 });

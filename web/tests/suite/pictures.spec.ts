@@ -1,4 +1,5 @@
-import { EMOJI, GOLDEN } from "../support/setup.ts";
+import { SHIPPED } from "../support/models.ts";
+import { FACES, GOLDEN } from "../support/setup.ts";
 import { expect, test } from "../support/test.ts";
 
 /** How far a result may be from the native one, of 255. */
@@ -18,16 +19,16 @@ for (const backend of ["webgpu", "wasm"] as const) {
         async ({ backend, direction, names }) => {
           const model = `/models/${direction}.safetensors`;
           const translator = await ugatit.Translator.load(model, { backend });
-          const domain = direction === "A2B" ? "noto" : "twemoji";
+          const domain = direction === "A2B" ? "toon-head" : "lorelei";
           const worst = [];
           for (const name of names) {
-            const result = await translator.translate(`/pictures/emoji/${domain}/${name}.png`);
+            const result = await translator.translate(`/pictures/faces/${domain}/${name}.png`);
             worst.push(await difference(result.bitmap, `/out/native/${name}_${direction}.png`));
           }
           translator.dispose();
           return worst;
         },
-        { backend, direction, names: EMOJI },
+        { backend, direction, names: FACES },
       );
       expect(Math.max(...worst)).toBeLessThanOrEqual(TOLERANCE);
     });
@@ -96,7 +97,7 @@ test("results as a file, as pixels, and the attention map", async ({ site }) => 
   const seen = await site.evaluate(async () => {
     const translator = await load({ backend: "wasm" });
     const options = { attention: true };
-    const result = await translator.translate("/pictures/emoji/noto/dog.png", options);
+    const result = await translator.translate("/pictures/faces/toon-head/face-1.png", options);
     const png = await result.toBlob();
     const seen = {
       png: [png.type, await difference(result.bitmap, await createImageBitmap(png))],
@@ -113,8 +114,8 @@ test("results as a file, as pixels, and the attention map", async ({ site }) => 
   expect(seen).toEqual({
     png: ["image/png", 0],
     jpeg: "image/jpeg",
-    pixels: 64 * 64 * 4,
-    attention: [64, 64],
+    pixels: 4 * SHIPPED.size ** 2,
+    attention: [SHIPPED.size, SHIPPED.size],
     milliseconds: true,
     closed: "disposed",
   });

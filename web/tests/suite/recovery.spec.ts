@@ -1,30 +1,30 @@
 import { expect, test } from "../support/test.ts";
 
-const DOG = "/pictures/emoji/noto/dog.png";
+const FACE = "/pictures/faces/toon-head/face-1.png";
 /** A small network: compiling and running take less. */
 const SMALL = "/out/golden/gen_light_ch8_64x48.safetensors";
 
 for (const worker of [true, false]) {
   test(`a lost device rejects, and the next call works, worker: ${worker}`, async ({ site }) => {
     const seen = await site.evaluate(
-      async ({ dog, model, worker }) => {
+      async ({ face, model, worker }) => {
         if (!worker) await import("/hooks.js" as string);
         const workerUrl = worker ? "/hooked-worker.js" : undefined;
         const options = { backend: "webgpu", worker, workerUrl } as const;
         const translator = await ugatit.Translator.load(model, options);
         const size = 32;
-        const expected = await translator.translate(dog, { size });
+        const expected = await translator.translate(face, { size });
         let lost: Promise<unknown> | undefined;
-        const call = translator.translate(dog, {
+        const call = translator.translate(face, {
           size,
           onProgress: () => (lost ??= order("lose")),
         });
         const inFlight = await failure(call);
-        const next = await translator.translate(dog, { size });
+        const next = await translator.translate(face, { size });
         // While nobody translates.
         await order("lose");
         await sleep(100);
-        const idle = await translator.translate(dog, { size });
+        const idle = await translator.translate(face, { size });
         const seen = {
           inFlight: inFlight.code,
           next: await difference(next.bitmap, expected.bitmap),
@@ -34,7 +34,7 @@ for (const worker of [true, false]) {
         translator.dispose();
         return seen;
       },
-      { dog: DOG, model: SMALL, worker },
+      { face: FACE, model: SMALL, worker },
     );
     expect(seen).toEqual({ inFlight: "device-lost", next: 0, idle: 0, devices: 3 });
   });
@@ -49,24 +49,24 @@ for (const worker of [true, false]) {
       { model: SMALL, worker },
     );
     const asked = server.requests.length;
-    const seen = await load.evaluate(async (translator, dog) => {
-      const blob = await (await fetch(dog)).blob();
+    const seen = await load.evaluate(async (translator, face) => {
+      const blob = await (await fetch(face)).blob();
       const expected = await translator.translate(blob);
       await order("trap");
       const crashed = await failure(translator.translate(blob));
       const next = await translator.translate(blob);
       const { modules } = await order<{ modules: number }>("counts");
       return { ...crashed, next: await difference(next.bitmap, expected.bitmap), modules };
-    }, DOG);
+    }, FACE);
     expect(seen).toMatchObject({ code: "internal", next: 0, modules: 2 });
     expect(seen.message).toContain("crashed");
-    expect(server.requests.slice(asked), "no second download").toEqual([DOG]);
+    expect(server.requests.slice(asked), "no second download").toEqual([FACE]);
   });
 }
 
 test("memory may run out at any buffer, and the next call works", async ({ site }) => {
   const seen = await site.evaluate(
-    async ({ dog, model }) => {
+    async ({ face, model }) => {
       await import("/hooks.js" as string);
       const options = { backend: "webgpu", worker: false } as const;
       const memory = (passing: number, failing: number) =>
@@ -74,16 +74,16 @@ test("memory may run out at any buffer, and the next call works", async ({ site 
       await memory(0, 1);
       const loading = await failure(ugatit.Translator.load(model, options));
       const translator = await ugatit.Translator.load(model, options);
-      const expected = await translator.translate(dog, { size: 32 });
+      const expected = await translator.translate(face, { size: 32 });
 
       // Once, at each buffer of a size that is new: what other sizes hold is given back, and the
       // second try succeeds.
       const retried: number[] = [];
       for (let buffer = 0, size = 36; ; buffer += 1, size += 4) {
         await memory(buffer, 1);
-        const first = await translator.translate(dog, { size });
+        const first = await translator.translate(face, { size });
         if ((await memory(0, 0)) === 0) break;
-        const second = await translator.translate(dog, { size });
+        const second = await translator.translate(face, { size });
         retried.push(await difference(first.bitmap, second.bitmap));
       }
       const { devices: before } = await order<{ devices: number }>("counts");
@@ -93,9 +93,9 @@ test("memory may run out at any buffer, and the next call works", async ({ site 
       const next: number[] = [];
       for (let buffer = 0; buffer < retried.length; buffer += 1) {
         await memory(buffer, 1000);
-        failures.push((await failure(translator.translate(dog, { size: 100 }))).code);
+        failures.push((await failure(translator.translate(face, { size: 100 }))).code);
         await memory(0, 0);
-        const result = await translator.translate(dog, { size: 32 });
+        const result = await translator.translate(face, { size: 32 });
         next.push(await difference(result.bitmap, expected.bitmap));
       }
       const { devices: after } = await order<{ devices: number }>("counts");
@@ -103,7 +103,7 @@ test("memory may run out at any buffer, and the next call works", async ({ site 
       const { buffers } = await order<{ buffers: number }>("counts");
       return { loading: loading.code, retried, failures, next, opened: after - before, buffers };
     },
-    { dog: DOG, model: SMALL },
+    { face: FACE, model: SMALL },
   );
   const count = seen.retried.length;
   expect(count, "activations, upload, download, uniforms").toBeGreaterThan(4);
@@ -120,17 +120,17 @@ test("memory may run out at any buffer, and the next call works", async ({ site 
 
 test("a trap that nobody waits for rejects what is in flight", async ({ site }) => {
   const codes = await site.evaluate(
-    async ({ dog, model }) => {
+    async ({ face, model }) => {
       const options = { backend: "wasm", workerUrl: "/hooked-worker.js" } as const;
       const translator = await ugatit.Translator.load(model, options);
       let thrown: Promise<unknown> | undefined;
-      const call = translator.translate(dog, {
+      const call = translator.translate(face, {
         size: 256,
         onProgress: () => (thrown ??= order("throw")),
       });
-      return [(await failure(call)).code, (await failure(translator.translate(dog))).code];
+      return [(await failure(call)).code, (await failure(translator.translate(face))).code];
     },
-    { dog: DOG, model: SMALL },
+    { face: FACE, model: SMALL },
   );
   expect(codes).toEqual(["internal", "none"]);
 });

@@ -8,6 +8,26 @@ interface Entry {
   data_offsets: [number, number];
 }
 
+/** The model that comes with the project, A2B, as its own header tells; another one may take its place. */
+export const SHIPPED = shipped();
+
+function shipped() {
+  const file = readFileSync(join(ROOT, "models/A2B.safetensors"));
+  const header = JSON.parse(
+    file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString(),
+  ) as Record<string, Entry>;
+  const { __metadata__, ...tensors } = header;
+  const { img_size, ch, license } = __metadata__ as unknown as Record<string, string>;
+  const count = ({ shape }: Entry) => shape.reduce((a, b) => a * b, 1);
+  return {
+    size: Number(img_size),
+    ch: Number(ch),
+    license,
+    parameters: Object.values(tensors).reduce((sum, tensor) => sum + count(tensor), 0),
+    bytes: file.length,
+  };
+}
+
 /** A safetensors file of some tensors. */
 export function safetensors(
   tensors: Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }>,
@@ -52,6 +72,16 @@ export function goldenModel(name: string): Buffer {
       },
     );
   return safetensors(Object.fromEntries(tensors));
+}
+
+/** A model's file that says something else of itself. */
+export function renamedModel(model: Buffer, metadata: Record<string, string>): Buffer {
+  const start = 8 + Number(model.readBigUInt64LE(0));
+  const header = JSON.parse(model.subarray(8, start).toString()) as {
+    __metadata__: Record<string, string>;
+  };
+  Object.assign(header.__metadata__, metadata);
+  return Buffer.concat([withLength(JSON.stringify(header)), model.subarray(start)]);
 }
 
 /** Files that are no models, each in its own way. */

@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { brokenModels, goldenModel } from "./models.ts";
+import { SHIPPED, brokenModels, goldenModel } from "./models.ts";
 import { DIST, OUT, ROOT, program } from "./paths.ts";
 import { turned } from "./exif.ts";
 
 export const GOLDEN = ["gen_light_ch8_64x48", "gen_full_ch8_32"];
-export const EMOJI = ["car", "cherries", "dog"];
+export const FACES = ["face-1", "face-2", "face-3"];
 
 /** Makes what the tests compare with: native results, models of golden cases, broken models. */
 export default function setup(): void {
@@ -22,18 +22,19 @@ export default function setup(): void {
   for (const [name, bytes] of Object.entries(brokenModels(good))) {
     write(`broken/${name}.safetensors`, bytes);
   }
-  const dog = readFileSync(join(ROOT, "docs/pictures/demo/landscape.jpg"));
-  write("turned.jpg", turned(dog, 6));
+  const photo = readFileSync(join(ROOT, "docs/pictures/demo/landscape.jpg"));
+  write("turned.jpg", turned(photo, 6));
 
   const checkpoint = join(ROOT, "tests/golden/tiny_params_0000005.pt");
   execFileSync(program(), ["import", checkpoint, "-o", join(OUT, "tiny"), "--size", "96"]);
 
-  for (const name of EMOJI) {
-    native(`emoji/noto/${name}.png`, "models/A2B.safetensors", `${name}_A2B.png`, "64");
-    native(`emoji/twemoji/${name}.png`, "models/B2A.safetensors", `${name}_B2A.png`, "64");
+  const size = String(SHIPPED.size);
+  for (const name of FACES) {
+    native(`faces/toon-head/${name}.png`, "models/A2B.safetensors", `${name}_A2B.png`, size);
+    native(`faces/lorelei/${name}.png`, "models/B2A.safetensors", `${name}_B2A.png`, size);
   }
-  native("demo/fruit.png", "models/A2B.safetensors", "fruit.png", "64");
-  native("demo/portrait.png", "models/A2B.safetensors", "portrait.png", "64");
+  native("demo/fruit.png", "models/A2B.safetensors", "fruit.png", size);
+  native("demo/portrait.png", "models/A2B.safetensors", "portrait.png", size);
   for (const name of GOLDEN) {
     const size = name.includes("full") ? "32" : "64x48";
     native(

@@ -1,8 +1,9 @@
 import type { UgatitImage } from "ugatit-web/element";
+import { SHIPPED } from "../support/models.ts";
 import { type TestServer, serve } from "../support/server.ts";
 import { type Session, expect, test } from "./driver.ts";
 
-const DOG = "/pictures/emoji/noto/dog.png";
+const FACE = "/pictures/faces/toon-head/face-1.png";
 
 let server: TestServer;
 test.beforeAll(async () => {
@@ -19,18 +20,22 @@ for (const worker of [true, false]) {
   test(`it draws what the native program draws, worker: ${worker}`, async ({ webkit }) => {
     await open(webkit);
     const seen = await webkit.evaluate(
-      async ({ dog, worker }) => {
+      async ({ face, worker }) => {
         const translator = await ugatit.Translator.load(A2B, { worker });
-        const result = await translator.translate(dog, { attention: true });
+        const result = await translator.translate(face, { attention: true });
         const { backend, notice, worker: inWorker } = translator.info;
-        const worst = await difference(result.bitmap, "/out/native/dog_A2B.png");
+        const worst = await difference(result.bitmap, "/out/native/face-1_A2B.png");
         const map = [result.attention?.width, result.attention?.height];
         translator.dispose();
         return { backend, notice, inWorker, worst, map, probe: await ugatit.probe() };
       },
-      { dog: DOG, worker },
+      { face: FACE, worker },
     );
-    expect(seen).toMatchObject({ backend: "wasm", inWorker: worker, map: [64, 64] });
+    expect(seen).toMatchObject({
+      backend: "wasm",
+      inWorker: worker,
+      map: [SHIPPED.size, SHIPPED.size],
+    });
     expect(seen.notice).toContain("no WebGPU");
     expect(seen.probe).toMatchObject({ webgpu: false, wasm: true, worker: true });
     expect(seen.worst).toBeLessThanOrEqual(2);
@@ -56,10 +61,10 @@ test("the golden networks", async ({ webkit }) => {
 
 test("the element", async ({ webkit }) => {
   await open(webkit);
-  const seen = await webkit.evaluate(async (dog) => {
+  const seen = await webkit.evaluate(async (face) => {
     await import("/package/element.js" as string);
     const element = document.createElement("ugatit-image") as UgatitImage;
-    Object.assign(element, { src: dog, model: A2B, compare: true, attention: true });
+    Object.assign(element, { src: face, model: A2B, compare: true, attention: true });
     const done = new Promise((resolve, reject) => {
       element.addEventListener("translated", resolve);
       element.addEventListener("error", (event) =>
@@ -76,9 +81,12 @@ test("the element", async ({ webkit }) => {
     return {
       shown,
       width,
-      worst: await difference(element.translation!.bitmap, "/out/native/dog_A2B.png"),
+      worst: await difference(element.translation!.bitmap, "/out/native/face-1_A2B.png"),
     };
-  }, DOG);
-  expect(seen).toMatchObject({ shown: ["before", "after", "attention", "slider"], width: 64 });
+  }, FACE);
+  expect(seen).toMatchObject({
+    shown: ["before", "after", "attention", "slider"],
+    width: SHIPPED.size,
+  });
   expect(seen.worst).toBeLessThanOrEqual(2);
 });

@@ -25,7 +25,7 @@ pub(super) struct Look<T> {
 }
 
 /// What the pictures of a data set were drawn with.
-pub(super) struct Labels {
+pub(in crate::portraits) struct Labels {
     /// By the picture's path in the set, such as `testA/testA-00000.png`.
     pictures: BTreeMap<String, Look<Color>>,
     palette: Palette,
@@ -33,7 +33,7 @@ pub(super) struct Labels {
 
 impl Labels {
     /// Reads the labels of a folder.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(in crate::portraits) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(LABELS);
         let text = fs::read_to_string(&path).with_context(|| {
             format!("{} cannot be read; `cargo xtask portrait-data` makes it", path.display())

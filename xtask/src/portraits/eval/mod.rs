@@ -19,15 +19,19 @@ use ugatit::model::Direction;
 use ugatit::translate::{PictureOptions, PictureSize, Translator, prepare};
 
 use self::classifier::Classifier;
-use self::colors::{Labels, kept};
+pub(super) use self::colors::Labels;
+use self::colors::kept;
 use self::features::{Features, Scale};
-use self::report::{Content, Report, Side, Style};
+pub(super) use self::report::Report;
+use self::report::{Content, Side, Style};
 use crate::process::say;
 
 /// Pictures of each domain that the classifier learns from.
 const LEARNED: usize = 1000;
 /// Pictures that are compared with each other, and shown on the sheet.
 const SHOWN: usize = 24;
+/// Pictures that are shown with what the network attended to.
+const ATTENDED: usize = 4;
 /// Pictures show the same face where they differ by less than this, of 255.
 const SAME: f64 = 4.0;
 
@@ -53,11 +57,12 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let models = Model::open_all(&options.model)?;
     let labels = Labels::read(&options.data)?;
-    let (report, sheet) = pollster::block_on(judge(models, &options.data, &labels, options.count as usize))?;
+    let judged = pollster::block_on(judge(models, &options.data, &labels, options.count as usize))?;
     if let Some(path) = &options.sheet {
-        write_picture(path, &sheet, PictureFormat::Png, true)?;
+        write_picture(path, &judged.sheet, PictureFormat::Png, true)?;
     }
-    say(&if options.json { serde_json::to_string_pretty(&report)? } else { report.table() });
+    let report = &judged.report;
+    say(&if options.json { serde_json::to_string_pretty(report)? } else { report.table() });
     Ok(())
 }
 
@@ -98,8 +103,17 @@ impl Real {
     }
 }
 
-/// Measures the generators of a model on the first `count` test pictures; also the sheet.
-async fn judge(models: Vec<Model>, data: &Path, labels: &Labels, count: usize) -> Result<(Report, Picture)> {
+/// What a model does, in figures and to look at.
+pub(super) struct Judged {
+    pub(super) report: Report,
+    /// The first [`SHOWN`] test pictures of each direction with their translations.
+    pub(super) sheet: Picture,
+    /// The first [`ATTENDED`] with what the network attended to in between.
+    pub(super) attended: Picture,
+}
+
+/// Measures the generators of a model on the first `count` test pictures.
+pub(super) async fn judge(models: Vec<Model>, data: &Path, labels: &Labels, count: usize) -> Result<Judged> {
     let first = models.first().context("the model holds no generator")?;
     let size = first.config.img_size;
     if models.iter().any(|m| m.config.img_size != size || m.config.img_ch != 3) {
@@ -116,27 +130,33 @@ async fn judge(models: Vec<Model>, data: &Path, labels: &Labels, count: usize) -
     let bar = ProgressBar::new(total as u64)
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}")?);
     let mut sides = vec![];
-    let mut groups: Vec<Vec<Vec<Picture>>> = vec![];
+    let (mut groups, mut attended) = (vec![], vec![]);
     for direction in Direction::BOTH {
         let Some(forth) = translators.iter().position(|t| t.direction() == direction) else { continue };
         let back = translators.iter().position(|t| t.direction() != direction);
         let source = &test[usize::from(direction == Direction::B2A)];
         let target = &test[usize::from(direction == Direction::A2B)];
-        let mut translations = vec![];
+        let (mut translations, mut triples) = (vec![], vec![]);
         let (mut cycle, mut identity) = (vec![], vec![]);
-        for tensor in &source.tensors {
-            let translated = translators[forth].run(tensor).await?.image;
+        for (picture, tensor) in source.pictures.iter().zip(&source.tensors) {
+            let translated = translators[forth].run(tensor).await?;
             if let Some(back) = back {
-                cycle.push(l1(&translators[back].run(&translated).await?.image, tensor)?);
+                cycle.push(l1(&translators[back].run(&translated.image).await?.image, tensor)?);
             }
-            translations.push(Picture::from_tensor(&translated, 0)?);
+            let result = Picture::from_tensor(&translated.image, 0)?;
+            if triples.len() < ATTENDED {
+                let map = picture.blend(&translated.colored_heatmap(size, size)?)?;
+                triples.push(vec![picture.clone(), map, result.clone()]);
+            }
+            translations.push(result);
             bar.inc(1);
         }
+        attended.push(triples);
         for tensor in &target.tensors {
             identity.push(l1(&translators[forth].run(tensor).await?.image, tensor)?);
         }
         let pairs = source.pictures.iter().zip(&translations).take(SHOWN);
-        groups.push(pairs.map(|(a, b)| vec![a.clone(), b.clone()]).collect());
+        groups.push(pairs.map(|(a, b)| vec![a.clone(), b.clone()]).collect::<Vec<_>>());
         sides.push(Side {
             direction: direction.to_string(),
             pictures: translations.len(),
@@ -151,7 +171,10 @@ async fn judge(models: Vec<Model>, data: &Path, labels: &Labels, count: usize) -
     let held_out = [0, 1].map(|domain| eyes.percent(&test[domain].pictures, domain));
     let [a, b] = held_out;
     let sheet = contact_sheet(&groups, &SheetLayout { columns: 8, scale: 1, gap: 8 })?;
-    Ok((Report { size, classifier_of_real: [a?, b?], sides }, sheet))
+    // As large for every model.
+    let scale = (128 / size).max(1);
+    let attended = contact_sheet(&attended, &SheetLayout { columns: 2, scale, gap: 16 })?;
+    Ok(Judged { report: Report { size, classifier_of_real: [a?, b?], sides }, sheet, attended })
 }
 
 /// The mean of distances in -1..1, of 255.
@@ -278,7 +301,7 @@ mod tests {
     use ugatit::io::{Model, ModelMetadata, Picture, PictureFormat, write_picture};
     use ugatit::model::{Direction, GeneratorConfig};
 
-    use super::{Labels, faces, judge};
+    use super::{Judged, Labels, faces, judge};
     use crate::portraits::data::{BACKGROUND, LABELS};
 
     /// Hair above skin on the background, at the left (A) or at the right (B), and `shade` somewhere.
@@ -331,7 +354,7 @@ mod tests {
         });
 
         let judged = pollster::block_on(judge(models.into(), folder.path(), &labels, 4));
-        let (report, sheet) = judged.unwrap();
+        let Judged { report, sheet, attended } = judged.unwrap();
         assert_eq!((report.size, report.classifier_of_real), (32, [100.0; 2]));
         assert_eq!(report.sides.len(), 2);
         for side in &report.sides {
@@ -345,6 +368,7 @@ mod tests {
             assert!(side.cycle.is_some_and(|x| x > 20.0) && side.identity.is_some_and(|x| x > 20.0));
         }
         assert!(sheet.width > 4 * 64 && sheet.height > 2 * 32);
+        assert!(attended.width > 6 * 128 && attended.height > 4 * 128);
         assert!(Labels::read(&folder.path().join("testA")).is_err());
     }
 }

@@ -9,7 +9,7 @@ use super::colors::Kept;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(in crate::portraits) struct Report {
     /// Width and height of the pictures.
     pub(super) size: usize,
     /// How many of 100 real test pictures of A and of B the classifier takes for what they are.
@@ -68,7 +68,7 @@ pub(super) struct Content {
 
 impl Report {
     /// A Markdown table, as a model card has it.
-    pub(super) fn table(&self) -> String {
+    pub(in crate::portraits) fn table(&self) -> String {
         let mut text = String::new();
         let head: Vec<&str> = self.sides.iter().map(|side| side.direction.as_str()).collect();
         let counts: Vec<String> = self.sides.iter().map(|side| side.pictures.to_string()).collect();

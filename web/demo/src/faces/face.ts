@@ -1,0 +1,71 @@
+/** A face that the page composes itself. This much of it is known without DiceBear. */
+import { PageError } from "../messages.ts";
+import type { Direction } from "../state.ts";
+
+/** What a face has of each attribute, by the attribute's name: one of its values, "" for none. */
+export type Looks = Record<string, string>;
+
+/** Something that can be changed about a face. */
+export interface Attribute {
+  name: string;
+  label: string;
+  kind: "color" | "part";
+  values: string[];
+}
+
+export interface Face {
+  /** The direction that starts from the style that it is drawn in. */
+  direction: Direction;
+  /** Decides whatever is no attribute. */
+  seed: string;
+  looks: Looks;
+  attributes: Attribute[];
+}
+
+/** Composes the faces of one style. */
+export interface Maker {
+  attributes: Attribute[];
+  /** What chance makes of a seed. */
+  looks(seed: string): Looks;
+  /** A face as SVG, so many pixels wide. */
+  draw(seed: string, looks: Looks, side: number): string;
+}
+
+/** DiceBear and the style's drawings, fetched when the first face of it is made. */
+async function maker(direction: Direction): Promise<Maker> {
+  try {
+    return direction === "A2B"
+      ? (await import("./toon-head.ts")).toonHead
+      : (await import("./lorelei.ts")).lorelei;
+  } catch (error) {
+    console.warn(error);
+    throw new PageError("faces-unreachable");
+  }
+}
+
+/** A new face in the style that `direction` starts from, like another one in what both styles have. */
+export async function newFace(direction: Direction, like?: Face): Promise<Face> {
+  const { attributes, looks } = await maker(direction);
+  const seed = newSeed();
+  const made = looks(seed);
+  for (const { name, kind, values } of attributes) {
+    const wanted = like?.looks[name];
+    if (wanted === undefined) continue;
+    if (kind === "color") made[name] = wanted;
+    // The parts are others in each style, but a beard is a beard.
+    else if (values.includes("") && (wanted === "") !== (made[name] === "")) {
+      made[name] = wanted === "" ? "" : (values.find((value) => value !== "") ?? "");
+    }
+  }
+  return { direction, seed, looks: made, attributes };
+}
+
+export async function drawFace({ direction, seed, looks }: Face, side: number): Promise<string> {
+  return (await maker(direction)).draw(seed, looks, side);
+}
+
+/** Begins with a word, which no seed of the training and test pictures does. */
+function newSeed(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `demo-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

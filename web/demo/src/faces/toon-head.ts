@@ -1,0 +1,5 @@
+/** Toon Head by Johan Melin, CC BY 4.0. */
+import * as style from "@dicebear/toon-head";
+import { makerOf } from "./maker.ts";
+
+export const toonHead = makerOf(style, "A");
