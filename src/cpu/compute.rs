@@ -174,6 +174,20 @@ pub(super) fn compute<T: Real>(
     }
 }
 
+/// Whether [`compute`] makes the result of its first input where nobody else reads that one.
+pub(super) fn works_in_place(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Activation(_)
+            | Op::Add
+            | Op::Norm(_)
+            | Op::ActivationGrad(_)
+            | Op::Scale(_)
+            | Op::Flatten
+            | Op::Unflatten { .. }
+    )
+}
+
 /// The parameters of a normalisation that has any.
 fn affine<T: Real>(kind: NormKind, x: Inputs<'_, T>) -> Option<Affine<'_, T>> {
     (kind == NormKind::LayerInstance).then(|| Affine { rho: x.get(1), gamma: x.get(2), beta: x.get(3) })
