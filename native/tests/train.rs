@@ -312,10 +312,70 @@ fn a_dry_run_trains_nothing() {
     let place = place();
     let Done { code, out: text, err } = Done::of(&mut command(&place, &["--dry-run"]));
     assert_eq!(code, 0, "{text} {err}");
-    for part in ["trainB", "genA2B", "parameters", "s an iteration"] {
+    for part in
+        ["trainB", "genA2B", "parameters", "s an iteration", "free in its own memory", "sample sheets"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 1, "only the data");
+}
+
+#[test]
+fn a_run_that_cannot_fit_is_refused_at_its_start() {
+    let place = place();
+    // A checkpoint would have terabytes.
+    let large = ["--full", "--ch", "1024", "--img-size", "1024", "--load-size", "0", "--iteration", "1"];
+    for start in [&["--dry-run"][..], &["-o", "run"]] {
+        let done = Done::of(&mut command(&place, &[start, &large].concat()));
+        assert!(done.code == 1 && done.err.contains("make room there, choose another disk"), "{done:?}");
+    }
+    assert!(!place.path("run/config.toml").exists(), "the folder is not bound to these settings");
+}
+
+#[test]
+fn another_dataset_is_taken_where_asked_only() {
+    let place = place();
+    assert_eq!(train(&place, "run", &["--iteration", "3"]).code, 0);
+    let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * y) as u8, 7, (y * 3) as u8]));
+    for name in ["trainA/horse.png", "trainB/zebra.png"] {
+        image.save(place.file(&format!("horse2zebra/{name}"))).unwrap();
+    }
+    let other = |more: &[&str]| {
+        let data = ["train", "horse2zebra", "-o", "run", "--iteration", "6"];
+        Done::of(&mut place.command(&[&data, &SMALL[..], more].concat()))
+    };
+    let refused = other(&[]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for part in ["data (3 and 4 pictures)", "horse2zebra (1 and 1 pictures)", "--force", "new folder"] {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(checkpoints(&place.path("run")), [3]);
+    let taken = other(&["--force"]);
+    assert!(taken.code == 0 && taken.err.contains("goes on with"), "{taken:?}");
+    assert!(fs::read_to_string(place.path("run/log.txt")).unwrap().contains("before, it was trained on"));
+    // From now on it is the run's own; and a dataset may be moved.
+    fs::rename(place.path("horse2zebra"), place.path("moved")).unwrap();
+    let data = ["train", "moved", "-o", "run", "--iteration", "7"];
+    let moved = Done::of(&mut place.command(&[&data, &SMALL[..]].concat()));
+    assert!(moved.code == 0 && moved.out.contains("going on from iteration 6"), "{moved:?}");
+}
+
+#[test]
+fn options_of_the_official_program_are_taken_or_named() {
+    let place = place();
+    let official = ["--light", "True", "--phase", "train", "--resume", "True", "--benchmark_flag", "True"];
+    let done = train(&place, "run", &[&official[..], &["--iteration", "1"]].concat());
+    assert!(done.code == 0 && done.err.contains("not needed here"), "{done:?}");
+    let refused =
+        train(&place, "r", &[&official[..], &["--result_dir", "results", "--dataset", "late"]].concat());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    for part in ["--result-dir: here it is -o RUN", "--dataset: here it is the folder", "--benchmark-flag"] {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert!(!place.path("r").exists());
+    // The name of its device. Here there may be none.
+    let cuda = place.run(&["doctor", "--device", "cuda", "--json"]);
+    assert!(cuda.code != 2, "{cuda:?}");
 }
 
 #[test]
