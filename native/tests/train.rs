@@ -1,4 +1,4 @@
-//! `ugatit train` as a person meets it: runs that are killed, interrupted and gone on with.
+//! `ugatit train` as a person meets it: runs that are interrupted and gone on with.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 mod common;
@@ -6,59 +6,15 @@ mod common;
 use std::fs;
 use std::path::Path;
 #[cfg(unix)]
-use std::process::Child;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
+use common::training::{SMALL, command, place, train};
 use common::{Done, Place};
 use image::{Rgb, RgbImage};
-
-/// A run of some seconds: small enough for a test, long enough to be interrupted.
-const SMALL: [&str; 20] = [
-    "--img_size",
-    "16",
-    "--ch",
-    "4",
-    "--n_res",
-    "1",
-    "--n-dis-global",
-    "4",
-    "--n-dis-local",
-    "3",
-    "--load-size",
-    "18",
-    "--save_freq",
-    "3",
-    "--print-freq",
-    "50",
-    "--keep",
-    "2",
-    "--device",
-    "cpu",
-];
-
-/// A folder with a small dataset in `data`.
-fn place() -> Place {
-    let place = Place::new();
-    for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 1), ("testB", 1)] {
-        for i in 0..count {
-            let b = if folder.ends_with('B') { 200 } else { 20 };
-            let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * (9 + i)) as u8, (y * 11) as u8, b]));
-            image.save(place.file(&format!("data/{folder}/{i}.png"))).unwrap();
-        }
-    }
-    place
-}
-
-/// `train` with the settings of [`SMALL`].
-fn command(place: &Place, more: &[&str]) -> Command {
-    place.command(&[&["train", "data"], &SMALL[..], more].concat())
-}
-
-fn train(place: &Place, run: &str, more: &[&str]) -> Done {
-    Done::of(&mut command(place, &[&["-o", run], more].concat()))
-}
 
 /// The iterations of the checkpoints of a run, sorted.
 fn checkpoints(run: &Path) -> Vec<u64> {
@@ -69,10 +25,6 @@ fn checkpoints(run: &Path) -> Vec<u64> {
         .collect();
     steps.sort_unstable();
     steps
-}
-
-fn models(run: &Path) -> [Vec<u8>; 2] {
-    ["A2B", "B2A"].map(|d| fs::read(run.join(format!("models/{d}.safetensors"))).unwrap())
 }
 
 #[test]
@@ -112,44 +64,6 @@ fn a_run_writes_everything_and_its_models_translate() {
     assert!(again.code == 0 && again.out.contains("all 12"), "{again:?}");
     let further = train(&place, "run", &["--steps", "14"]);
     assert!(further.out.contains("going on from iteration 12 of 14"), "{further:?}");
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_models() {
-    let place = place();
-    let total = ["--iteration", "120"];
-    assert_eq!(train(&place, "whole", &total).code, 0);
-    let arguments = [&["-o", "killed"], &total[..]].concat();
-    let mut kills = 0;
-    for round in 0..40_u64 {
-        let mut child =
-            command(&place, &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Any moment: opening, training, in the middle of writing.
-        let patience = Duration::from_millis(60 + round * 137 % 400);
-        let deadline = Instant::now() + patience;
-        let mut finished = false;
-        while Instant::now() < deadline {
-            if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success(), "after {kills} kills");
-                finished = true;
-                break;
-            }
-            sleep(Duration::from_millis(5));
-        }
-        if finished {
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
-    }
-    assert!(kills >= 3, "only {kills} kills: the run is too short for this test");
-    let done = train(&place, "killed", &total);
-    assert_eq!(done.code, 0, "{done:?}");
-    let [whole, killed] = ["whole", "killed"].map(|name| place.path(name));
-    assert!(models(&whole) == models(&killed), "other models after {kills} kills");
-    let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!((lines(&whole), lines(&killed)), (120, 120));
 }
 
 /// Starts a run without an end through `starter`, and waits until it trains.

@@ -1,9 +1,10 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `shaders`, `bench`, `emoji-data`, `portrait-data`, `portrait-eval`.
+//! `shaders`, `bench`, `endurance`, `emoji-data`, `portrait-data`, `portrait-eval`.
 
 mod bench;
 mod demo;
 mod emoji;
+mod endurance;
 mod portraits;
 mod process;
 mod shaders;
@@ -36,6 +37,8 @@ enum Command {
     Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
     Bench(bench::Options),
+    /// Kill training runs, translate thousands of pictures, and see that nothing is lost and memory stays flat
+    Endurance(endurance::Options),
     /// Build an unpaired image set with true test pairs from two open emoji designs: Noto and Twemoji
     EmojiData(emoji::Options),
     /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::lint(),
         Command::Shaders => shaders::check(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
+        Command::Endurance(options) => endurance::run(&options),
         Command::EmojiData(options) => emoji::run(&options),
         Command::PortraitData(options) => portraits::data::run(&options),
         Command::PortraitEval(options) => portraits::eval::run(&options),
