@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::graph::Shape;
+use crate::text;
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -163,6 +164,45 @@ pub enum Error {
         what: String,
     },
 
+    /// A run that was trained on another dataset.
+    #[error(
+        "the run in {run} was trained on {before}, and {now} is given; begin another run in a new folder, or say with --force that this one is to go on with the other pictures", run = run.display()
+    )]
+    OtherDataset {
+        /// The run's folder.
+        run: PathBuf,
+        /// Its dataset, with how many pictures it has.
+        before: String,
+        /// The dataset given.
+        now: String,
+    },
+
+    /// A disk without room for what a run has to keep.
+    #[error(
+        "the run needs {need} for its checkpoints and models, and the disk of {path} has {free} free; make room there, choose another disk (-o), or keep fewer checkpoints (--keep)",
+        need = text::memory(*need), path = path.display(), free = text::memory(*free)
+    )]
+    DiskSpace {
+        /// The run's folder.
+        path: PathBuf,
+        /// Bytes that the run needs at least, beside those that it has already.
+        need: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+
+    /// A computer without memory for what a run computes.
+    #[error(
+        "the training needs {need} of this computer's memory, and {free} are free; use a smaller --img-size, --ch or --batch-size, or end other programs",
+        need = text::memory(*need), free = text::memory(*free)
+    )]
+    Memory {
+        /// Bytes that the training needs at least.
+        need: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+
     /// No GPU adapter at all.
     #[error("no GPU adapter found: {advice}")]
     NoAdapter {
@@ -179,12 +219,14 @@ pub enum Error {
         advice: String,
     },
 
-    /// No adapter of the name asked for.
-    #[error("no GPU adapter's name contains {asked:?}; there are: {available}")]
+    /// No adapter of the number, place or name asked for.
+    #[error(
+        "no GPU adapter has {asked:?} as its number or PCI bus id, or in its name; there are: {available}"
+    )]
     AdapterNotFound {
-        /// The name asked for.
+        /// What was asked for.
         asked: String,
-        /// The names there are.
+        /// Numbers, names and places of those there are.
         available: String,
     },
 
@@ -230,6 +272,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is wrong and what to do, without the name of the file, for those who name it themselves.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Picture { problem, .. }
+            | Self::Dataset { problem, .. }
+            | Self::Output { problem, .. }
+            | Self::ModelFile { problem, .. }
+            | Self::Features { problem, .. } => problem.clone(),
+            Self::Io { source, .. } => source.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// An [`Error::Io`] for `path`; made to be used with `map_err`.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

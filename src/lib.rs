@@ -34,6 +34,7 @@ mod random;
 pub mod run;
 pub mod shader;
 pub mod tensor;
+pub mod text;
 pub mod train;
 pub mod translate;
 

@@ -10,6 +10,8 @@
     reason = "tests fail and report; the targets are shared with another crate"
 )]
 
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "files/mod.rs"]
 mod files;
 #[path = "fuzz/mutate.rs"]
@@ -18,59 +20,13 @@ mod support;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mutate::Mutator;
 use targets::{TARGETS, Target};
-
-/// Counts what is allocated at a time.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-impl Counting {
-    fn add(bytes: usize) {
-        let now = NOW.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        PEAK.fetch_max(now, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size());
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size());
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) };
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::add(size);
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// No input takes longer, even on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,13 +45,16 @@ fn seeds(target: &Target) -> Vec<Vec<u8>> {
 /// One test, so that nothing else allocates meanwhile.
 #[test]
 fn readers_of_bytes_from_outside_return_within_their_memory() {
+    // The long form goes on where the short one ends.
+    let times: usize = std::env::var("UGATIT_FUZZ").map_or(1, |text| text.parse().unwrap());
     let mut all = 0;
     for target in &TARGETS {
+        let inputs = target.inputs * times;
         let seeds = seeds(target);
         assert!(!seeds.is_empty(), "{} has no seeds", target.name);
         let mut mutator = Mutator::new(target.name);
         let (mut worst, started) = (0, Instant::now());
-        for number in 0..target.inputs {
+        for number in 0..inputs {
             // The seeds themselves first.
             let input = seeds.get(number).cloned().unwrap_or_else(|| mutator.next(&seeds));
             let keep = |why: String| {
@@ -103,14 +62,12 @@ fn readers_of_bytes_from_outside_return_within_their_memory() {
                 fs::write(&path, &input).unwrap();
                 panic!("{}, input {number} (kept as {}): {why}", target.name, path.display());
             };
-            let before = NOW.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
             let begun = Instant::now();
-            if catch_unwind(AssertUnwindSafe(|| (target.read)(&input))).is_err() {
+            let (peak, read) = counting::peak(|| catch_unwind(AssertUnwindSafe(|| (target.read)(&input))));
+            if read.is_err() {
                 keep("it panicked".into());
             }
             let took = begun.elapsed();
-            let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
             if peak > target.memory + target.per_byte * input.len() {
                 keep(format!("it had allocated {peak} bytes for {}", input.len()));
             }
@@ -119,11 +76,11 @@ fn readers_of_bytes_from_outside_return_within_their_memory() {
             }
             worst = worst.max(peak);
         }
-        all += target.inputs;
+        all += inputs;
         println!(
             "{}: {} inputs from {} seeds, at most {} kB at a time, {:.1} s",
             target.name,
-            target.inputs,
+            inputs,
             seeds.len(),
             worst >> 10,
             started.elapsed().as_secs_f64()

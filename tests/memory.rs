@@ -3,44 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail like the tests themselves")]
 #![cfg(feature = "pictures")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "support/counting.rs"]
+mod counting;
+
 use std::io::Cursor;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{ImageBuffer, ImageFormat, Rgba};
 use ugatit::io::{Picture, PictureFormat, decode_picture, encode_picture};
 
-/// The system's allocator, counting.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
-        PEAK.fetch_max(now, Ordering::SeqCst);
-        // SAFETY: the caller's promises are those that are asked for here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::SeqCst);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Bytes a pixel that `work` takes at most beside what was there before, its result included.
 fn peak<T>(pixels: usize, work: impl FnOnce() -> T) -> (f64, T) {
-    let before = NOW.load(Ordering::SeqCst);
-    PEAK.store(before, Ordering::SeqCst);
-    let result = work();
-    ((PEAK.load(Ordering::SeqCst) - before) as f64 / pixels as f64, result)
+    let (bytes, result) = counting::peak(work);
+    (bytes as f64 / pixels as f64, result)
 }
 
 /// One test, so that nothing else allocates meanwhile.

@@ -7,7 +7,7 @@ use image::codecs::gif::GifEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use ugatit::io::{Picture, decode_picture};
+use ugatit::io::{Picture, decode_picture, decode_picture_with_remarks};
 
 const BASELINE: &[u8] = include_bytes!("pictures/baseline.jpg");
 const PROGRESSIVE: &[u8] = include_bytes!("pictures/progressive.jpg");
@@ -74,6 +74,36 @@ fn a_progressive_jpeg_without_its_last_scans_is_coarser() {
             assert!(mean <= 21, "{nth}: {mean}");
         }
     }
+}
+
+#[test]
+fn sixteen_bits_that_hold_fewer_are_remarked() {
+    let remarks = |kind: ExtendedColorType, channels: usize, highest: u16, alpha: bool| {
+        let value = |i: usize| match i % channels {
+            channel if alpha && channel == channels - 1 => u16::MAX,
+            _ => highest - (i % 5) as u16,
+        };
+        let values: Vec<u8> = (0..8 * 8 * channels).flat_map(|i| value(i).to_ne_bytes()).collect();
+        let mut bytes = vec![];
+        PngEncoder::new(&mut bytes).write_image(&values, 8, 8, kind).unwrap();
+        decode_picture_with_remarks("p", &bytes).unwrap().remarks
+    };
+    let kinds = [
+        (ExtendedColorType::L16, 1, false),
+        (ExtendedColorType::La16, 2, true),
+        (ExtendedColorType::Rgb16, 3, false),
+        (ExtendedColorType::Rgba16, 4, true),
+    ];
+    for (kind, channels, alpha) in kinds {
+        for (highest, part) in [(4095, 16), (1023, 64), (16383, 4), (300, 128)] {
+            let said = remarks(kind, channels, highest, alpha);
+            let [said] = &said[..] else { panic!("{kind:?}: {said:?}") };
+            assert!(said.contains(&format!("end at {highest}, a part in {part}")), "{said}");
+        }
+        // A dark picture is none of those.
+        assert!(remarks(kind, channels, 16384, alpha).is_empty());
+    }
+    assert!(decode_picture_with_remarks("p", &png()).unwrap().remarks.is_empty());
 }
 
 fn pixels(channels: usize) -> Vec<u8> {

@@ -15,6 +15,7 @@ pub(crate) enum Choice {
     /// A GPU where there is a real one, else the processor
     Auto,
     /// A GPU, or an error
+    #[value(alias = "cuda")]
     Gpu,
     /// The processor
     Cpu,
@@ -26,8 +27,8 @@ pub(crate) struct DeviceArgs {
     /// What computes
     #[arg(long, value_enum, default_value = "auto", env = "UGATIT_DEVICE")]
     pub(crate) device: Choice,
-    /// The GPU whose name contains this text; `ugatit doctor` lists them
-    #[arg(long, value_name = "NAME", env = "UGATIT_ADAPTER")]
+    /// The GPU: its number in the list of `ugatit doctor`, its PCI bus id, or a part of its name
+    #[arg(long, value_name = "GPU", env = "UGATIT_ADAPTER")]
     pub(crate) adapter: Option<String>,
 }
 

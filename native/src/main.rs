@@ -42,7 +42,14 @@ enum Command {
 /// 130 interrupted.
 fn main() -> ExitCode {
     quiet_drivers();
-    let done = match Cli::parse_from(with_hyphens(std::env::args_os())).command {
+    let arguments = match commands::train::official::translated(with_hyphens(std::env::args_os()).collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            console::error(format_args!("error: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    let done = match Cli::parse_from(arguments).command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Train(args) => commands::train::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

@@ -146,6 +146,69 @@ fn odd_pictures_are_named() {
     }
 }
 
+/// What is wrong with a file, or to be said of it, is said in the same words by all that read it.
+#[test]
+fn all_commands_say_the_same_of_a_file() {
+    let place = place();
+    let good = fs::read(place.path("trainA/0.png")).unwrap();
+    let mut endless = good.clone();
+    // The width in the header.
+    endless[16..20].copy_from_slice(&200_000_u32.to_be_bytes());
+    let heic = [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", &[0; 200][..]].concat();
+    let bad: [(&str, &[u8]); 5] = [
+        ("empty.png", b""),
+        ("text.jpg", b"hello"),
+        ("cut.png", &good[..good.len() / 2]),
+        ("endless.png", &endless),
+        ("phone.jpg", &heic),
+    ];
+    for (name, bytes) in bad {
+        fs::write(place.file(&format!("trainA/{name}")), bytes).unwrap();
+    }
+    let deep: ImageBuffer<Luma<u16>, Vec<u16>> =
+        ImageBuffer::from_fn(40, 40, |x, y| Luma([((x * 7 + y * 90) % 4096) as u16]));
+    deep.save(place.file("trainA/deep.png")).unwrap();
+    fs::write(place.file("trainA/photo.HEIC"), &heic).unwrap();
+
+    let (_, report) = check(&place);
+    let said_by_check = |kind: &str, name: &str| {
+        let findings = report["findings"].as_array().unwrap();
+        let cases =
+            findings.iter().filter(|f| f["kind"] == kind).flat_map(|f| f["cases"].as_array().unwrap());
+        let case = cases.into_iter().find(|case| case["files"][0].as_str().unwrap().ends_with(name));
+        case.unwrap_or_else(|| panic!("{name}: {report}"))["note"].as_str().unwrap().to_owned()
+    };
+    let model = common::checkpoint();
+    let model = ["--model", model.to_str().unwrap(), "--device", "cpu", "--json"];
+    let done = place.run(&[&["translate", "trainA", "-o", "out"], &model[..]].concat());
+    let events: Vec<Value> = done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said_by_translate = |event: &str, name: &str, words: &str| {
+        let mut events = events.iter().filter(|e| e["event"] == event);
+        let event = events.find(|e| e["input"].as_str().unwrap().ends_with(name));
+        event.unwrap_or_else(|| panic!("{name}: {done:?}"))[words].as_str().unwrap().to_owned()
+    };
+    fs::create_dir(place.path("measured")).unwrap();
+    fs::rename(place.path("trainA"), place.path("measured/testA")).unwrap();
+    let evaluated = place.run(&[&["eval", "measured"], &model[..]].concat());
+    let evaluated: Value = serde_json::from_str(&evaluated.out).unwrap();
+    for (name, _) in bad {
+        let words = said_by_check("broken", name);
+        assert_eq!(said_by_translate("failed", name, "error"), words, "{name}");
+        let failures = evaluated["failures"].as_array().unwrap();
+        let failure = failures.iter().find(|f| f["input"].as_str().unwrap().ends_with(name)).unwrap();
+        assert_eq!(failure["error"], *words, "{name}");
+        // The training names the file first, and says what to do about it.
+        let error = ugatit::io::read_picture(place.path("measured/testA").join(name)).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("{name}: {words}")), "{error}");
+    }
+    let words = said_by_check("range", "deep.png");
+    assert!(words.contains("end at 3") && words.contains("a part in 16 of their range"), "{words}");
+    assert_eq!(said_by_translate("remark", "deep.png", "remark"), words);
+    let words = said_by_check("other files", "photo.HEIC");
+    assert!(words.contains("HEIC") && words.contains("Most Compatible"), "{words}");
+    assert_eq!(said_by_translate("passed_over", "photo.HEIC", "reason"), words);
+}
+
 #[test]
 fn numbers_are_judged() {
     let place = place();

@@ -108,6 +108,37 @@ fn everything_is_measured_and_shown() {
 }
 
 #[test]
+fn one_domain_alone_is_measured() {
+    let model = checkpoint();
+    for (gone, direction, there) in [("testB", "A2B", "testA"), ("testA", "B2A", "testB")] {
+        for is_empty in [false, true] {
+            let place = place();
+            fs::remove_dir_all(place.path(&format!("data/{gone}"))).unwrap();
+            if is_empty {
+                fs::write(place.file(&format!("data/{gone}/notes.txt")), "").unwrap();
+            }
+            let metrics = json(&place, &["data", "-m", &model, "--size", "16"]);
+            let [side] = &metrics["directions"].as_array().unwrap()[..] else { panic!("{metrics}") };
+            assert_eq!(side["direction"], direction);
+            for measure in ["cycle_l1", "identity_l1"] {
+                assert_eq!(side[measure]["count"], 3, "{measure} of {there}");
+            }
+            let left_out = metrics["left_out"][0].as_str().unwrap();
+            assert!(left_out.contains(gone) && left_out.contains("alone"), "{left_out}");
+            let done = eval(&place, &["data", "-m", &model, "--size", "16"]);
+            assert!(done.out.contains("3 measured") && done.out.contains("note: "), "{done:?}");
+            // Pairs need both.
+            let pairs = eval(&place, &["data", "-m", &model, "--size", "16", "--pairs"]);
+            assert!(pairs.code == 1 && pairs.err.contains(gone), "{pairs:?}");
+        }
+    }
+    let place = Place::new();
+    fs::create_dir(place.path("data")).unwrap();
+    let neither = eval(&place, &["data", "-m", &model]);
+    assert!(neither.code == 1 && neither.err.contains("testA and"), "{neither:?}");
+}
+
+#[test]
 fn a_limit_takes_the_first_pairs() {
     let place = place();
     let metrics = json(&place, &["data", "-m", &checkpoint(), "--size", "16", "--pairs", "--limit", "1"]);
@@ -191,7 +222,6 @@ fn what_is_missing_is_named() {
     refused(&["nowhere", "-m", &model], 1, "no folder testA");
     refused(&["data", "-m", "nowhere.pt", "--size", "16"], 1, "nowhere.pt");
     picture(&place, "apart/testA/one.png", 3);
-    refused(&["apart", "-m", &model, "--size", "16"], 1, "no folder testB");
     picture(&place, "apart/testB/two.png", 3);
     refused(&["apart", "-m", &model, "--size", "16", "--pairs"], 1, "no pairs");
     picture(&place, "apart/testB/one.png", 3);

@@ -1,4 +1,4 @@
-//! `ugatit train` as a person meets it: runs that are killed, interrupted and gone on with.
+//! `ugatit train` as a person meets it: runs that are interrupted and gone on with.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 mod common;
@@ -6,59 +6,15 @@ mod common;
 use std::fs;
 use std::path::Path;
 #[cfg(unix)]
-use std::process::Child;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
+use common::training::{SMALL, command, place, train};
 use common::{Done, Place};
 use image::{Rgb, RgbImage};
-
-/// A run of some seconds: small enough for a test, long enough to be interrupted.
-const SMALL: [&str; 20] = [
-    "--img_size",
-    "16",
-    "--ch",
-    "4",
-    "--n_res",
-    "1",
-    "--n-dis-global",
-    "4",
-    "--n-dis-local",
-    "3",
-    "--load-size",
-    "18",
-    "--save_freq",
-    "3",
-    "--print-freq",
-    "50",
-    "--keep",
-    "2",
-    "--device",
-    "cpu",
-];
-
-/// A folder with a small dataset in `data`.
-fn place() -> Place {
-    let place = Place::new();
-    for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 1), ("testB", 1)] {
-        for i in 0..count {
-            let b = if folder.ends_with('B') { 200 } else { 20 };
-            let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * (9 + i)) as u8, (y * 11) as u8, b]));
-            image.save(place.file(&format!("data/{folder}/{i}.png"))).unwrap();
-        }
-    }
-    place
-}
-
-/// `train` with the settings of [`SMALL`].
-fn command(place: &Place, more: &[&str]) -> Command {
-    place.command(&[&["train", "data"], &SMALL[..], more].concat())
-}
-
-fn train(place: &Place, run: &str, more: &[&str]) -> Done {
-    Done::of(&mut command(place, &[&["-o", run], more].concat()))
-}
 
 /// The iterations of the checkpoints of a run, sorted.
 fn checkpoints(run: &Path) -> Vec<u64> {
@@ -69,10 +25,6 @@ fn checkpoints(run: &Path) -> Vec<u64> {
         .collect();
     steps.sort_unstable();
     steps
-}
-
-fn models(run: &Path) -> [Vec<u8>; 2] {
-    ["A2B", "B2A"].map(|d| fs::read(run.join(format!("models/{d}.safetensors"))).unwrap())
 }
 
 #[test]
@@ -112,44 +64,6 @@ fn a_run_writes_everything_and_its_models_translate() {
     assert!(again.code == 0 && again.out.contains("all 12"), "{again:?}");
     let further = train(&place, "run", &["--steps", "14"]);
     assert!(further.out.contains("going on from iteration 12 of 14"), "{further:?}");
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_models() {
-    let place = place();
-    let total = ["--iteration", "120"];
-    assert_eq!(train(&place, "whole", &total).code, 0);
-    let arguments = [&["-o", "killed"], &total[..]].concat();
-    let mut kills = 0;
-    for round in 0..40_u64 {
-        let mut child =
-            command(&place, &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Any moment: opening, training, in the middle of writing.
-        let patience = Duration::from_millis(60 + round * 137 % 400);
-        let deadline = Instant::now() + patience;
-        let mut finished = false;
-        while Instant::now() < deadline {
-            if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success(), "after {kills} kills");
-                finished = true;
-                break;
-            }
-            sleep(Duration::from_millis(5));
-        }
-        if finished {
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
-    }
-    assert!(kills >= 3, "only {kills} kills: the run is too short for this test");
-    let done = train(&place, "killed", &total);
-    assert_eq!(done.code, 0, "{done:?}");
-    let [whole, killed] = ["whole", "killed"].map(|name| place.path(name));
-    assert!(models(&whole) == models(&killed), "other models after {kills} kills");
-    let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!((lines(&whole), lines(&killed)), (120, 120));
 }
 
 /// Starts a run without an end through `starter`, and waits until it trains.
@@ -312,10 +226,70 @@ fn a_dry_run_trains_nothing() {
     let place = place();
     let Done { code, out: text, err } = Done::of(&mut command(&place, &["--dry-run"]));
     assert_eq!(code, 0, "{text} {err}");
-    for part in ["trainB", "genA2B", "parameters", "s an iteration"] {
+    for part in
+        ["trainB", "genA2B", "parameters", "s an iteration", "free in its own memory", "sample sheets"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 1, "only the data");
+}
+
+#[test]
+fn a_run_that_cannot_fit_is_refused_at_its_start() {
+    let place = place();
+    // A checkpoint would have terabytes.
+    let large = ["--full", "--ch", "1024", "--img-size", "1024", "--load-size", "0", "--iteration", "1"];
+    for start in [&["--dry-run"][..], &["-o", "run"]] {
+        let done = Done::of(&mut command(&place, &[start, &large].concat()));
+        assert!(done.code == 1 && done.err.contains("make room there, choose another disk"), "{done:?}");
+    }
+    assert!(!place.path("run/config.toml").exists(), "the folder is not bound to these settings");
+}
+
+#[test]
+fn another_dataset_is_taken_where_asked_only() {
+    let place = place();
+    assert_eq!(train(&place, "run", &["--iteration", "3"]).code, 0);
+    let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * y) as u8, 7, (y * 3) as u8]));
+    for name in ["trainA/horse.png", "trainB/zebra.png"] {
+        image.save(place.file(&format!("horse2zebra/{name}"))).unwrap();
+    }
+    let other = |more: &[&str]| {
+        let data = ["train", "horse2zebra", "-o", "run", "--iteration", "6"];
+        Done::of(&mut place.command(&[&data, &SMALL[..], more].concat()))
+    };
+    let refused = other(&[]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for part in ["data (3 and 4 pictures)", "horse2zebra (1 and 1 pictures)", "--force", "new folder"] {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(checkpoints(&place.path("run")), [3]);
+    let taken = other(&["--force"]);
+    assert!(taken.code == 0 && taken.err.contains("goes on with"), "{taken:?}");
+    assert!(fs::read_to_string(place.path("run/log.txt")).unwrap().contains("before, it was trained on"));
+    // From now on it is the run's own; and a dataset may be moved.
+    fs::rename(place.path("horse2zebra"), place.path("moved")).unwrap();
+    let data = ["train", "moved", "-o", "run", "--iteration", "7"];
+    let moved = Done::of(&mut place.command(&[&data, &SMALL[..]].concat()));
+    assert!(moved.code == 0 && moved.out.contains("going on from iteration 6"), "{moved:?}");
+}
+
+#[test]
+fn options_of_the_official_program_are_taken_or_named() {
+    let place = place();
+    let official = ["--light", "True", "--phase", "train", "--resume", "True", "--benchmark_flag", "True"];
+    let done = train(&place, "run", &[&official[..], &["--iteration", "1"]].concat());
+    assert!(done.code == 0 && done.err.contains("not needed here"), "{done:?}");
+    let refused =
+        train(&place, "r", &[&official[..], &["--result_dir", "results", "--dataset", "late"]].concat());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    for part in ["--result-dir: here it is -o RUN", "--dataset: here it is the folder", "--benchmark-flag"] {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert!(!place.path("r").exists());
+    // The name of its device. Here there may be none.
+    let cuda = place.run(&["doctor", "--device", "cuda", "--json"]);
+    assert!(cuda.code != 2, "{cuda:?}");
 }
 
 #[test]

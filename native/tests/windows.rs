@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use common::training::{models, place};
 use common::{Done, Place, checkpoint};
-use image::{Rgb, RgbImage};
 
 /// Translated pictures may differ by this much of 255: the two systems' `tanh` do, in the last bit.
 const PIXEL: u8 = 1;
@@ -130,19 +130,6 @@ const TRAIN: &[&str] = &[
     "cpu",
 ];
 
-/// A small dataset in `data`.
-fn dataset() -> Place {
-    let place = Place::new();
-    for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 1), ("testB", 1)] {
-        for i in 0..count {
-            let b = if folder.ends_with('B') { 200 } else { 20 };
-            let image = RgbImage::from_fn(24, 20, |x, y| Rgb([(x * (9 + i)) as u8, (y * 11) as u8, b]));
-            image.save(place.file(&format!("data/{folder}/{i}.png"))).unwrap();
-        }
-    }
-    place
-}
-
 fn metrics(run: &Path) -> Vec<BTreeMap<String, f64>> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -151,7 +138,7 @@ fn metrics(run: &Path) -> Vec<BTreeMap<String, f64>> {
 #[test]
 #[ignore = "cargo xtask test --windows"]
 fn losses_are_those_of_here() {
-    let place = dataset();
+    let place = place();
     let arguments = |folder| [TRAIN, &["--iteration", "12", "-o", folder]].concat();
     let done = run(&place, &arguments("windows"));
     assert_eq!(done.code, 0, "{done:?}");
@@ -177,7 +164,7 @@ fn losses_are_those_of_here() {
 #[test]
 #[ignore = "cargo xtask test --windows"]
 fn a_killed_run_goes_on_to_the_same_models() {
-    let place = dataset();
+    let place = place();
     let arguments = |folder| [TRAIN, &["--iteration", "200", "-o", folder]].concat();
     let done = run(&place, &arguments("whole"));
     assert_eq!(done.code, 0, "{done:?}");
@@ -195,9 +182,7 @@ fn a_killed_run_goes_on_to_the_same_models() {
     assert!(kills > 0, "the run is too short for this test");
     let done = run(&place, &arguments("killed"));
     assert_eq!(done.code, 0, "{done:?}");
-    let [whole, killed] = ["whole", "killed"].map(|run| {
-        ["A2B", "B2A"].map(|d| fs::read(place.path(run).join(format!("models/{d}.safetensors"))).unwrap())
-    });
+    let [whole, killed] = ["whole", "killed"].map(|run| models(&place.path(run)));
     assert!(whole == killed, "other models after {kills} kills");
     let lines = ["whole", "killed"].map(|run| metrics(&place.path(run)).len());
     assert_eq!(lines, [200, 200]);

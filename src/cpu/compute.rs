@@ -65,13 +65,8 @@ pub(super) fn compute<T: Real>(
             spatial::gather(x.get(0), h * w, w, &rows, &columns, y);
         }),
         Op::Conv2d(op) => {
-            let ([n, channels, h, w], [outputs, _, kh, kw]) = (extents(0), extents(1));
-            let [_, _, oh, ow] = image(&node.shape);
-            let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
-            let winograd = match values.arithmetic {
-                Arithmetic::Exact => None,
-                Arithmetic::Fast => Winograd::new(e, *op),
-            };
+            let e = convolution(graph, node);
+            let winograd = winograd(graph, node, values.arithmetic);
             let scratch = winograd.as_ref().map_or(0, Winograd::scratch);
             values.with_scratch(scratch, |values, scratch| {
                 values.fresh(node, |x, y| {
@@ -186,6 +181,35 @@ pub(super) fn compute<T: Real>(
             linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);
         }),
     }
+}
+
+/// The extents of an [`Op::Conv2d`].
+fn convolution(graph: &Graph, node: &Node) -> Extents {
+    let [[n, channels, h, w], [outputs, _, kh, kw]] = [0, 1].map(|i| image(graph.shape(node.inputs[i])));
+    let [_, _, oh, ow] = image(&node.shape);
+    Extents { n, channels, h, w, outputs, kh, kw, oh, ow }
+}
+
+/// How [`compute`] computes a convolution with fewer multiplications, if it does.
+pub(super) fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Option<Winograd> {
+    match (&node.op, arithmetic) {
+        (Op::Conv2d(op), Arithmetic::Fast) => Winograd::new(convolution(graph, node), *op),
+        _ => None,
+    }
+}
+
+/// Whether [`compute`] makes the result of its first input where nobody else reads that one.
+pub(super) fn works_in_place(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Activation(_)
+            | Op::Add
+            | Op::Norm(_)
+            | Op::ActivationGrad(_)
+            | Op::Scale(_)
+            | Op::Flatten
+            | Op::Unflatten { .. }
+    )
 }
 
 /// The parameters of a normalisation that has any.

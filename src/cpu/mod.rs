@@ -11,6 +11,7 @@ mod conv_grad;
 mod linear;
 mod loss;
 mod matmul;
+mod memory;
 mod norm;
 mod norm_grad;
 pub(crate) mod parallel;
@@ -24,5 +25,6 @@ mod vector;
 mod winograd;
 
 pub(crate) use matmul::row_products;
+pub use memory::memory;
 pub use real::Real;
 pub use run::{Walk, run};

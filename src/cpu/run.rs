@@ -89,9 +89,17 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     }
 }
 
+/// Which of the free pieces of memory, by their capacities, is used again for `len` elements.
+pub(super) fn reusable(len: usize, free: impl Iterator<Item = usize>) -> Option<usize> {
+    free.enumerate()
+        .filter(|(_, capacity)| (len..=len.saturating_mul(4)).contains(capacity))
+        .min_by_key(|(_, capacity)| *capacity)
+        .map(|(i, _)| i)
+}
+
 /// For each node the index of its last reader; 0 where nobody needs it, `usize::MAX` for an
 /// output. (Nothing is read by the first node, so 0 is free.)
-fn last_readers(graph: &Graph, outputs: &[NodeId]) -> Vec<usize> {
+pub(super) fn last_readers(graph: &Graph, outputs: &[NodeId]) -> Vec<usize> {
     let mut last = vec![0; graph.nodes().len()];
     for id in outputs {
         last[id.index()] = usize::MAX;
@@ -220,10 +228,7 @@ impl<T: Real> Values<'_, T> {
 
     /// Memory for `len` elements, every one of which is to be written.
     fn buffer(&mut self, len: usize) -> Vec<T> {
-        let best = (0..self.free.len())
-            .filter(|&i| (len..=len.saturating_mul(4)).contains(&self.free[i].capacity()))
-            .min_by_key(|&i| self.free[i].capacity());
-        let mut buffer = match best {
+        let mut buffer = match reusable(len, self.free.iter().map(Vec::capacity)) {
             Some(i) => self.free.swap_remove(i),
             None => {
                 // What is free is too small, or far too large: it goes first.

@@ -13,8 +13,8 @@ use super::dx12;
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdapterOptions {
-    /// A part of the adapter's name, in any case. Asked for by name, a software adapter is
-    /// taken too.
+    /// The adapter's number in the list of [`adapters`], its place on the PCI bus, such as `0000:01:00.0` or
+    /// `01:00`, or a part of its name, in any case. Asked for so, a software adapter is taken too.
     pub name: Option<String>,
     /// Whether a driver that runs on the CPU may be taken where there is no GPU.
     pub allow_software: bool,
@@ -22,7 +22,7 @@ pub struct AdapterOptions {
 
 impl AdapterOptions {
     /// Any adapter, software too, or the one that the environment variable `UGATIT_ADAPTER`
-    /// names.
+    /// tells, as [`Self::name`].
     pub fn any() -> Self {
         Self { name: std::env::var("UGATIT_ADAPTER").ok(), allow_software: true }
     }
@@ -33,6 +33,8 @@ impl AdapterOptions {
 pub struct AdapterReport {
     /// The adapter's name.
     pub name: String,
+    /// Its place on the PCI bus, where the system tells it: what two equal ones are told apart by.
+    pub pci: Option<String>,
     /// Discrete, integrated, virtual, software or other.
     pub kind: &'static str,
     /// Vulkan, Metal, DX12 or WebGPU.
@@ -66,6 +68,7 @@ impl AdapterReport {
             backend: info.backend.to_string(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
             name: info.name,
+            pci: Some(info.device_pci_bus_id).filter(|place| !place.is_empty()),
             features: known
                 .into_iter()
                 .filter(|(f, _)| features.contains(*f))
@@ -182,11 +185,8 @@ pub(super) async fn choose(options: &AdapterOptions) -> Result<Described> {
     let names: Vec<String> = adapters.iter().map(|(_, info)| info.name.clone()).collect();
     let position = match &options.name {
         Some(asked) => {
-            let found = names.iter().position(|n| n.to_lowercase().contains(&asked.to_lowercase()));
-            Some(found.ok_or_else(|| Error::AdapterNotFound {
-                asked: asked.clone(),
-                available: if names.is_empty() { "none".into() } else { names.join(", ") },
-            })?)
+            let known = adapters.iter().map(|(_, info)| (&*info.name, &*info.device_pci_bus_id));
+            Some(meant(asked, &known.collect::<Vec<_>>())?)
         }
         None => {
             adapters.iter().position(|(_, info)| options.allow_software || class(info) == AdapterClass::Gpu)
@@ -197,6 +197,40 @@ pub(super) async fn choose(options: &AdapterOptions) -> Result<Described> {
         None if names.is_empty() => Err(Error::NoAdapter { advice: advice().into() }),
         None => Err(Error::OnlySoftware { available: names.join(", "), advice: advice().into() }),
     }
+}
+
+/// Which of the adapters, each a name and a place on the PCI bus, is meant: by number, by place, by name, in this
+/// order. A number that none has may be a part of a name.
+fn meant(asked: &str, adapters: &[(&str, &str)]) -> Result<usize> {
+    let asked = asked.trim();
+    let number = asked.parse().ok().filter(|&number: &usize| number < adapters.len());
+    let by_place = || adapters.iter().position(|(_, place)| is_place(asked, place));
+    let by_name =
+        || adapters.iter().position(|(name, _)| name.to_lowercase().contains(&asked.to_lowercase()));
+    number.or_else(by_place).or_else(by_name).ok_or_else(|| {
+        let list = adapters.iter().enumerate().map(|(i, (name, place))| match place.is_empty() {
+            true => format!("{i}: {name}"),
+            false => format!("{i}: {name} at {place}"),
+        });
+        let available = if adapters.is_empty() { "none".into() } else { list.collect::<Vec<_>>().join(", ") };
+        Error::AdapterNotFound { asked: asked.into(), available }
+    })
+}
+
+/// Whether `asked` is the place `domain:bus:device.function`, as people shorten it: without the domain, without the
+/// function, with more zeros in front, as NVIDIA's tools write it.
+fn is_place(asked: &str, place: &str) -> bool {
+    let parts = |text: &str| -> Option<[u32; 4]> {
+        let (slot, function) = text.split_once('.').unwrap_or((text, "0"));
+        let hex = |text: &str| u32::from_str_radix(text, 16).ok();
+        let fields: Vec<&str> = slot.split(':').collect();
+        match fields[..] {
+            [bus, device] => Some([0, hex(bus)?, hex(device)?, hex(function)?]),
+            [domain, bus, device] => Some([hex(domain)?, hex(bus)?, hex(device)?, hex(function)?]),
+            _ => None,
+        }
+    };
+    parts(asked).is_some_and(|asked| parts(place) == Some(asked))
 }
 
 /// What to install where there is no adapter.
@@ -240,6 +274,38 @@ mod tests {
                 (Cpu, Backend::Vulkan)
             ]
         );
+    }
+
+    #[test]
+    fn two_equal_adapters_are_told_apart() {
+        let adapters = [
+            ("NVIDIA GeForce RTX 4090", "0000:01:00.0"),
+            ("NVIDIA GeForce RTX 4090", "0000:41:00.0"),
+            ("llvmpipe (LLVM 15.0.6, 256 bits)", ""),
+        ];
+        let meant = |asked: &str| meant(asked, &adapters).ok();
+        for (asked, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1)),
+            (" 2 ", Some(2)),
+            ("3", None),
+            ("4090", Some(0)),
+            ("15", Some(2)),
+            ("nvidia", Some(0)),
+            ("0000:41:00.0", Some(1)),
+            ("00000000:41:00.0", Some(1)),
+            ("41:00.0", Some(1)),
+            ("41:00", Some(1)),
+            ("41:00.1", None),
+            ("0001:41:00.0", None),
+            ("LLVMpipe", Some(2)),
+            ("Radeon", None),
+        ] {
+            assert_eq!(meant(asked), expected, "{asked}");
+        }
+        let error = super::meant("Radeon", &adapters).unwrap_err().to_string();
+        assert!(error.contains("1: NVIDIA GeForce RTX 4090 at 0000:41:00.0"), "{error}");
+        assert!(super::meant("0", &[]).unwrap_err().to_string().contains("there are: none"));
     }
 
     #[test]

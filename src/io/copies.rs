@@ -109,6 +109,7 @@ mod tests {
             transparent: false,
             cmyk: false,
             bits: 8,
+            remarks: vec![],
             hash: 0,
             thumbnail,
         }

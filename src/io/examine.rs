@@ -8,7 +8,7 @@ use image::{ImageDecoder, ImageFormat, ImageReader};
 
 use crate::error::{Error, Result};
 
-use super::{Picture, decode_picture, jpeg};
+use super::{Picture, RemarkedPicture, decode_picture_with_remarks, jpeg};
 
 /// Side of [`PictureFacts::thumbnail`].
 pub(super) const THUMBNAIL: usize = 16;
@@ -30,6 +30,8 @@ pub struct PictureFacts {
     pub cmyk: bool,
     /// Bits of a channel in the file: 8 or 16.
     pub bits: u16,
+    /// What there is to say of the file ([`RemarkedPicture::remarks`]).
+    pub remarks: Vec<String>,
     /// A hash of size and pixels, for comparing pictures within one run of a program: pictures
     /// that look the same to the bit have the same, whatever their format.
     pub hash: u64,
@@ -57,7 +59,7 @@ impl PictureFacts {
 pub fn examine_picture(path: impl AsRef<Path>) -> Result<PictureFacts> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let picture = decode_picture(path, &bytes)?;
+    let RemarkedPicture { picture, remarks } = decode_picture_with_remarks(path, &bytes)?;
     let format = image::guess_format(&bytes).ok();
     let color = format.and_then(|format| {
         ImageReader::with_format(Cursor::new(&bytes), format).into_decoder().ok().map(|d| d.color_type())
@@ -83,6 +85,7 @@ pub fn examine_picture(path: impl AsRef<Path>) -> Result<PictureFacts> {
         transparent,
         cmyk: format == Some(ImageFormat::Jpeg) && jpeg::channels(&bytes) == Some(4),
         bits: color.map_or(8, |color| color.bits_per_pixel() / u16::from(color.channel_count())),
+        remarks,
         hash: hasher.finish(),
         thumbnail: brightness.resized(all, THUMBNAIL, THUMBNAIL)?.pixels,
     })

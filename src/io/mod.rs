@@ -58,8 +58,10 @@ pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, quantize};
 #[cfg(feature = "pictures")]
 pub use picture_file::{
-    MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, decode_picture, encode_picture, has_picture_ending,
-    read_picture, read_picture_size, write_picture,
+    MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, RemarkedPicture, decode_picture, decode_picture_with_remarks,
+    encode_picture, has_picture_ending,
 };
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub use picture_file::{read_picture, read_picture_size, read_picture_with_remarks, write_picture};
 #[cfg(feature = "pictures")]
 pub use unread::unread_picture;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Cursor, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -70,14 +71,32 @@ pub fn has_picture_ending(path: &Path) -> bool {
     path.extension().is_some_and(|e| PICTURE_ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
 }
 
+/// A picture with what there is to say of its file, in sentences that begin with "it".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemarkedPicture {
+    /// The picture.
+    pub picture: Picture,
+    /// What a person may want to change in the file.
+    pub remarks: Vec<String>,
+}
+
 /// Reads a picture file: upright (EXIF), in sRGB (ICC), 8 bits a channel.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::Picture`] as [`decode_picture`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture> {
+    read_picture_with_remarks(path).map(|read| read.picture)
+}
+
+/// [`read_picture`], with what there is to say of the file.
+///
+/// # Errors
+/// As [`read_picture`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn read_picture_with_remarks(path: impl AsRef<Path>) -> Result<RemarkedPicture> {
     let path = path.as_ref();
-    decode_picture(path, &std::fs::read(path).map_err(Error::io(path))?)
+    decode_picture_with_remarks(path, &std::fs::read(path).map_err(Error::io(path))?)
 }
 
 /// Width and height of a picture file as its header gives them, before it is turned upright.
@@ -102,7 +121,25 @@ pub fn read_picture_size(path: impl AsRef<Path>) -> Result<(usize, usize)> {
 /// [`Error::Picture`] where the bytes are empty, cut off, of no known format, or make a
 /// picture of [`MAX_PIXELS`] or more.
 pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
+    decode_picture_with_remarks(path, bytes).map(|read| read.picture)
+}
+
+/// [`decode_picture`], with what there is to say of the file.
+///
+/// # Errors
+/// As [`decode_picture`].
+pub fn decode_picture_with_remarks(path: impl AsRef<Path>, bytes: &[u8]) -> Result<RemarkedPicture> {
     let path = path.as_ref();
+    // A decoder's bug on one file must not end the work on all others.
+    catch_unwind(AssertUnwindSafe(|| whole_picture(path, bytes))).unwrap_or_else(|_| {
+        Err(Error::Picture {
+            path: path.into(),
+            problem: "it made the decoder fail, which is a bug; please report it with the picture".into(),
+        })
+    })
+}
+
+fn whole_picture(path: &Path, bytes: &[u8]) -> Result<RemarkedPicture> {
     let refuse = |problem: String| Error::Picture { path: path.into(), problem };
     let damaged = |e: &dyn fmt::Display| refuse(format!("the picture is damaged or cut off ({e})"));
     if bytes.is_empty() {
@@ -142,6 +179,7 @@ pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
         Err(Refusal::Damaged(e)) => return Err(damaged(&e)),
     };
 
+    let remarks = unused_range(&decoded).into_iter().collect();
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     let grey = !decoded.color().has_color();
     let mut alpha = None;
@@ -161,7 +199,28 @@ pub fn decode_picture(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
         channels = 3;
     }
     let picture = Picture::new(width, height, channels, pixels).map_err(|e| damaged(&e))?;
-    Ok(Picture { alpha, ..picture })
+    Ok(RemarkedPicture { picture: Picture { alpha, ..picture }, remarks })
+}
+
+/// What to say of a picture of 16 bits that holds fewer: cameras and microscopes give 10 to 14, and programs store
+/// them in the lower ones, where nothing can be seen of them.
+fn unused_range(decoded: &DynamicImage) -> Option<String> {
+    /// So many parts of the range and more are said.
+    const SAID: u32 = 4;
+    let highest = match decoded {
+        DynamicImage::ImageLuma16(p) => p.iter().copied().max(),
+        DynamicImage::ImageRgb16(p) => p.iter().copied().max(),
+        DynamicImage::ImageLumaA16(p) => p.pixels().map(|p| p.0[0]).max(),
+        DynamicImage::ImageRgba16(p) => p.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).max(),
+        _ => None,
+    };
+    let highest = highest.filter(|&value| value > 0)?;
+    let parts = 1_u32 << highest.leading_zeros();
+    (parts >= SAID).then(|| {
+        format!(
+            "it has 16 bits a channel, and its values end at {highest}, a part in {parts} of their range, so that it is nearly black; multiply its values by {parts} first"
+        )
+    })
 }
 
 /// Why a picture is not decoded.

@@ -14,13 +14,15 @@ use super::config::RunConfig;
 use super::folder::RunFolder;
 use super::inherit::Inherited;
 use super::models::write_models;
+use super::needs::{Free, RunNeeds};
 use super::page::RunPhase;
 use super::progress::{Notices, Progress};
 use super::records::Records;
 use super::samples::Samples;
+use super::trained_on::{OtherData, TrainedOn};
 
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
-const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
+pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
 
 /// What a run began with.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Beginning {
     pub unreadable: Vec<Error>,
     /// What a new run has taken over from the model that it begins with.
     pub inherited: Option<Inherited>,
+    /// What may surprise later: room that may not do for the whole run ([`RunNeeds::check`]), another dataset.
+    pub notices: Vec<String>,
 }
 
 /// A training run in its folder: trains, and keeps there everything that it needs to go on
@@ -57,10 +61,12 @@ pub struct Run {
 
 impl Run {
     /// Begins a run in `folder` ([`RunConfig::start`]), or goes on with the one there from its newest
-    /// checkpoint. The settings are `config` in either case.
+    /// checkpoint. The settings are `config` in either case. A run that was trained on another dataset is refused.
     ///
     /// # Errors
     /// As [`RunConfig::start`];
+    /// [`Error::OtherDataset`]; [`Error::DiskSpace`] and [`Error::Memory`] where the run would not fit
+    /// ([`RunNeeds::check`]);
     /// [`Error::Config`] where `config` cannot work, or differs from the checkpoint's in what a run
     /// cannot change, or in anything where no iteration is left to train; [`Error::Output`] and
     /// [`Error::Io`] where files cannot be read or written; what the device reports.
@@ -70,9 +76,30 @@ impl Run {
         config: RunConfig,
         device: Device,
     ) -> Result<(Self, Beginning)> {
+        Self::open_on(folder, dataset, config, device, OtherData::Refuse).await
+    }
+
+    /// [`Self::open`], with `other` telling what to do where the run was trained on another dataset.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_on(
+        folder: impl Into<PathBuf>,
+        dataset: Dataset,
+        config: RunConfig,
+        device: Device,
+        other: OtherData,
+    ) -> Result<(Self, Beginning)> {
         config.validate()?;
         let folder = RunFolder::open(folder)?;
+        let trained_on = TrainedOn::new(&dataset)?;
+        let mut notices: Vec<String> = trained_on.check(folder.root(), other)?.into_iter().collect();
         let step_config = config.step();
+        // Before anything takes memory.
+        if RunFolder::last_step(folder.root())? < config.iteration {
+            let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)))?;
+            notices.extend(needs.check(&config, folder.root(), &Free::now(folder.root()))?);
+        }
         let (checkpoint, mut unreadable) = RunFolder::newest(folder.root())?;
         let (state, position, inherited) = match checkpoint {
             Some(checkpoint) => {
@@ -97,9 +124,13 @@ impl Run {
         let session = Session::new(&device, step_config, state).await?;
         // Only now, so that what fails before does not bind the folder to its settings.
         folder.write_config(&config)?;
+        trained_on.write(&root)?;
         let mut records = Records::open(&root, step, position.seconds, device.name(), &samples.columns)?;
         for error in &unreadable {
             records.note(format!("a checkpoint cannot be read and is passed over: {error}"))?;
+        }
+        for notice in &notices {
+            records.note(notice)?;
         }
         let [a, b] = [0, 1].map(|i| dataset.train[i].pictures.len());
         records.note(format!(
@@ -132,7 +163,7 @@ impl Run {
             position,
             notices: Notices::default(),
         };
-        Ok((run, Beginning { step, unreadable, inherited }))
+        Ok((run, Beginning { step, unreadable, inherited, notices }))
     }
 
     /// The settings.
@@ -279,7 +310,7 @@ impl Run {
     /// As [`Self::open`].
     pub async fn recover(self, device: Device, notice: Option<&str>) -> Result<Self> {
         let (root, dataset, config) = self.give_up()?;
-        let (mut run, _) = Self::open(root, dataset, config, device).await?;
+        let (mut run, _) = Self::open_on(root, dataset, config, device, OtherData::Take).await?;
         if let Some(notice) = notice {
             run.records.note(notice)?;
         }

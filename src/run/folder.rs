@@ -112,6 +112,11 @@ impl RunFolder {
         if errors.is_empty() { Ok((None, errors)) } else { Err(errors.swap_remove(0)) }
     }
 
+    /// The iteration of the newest checkpoint of the run in `root`, by its name; 0 where there is none.
+    pub(super) fn last_step(root: &Path) -> Result<u64> {
+        Ok(list(root)?.last().map_or(0, |(step, _)| *step))
+    }
+
     /// Deletes checkpoints but the last `keep` and those of multiples of `keep_every`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! | file | by |
 //! |---|---|
 //! | `config.toml` | [`RunConfig`] |
+//! | `data.json`: the dataset, to be known again | [`Run`] |
 //! | `checkpoints/step-0001000.safetensors` | [`Checkpoint`] |
 //! | `models/A2B.safetensors`, `B2A.safetensors` | [`crate::io::Model`] |
 //! | `events.out.tfevents.*` | [`EventWriter`] |
@@ -27,11 +28,13 @@ mod inherit;
 mod log;
 mod metrics;
 mod models;
+mod needs;
 mod page;
 mod progress;
 mod records;
 mod samples;
 mod sheet;
+mod trained_on;
 
 pub use checkpoint::{Checkpoint, Position};
 pub use config::{PRESETS, PreprocessKind, RunConfig};
@@ -42,8 +45,10 @@ pub use folder::RunFolder;
 pub use inherit::{Inherited, InheritedNetwork, Start};
 pub use log::RunLog;
 pub use metrics::{MetricsLog, scalars};
+pub use needs::{Free, RunNeeds};
 pub use page::{RunPage, RunPhase, RunStatus};
 pub use progress::Progress;
 pub use sheet::{
     SheetRow, compose, official_rows, row_names, sheet, sheet_path, translated_rows, write_sheet,
 };
+pub use trained_on::OtherData;

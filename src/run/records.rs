@@ -15,7 +15,7 @@ use super::page::{RunPage, RunPhase, RunStatus};
 use super::samples::Sheet;
 
 /// So many iterations are all in the curves; of later ones every `log_freq`-th is.
-const ALL_LOGGED: u64 = 1000;
+pub(super) const ALL_LOGGED: u64 = 1000;
 /// The page is written at most so often.
 const PAGE_EVERY: Duration = Duration::from_secs(15);
 /// Over how much of the past the rate is measured, seconds.

@@ -13,7 +13,7 @@ use crate::translate::Translator;
 use super::sheet::{compose, official_rows, translated_rows, write_sheet};
 
 /// How many pictures of the training set and of the test set are shown (official: 5 and 5).
-const SHOWN: usize = 5;
+pub(super) const SHOWN: usize = 5;
 
 /// The pictures of the sheets, and the generators' architecture.
 #[derive(Debug)]

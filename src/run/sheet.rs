@@ -35,6 +35,11 @@ pub fn row_names(direction: Direction) -> [String; 7] {
     [format!("real {from}"), attention(&same), same, attention(&there), there, attention(&back), back]
 }
 
+/// How many rows a sheet has: the official ones, and with a moving average its two.
+pub(super) fn row_count(average: bool) -> usize {
+    row_names(Direction::A2B).len() + if average { 2 } else { 0 }
+}
+
 /// The seven rows of the official sheet for `pictures` `[1, C, H, W]` in -1..1 (of a larger
 /// batch the first is shown). `there` translates into the other domain, and its direction names
 /// the rows; `back` is the other generator. One picture is translated at a time.

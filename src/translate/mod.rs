@@ -13,6 +13,7 @@ mod watcher;
 use std::collections::VecDeque;
 
 use crate::Tensor;
+use crate::cpu;
 use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Graph, NodeId, Shape, fuse};
 use crate::io::Model;
@@ -180,6 +181,16 @@ pub struct MemoryNeed {
     pub weights: u64,
     /// Everything else, one picture at a time.
     pub activations: u64,
+}
+
+/// Bytes of the computer's memory that the processor takes for translating one picture of `side` x `side` in f32,
+/// beside the weights.
+///
+/// # Errors
+/// [`Error::Config`] where the model cannot take that size.
+pub fn processor_memory(config: &GeneratorConfig, side: usize) -> Result<u64> {
+    let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
+    Ok(cpu::memory::<f32>(&graph, &outputs, Arithmetic::default()))
 }
 
 /// The GPU memory that translating one picture of `height` x `width` needs, in f32, whatever a

@@ -1,8 +1,9 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
-//! `shaders`, `bench`, `portrait-data`, `portrait-eval`, `portrait-model`.
+//! `shaders`, `bench`, `endurance`, `portrait-data`, `portrait-eval`, `portrait-model`.
 
 mod bench;
 mod demo;
+mod endurance;
 mod portraits;
 mod process;
 mod shaders;
@@ -35,6 +36,8 @@ enum Command {
     Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
     Bench(bench::Options),
+    /// Kill training runs, translate thousands of pictures, and see that nothing is lost and memory stays flat
+    Endurance(endurance::Options),
     /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
     PortraitData(portraits::data::Options),
     /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
@@ -52,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::lint(),
         Command::Shaders => shaders::check(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
+        Command::Endurance(options) => endurance::run(&options),
         Command::PortraitData(options) => portraits::data::run(&options),
         Command::PortraitEval(options) => portraits::eval::run(&options),
         Command::PortraitModel(options) => portraits::model::run(&options),

@@ -76,6 +76,9 @@ fn print(report: &Report) {
     for (i, adapter) in report.adapters.iter().enumerate() {
         line(format_args!("GPU {i}: {} ({}, {})", adapter.name, adapter.kind, adapter.backend));
         line(format_args!("  driver    {}", adapter.driver));
+        if let Some(place) = &adapter.pci {
+            line(format_args!("  PCI bus   {place}"));
+        }
         if !adapter.features.is_empty() {
             line(format_args!("  features  {}", adapter.features.join(", ")));
         }

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use ugatit::io::Model;
+use ugatit::text::memory;
 use ugatit::translate::memory_need;
 
-use crate::console::{grouped, line, memory};
+use crate::console::{grouped, line};
 use crate::models;
 
 /// Show a model's architecture, size, memory need and origin

@@ -60,6 +60,19 @@ impl Default for LoaderOptions {
 }
 
 impl LoaderOptions {
+    /// Bytes that the pictures take: those that are kept for the next epoch, of so many pictures of each domain,
+    /// and the batches that lie ready. Where pictures are not resized, which tells nobody their size, as many are
+    /// reckoned with as may be kept.
+    pub fn memory(&self, pictures: [usize; 2]) -> u64 {
+        let used = pictures.map(|count| count.min(self.limit.unwrap_or(usize::MAX)) as u64);
+        let flips = if self.flip { 2 } else { 1 };
+        let picture =
+            self.preprocess.side(self.size).map(|side| (flips * side * side * self.channels) as u64);
+        let kept = picture.map_or(self.cache, |bytes| bytes * used.iter().sum::<u64>());
+        let batch = 2 * self.batch * self.channels * self.size * self.size * size_of::<f32>();
+        kept.min(self.cache) + (batch * (self.ahead + self.threads)) as u64
+    }
+
     /// Checks that batches can be made.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 import { type Hashed, keep, recall } from "./cache.js";
+import { dataBlob } from "./data-url.js";
 import { UgatitError, aborted, throwIfAborted } from "./errors.js";
 import { sha256 } from "./sha256.js";
 import type { Progress } from "./types.js";
@@ -23,11 +24,11 @@ export interface ModelBytes extends Hashed {
 
 /** What a model is called in messages. */
 export function modelName(file: ModelFile): string {
-  if ("url" in file) {
+  if ("url" in file && !file.url.startsWith("data:")) {
     const last = new URL(file.url).pathname.split("/").pop();
     return last || file.url;
   }
-  return (file.blob as File).name || "the model";
+  return ("blob" in file && (file.blob as File).name) || "the model";
 }
 
 /** Fetches, recalls or reads a model file and verifies it. */
@@ -48,10 +49,10 @@ export async function readModel(
       return { ...kept, fromCache: true, keep: async () => {} };
     }
   }
-  const bytes =
-    "url" in file
-      ? await download(file.url, name, onProgress, signal)
-      : new Uint8Array(await file.blob.arrayBuffer());
+  const blob = "url" in file ? inside(file.url) : file.blob;
+  const bytes = blob
+    ? new Uint8Array(await blob.arrayBuffer())
+    : await download((file as { url: string }).url, name, onProgress, signal);
   throwIfAborted(signal);
   const total = bytes.length;
   onProgress({ phase: "verify", done: 0, total });
@@ -76,6 +77,15 @@ export async function readModel(
   };
 }
 
+/** The content of a `data:` address. */
+function inside(url: string): Blob | undefined {
+  try {
+    return dataBlob(url);
+  } catch (error) {
+    throw unreachable(`The model's address cannot be read: ${(error as Error).message}.`);
+  }
+}
+
 async function download(
   url: string,
   name: string,
@@ -91,7 +101,15 @@ async function download(
   } catch (error) {
     if (signal.aborted) throw aborted();
     if (error instanceof UgatitError) throw error;
-    throw unreachable(`${name} could not be fetched from ${url}: ${(error as Error).message}.`);
+    const { message } = error as Error;
+    if (url.startsWith("blob:")) {
+      throw new UgatitError(
+        "model-unreachable",
+        `The model could not be fetched from ${url}: ${message}. Give the Blob itself, or allow ` +
+          "blob: in connect-src of the page's Content-Security-Policy.",
+      );
+    }
+    throw unreachable(`${name} could not be fetched from ${url}: ${message}.`);
   }
 }
 

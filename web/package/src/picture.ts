@@ -1,5 +1,7 @@
-import { asUnreadable } from "./canvas.js";
+import { asUnreadable, canvas2d, readPixels, take } from "./canvas.js";
+import { dataBlob } from "./data-url.js";
 import { UgatitError, throwIfAborted } from "./errors.js";
+import { decodeEndless, mayLackEnd } from "./jpeg.js";
 import type { PictureSource } from "./types.js";
 
 /**
@@ -12,7 +14,7 @@ export async function capture(
 ): Promise<ImageBitmap> {
   try {
     if (typeof source === "string" || source instanceof URL) {
-      return await fromBlob(await fetchPicture(source, signal));
+      return await fromAddress(source, signal);
     }
     if (source instanceof Blob) return await fromBlob(source);
     if (is("HTMLImageElement", source)) return await fromImage(source as HTMLImageElement);
@@ -51,6 +53,28 @@ function describe(value: unknown): string {
   return `A ${value.constructor?.name ?? "thing without a class"}`;
 }
 
+/**
+ * Pages that hold a picture name it by `blob:` and `data:`, which they need allow for pictures only
+ * (`img-src`): so neither is fetched where it can be had otherwise.
+ */
+async function fromAddress(
+  address: string | URL,
+  signal: AbortSignal | undefined,
+): Promise<ImageBitmap> {
+  const inside = dataBlob(address);
+  if (inside) return fromBlob(inside);
+  if (String(address).startsWith("blob:") && typeof Image !== "undefined") {
+    const image = new Image();
+    image.src = String(address);
+    try {
+      return await fromImage(image);
+    } catch {
+      // The policy may allow what is fetched and no such pictures; and the answer says more.
+    }
+  }
+  return fromBlob(await fetchPicture(address, signal));
+}
+
 async function fetchPicture(address: string | URL, signal: AbortSignal | undefined): Promise<Blob> {
   const response = await fetch(address, { signal: signal ?? null }).catch((error: Error) => {
     throwIfAborted(signal);
@@ -71,7 +95,20 @@ async function fetchPicture(address: string | URL, signal: AbortSignal | undefin
 
 async function fromBlob(blob: Blob): Promise<ImageBitmap> {
   if (!blob.type.startsWith("image/svg") || typeof Image === "undefined") {
-    return createImageBitmap(blob, { imageOrientation: "from-image" });
+    const decode = (blob: Blob) => createImageBitmap(blob, { imageOrientation: "from-image" });
+    if (await mayLackEnd(blob)) {
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      const whole = await decodeEndless(bytes, decode, pixelsOf);
+      if (whole) return whole;
+    }
+    try {
+      return await decode(blob);
+    } catch (error) {
+      const resized = await withSize(blob);
+      const mended = await (resized ? decode(resized) : asShown(blob)).catch(() => undefined);
+      if (mended) return mended;
+      throw error;
+    }
   }
   // No browser decodes drawings (SVG) without an element.
   const image = new Image();
@@ -81,6 +118,50 @@ async function fromBlob(blob: Blob): Promise<ImageBitmap> {
   } finally {
     URL.revokeObjectURL(image.src);
   }
+}
+
+/**
+ * A damaged picture as an element shows it, which decodes what `createImageBitmap` does not.
+ * `undefined` where lines are missing, or there are no elements.
+ */
+async function asShown(blob: Blob): Promise<ImageBitmap | undefined> {
+  if (typeof Image === "undefined") return undefined;
+  const image = new Image();
+  const loaded = new Promise((resolve, reject) => {
+    image.onload = resolve;
+    image.onerror = reject;
+  });
+  image.src = URL.createObjectURL(blob);
+  try {
+    await loaded;
+    const { naturalWidth: width, naturalHeight: height } = image;
+    const context = canvas2d(width, height, true);
+    context.drawImage(image, 0, 0);
+    // A line that was not decoded stays clear. Files begin with the last line, or with the first.
+    const isClear = (y: number) =>
+      context.getImageData(0, y, width, 1).data.every((value, i) => i % 4 !== 3 || value === 0);
+    if (isClear(0) || isClear(height - 1)) return undefined;
+    return await take(context);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+}
+
+/** A WebP whose header says how long it is; `undefined` where it does, or is none. */
+async function withSize(blob: Blob): Promise<Blob | undefined> {
+  const header = await blob.slice(0, 12).arrayBuffer();
+  const text = new TextDecoder("latin1").decode(header);
+  if (!/^RIFF.{4}WEBP$/s.test(text)) return undefined;
+  const view = new DataView(header);
+  const size = blob.size - 8;
+  if (view.getUint32(4, true) === size) return undefined;
+  view.setUint32(4, size, true);
+  return new Blob([header, blob.slice(12)], { type: "image/webp" });
+}
+
+function pixelsOf(picture: ImageBitmap): Uint8Array {
+  const { width, height } = picture;
+  return readPixels(picture, { x: 0, y: 0, width, height }, width, height);
 }
 
 async function fromImage(image: HTMLImageElement): Promise<ImageBitmap> {

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { startWorker, wasmModule } from "./assets.js";
+import { Engine } from "./engine.js";
 import { UgatitError, asUgatitError, orAborted, throwIfAborted } from "./errors.js";
 import type { ModelFile } from "./model.js";
 import { capture } from "./picture.js";
@@ -111,7 +112,7 @@ export class Translator {
     module.catch(() => {});
     let host: Host;
     if (worker) host = new WorkerHost(() => startWorker(workerUrl), module);
-    else host = new (await import("./engine.js")).Engine(module);
+    else host = new Engine(module);
     this.#host = host;
     const report = this.#info ? () => {} : safely(onProgress);
     let loaded: Loaded;

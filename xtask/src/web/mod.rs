@@ -64,8 +64,7 @@ pub(crate) fn test() -> Result<()> {
     // What npm's users would stumble over, and what they would download.
     npm::run(&["run", "lint", "--workspace", "package"])?;
     npm::run(&["run", "size", "--workspace", "package"])?;
-    let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
-    let program = program.to_str().context("this folder's name is no Unicode")?;
+    let program = program()?;
     let suites = [
         ("Chromium", "test", "CHROMIUM", Some(chromium)),
         ("Firefox", "test:firefox", "FIREFOX", firefox),
@@ -78,12 +77,27 @@ pub(crate) fn test() -> Result<()> {
             continue;
         };
         let started = Instant::now();
-        let environment = [(variable, browser.as_str()), ("UGATIT", program)];
+        let environment = [(variable, browser.as_str()), ("UGATIT", program.as_str())];
         npm::run_with(&["run", script, "--workspace", "tests"], &environment)?;
         report.push(format!("{name}: {} s", started.elapsed().as_secs()));
     }
     say(&format!("tests in browsers: {}", report.join(", ")));
     Ok(())
+}
+
+/// The page's share of `cargo xtask endurance`: hundreds of translations in Chromium, with an eye on memory.
+pub(crate) fn endurance() -> Result<()> {
+    let chromium = chromium()?;
+    build()?;
+    let program = program()?;
+    let test = ["run", "endurance", "--workspace", "tests"];
+    npm::run_with(&test, &[("CHROMIUM", &chromium), ("UGATIT", &program)])
+}
+
+/// The native program, with which the tests compare.
+fn program() -> Result<String> {
+    let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
+    Ok(program.to_str().context("this folder's name is no Unicode")?.to_owned())
 }
 
 /// Whether the files of `web/` are formatted.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ugatit::io::{PictureFacts, look_alikes};
+use ugatit::io::{PictureFacts, look_alikes, unread_picture};
 
 use super::report::{Case, Finding, Severity};
 use super::scan::{Scanned, progress_bar};
@@ -42,17 +42,30 @@ pub(super) fn find(folders: &[Scanned], img_size: usize, show: bool) -> Vec<Find
         (Severity::Error, "broken"),
         broken.collect(),
         "that cannot be read",
-        "remove these files or fetch them again; a training run stops at one of them",
+        "remove these files or fetch them again; a training run leaves a few out, and stops where there are many",
     );
     copies(&mut findings, &items, show);
     oddities(&mut findings, &items, img_size);
+    let remarks = items.iter().flat_map(|item| {
+        item.facts
+            .remarks
+            .iter()
+            .map(|remark| Case { files: vec![item.path.clone()], note: Some(remark.clone()) })
+    });
+    add(
+        &mut findings,
+        (Severity::Warning, "range"),
+        remarks.collect(),
+        "that use a small part of the range of their values",
+        "make them brighter, or the network sees next to nothing",
+    );
     let others = folders.iter().flat_map(|folder| &folder.others);
     add(
         &mut findings,
         (Severity::Warning, "other files"),
-        others.map(|path| Case { files: vec![path.clone()], note: None }).collect(),
+        others.map(|path| Case { files: vec![path.clone()], note: unread_picture(path) }).collect(),
         "of other kinds, which are not read",
-        "convert pictures of other formats (tif, ppm, heic, avif) to PNG; the rest does no harm",
+        "convert pictures of other kinds, which are named so; the rest does no harm",
     );
     numbers(&mut findings, folders);
     findings.sort_by_key(|finding| finding.severity);

@@ -1,14 +1,12 @@
 //! Decoding every file of a dataset, on all cores.
 
 use std::io::IsTerminal;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ugatit::Error;
 use ugatit::io::{Dataset, PictureFacts, examine_picture};
 
 /// One folder of a dataset, examined. All paths are within the dataset.
@@ -55,9 +53,7 @@ fn examine(name: &'static str, files: &[PathBuf], show: bool) -> Vec<Result<Pict
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = files.get(index) else { break };
-                    let result = catch_unwind(AssertUnwindSafe(|| examine_picture(path)))
-                        .map_err(|_| "the decoder crashed on it".to_owned())
-                        .and_then(|result| result.map_err(problem));
+                    let result = examine_picture(path).map_err(|error| error.problem());
                     results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
                     bar.inc(1);
                 }
@@ -80,13 +76,4 @@ pub(super) fn progress_bar(name: &'static str, length: usize, show: bool) -> Pro
         bar.set_style(style);
     }
     bar.with_message(name)
-}
-
-/// What is wrong, without the path.
-fn problem(error: Error) -> String {
-    match error {
-        Error::Picture { problem, .. } => problem,
-        Error::Io { source, .. } => source.to_string(),
-        other => other.to_string(),
-    }
 }

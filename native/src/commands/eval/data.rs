@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use ugatit::model::Direction;
 
 use super::super::translate::inputs;
@@ -23,6 +23,8 @@ pub(super) struct Source {
 pub(super) struct Data {
     a: Vec<Source>,
     b: Vec<Source>,
+    /// Why one of the two has none.
+    pub(super) missing: Option<String>,
 }
 
 impl Data {
@@ -38,11 +40,18 @@ impl Data {
 /// Finds the pictures of `folder`.
 ///
 /// # Errors
-/// Where testA or testB is missing or empty, and with `pairs` where there are none or a name
+/// Where testA and testB are missing or empty, with `pairs` where one of them is, where there are no pairs or a name
 /// stands for several pictures.
 pub(super) fn find(folder: &Path, pairs: bool, limit: Option<usize>) -> anyhow::Result<Data> {
-    let mut a = pictures(folder, "testA")?;
-    let mut b = pictures(folder, "testB")?;
+    let (a, b) = (pictures(folder, "testA")?, pictures(folder, "testB")?);
+    let (mut a, mut b, missing) = match (a, b) {
+        (Ok(a), Ok(b)) => (a, b, None),
+        (Ok(a), Err(missing)) if !pairs => (a, vec![], Some(missing)),
+        (Err(missing), Ok(b)) if !pairs => (vec![], b, Some(missing)),
+        (Err(missing), _) | (_, Err(missing)) => {
+            bail!("{missing}; the pictures to measure on belong in {0}/testA and {0}/testB", folder.display())
+        }
+    };
     if pairs {
         let (known_a, known_b) = (by_name(&a, "testA")?, by_name(&b, "testB")?);
         pair(&mut a, &known_b);
@@ -57,28 +66,26 @@ pub(super) fn find(folder: &Path, pairs: bool, limit: Option<usize>) -> anyhow::
     let limit = limit.unwrap_or(usize::MAX);
     a.truncate(limit);
     b.truncate(limit);
-    Ok(Data { a, b })
+    Ok(Data { a, b, missing })
 }
 
-fn pictures(folder: &Path, name: &str) -> anyhow::Result<Vec<Source>> {
+/// The pictures of a folder, or why there are none.
+fn pictures(folder: &Path, name: &str) -> anyhow::Result<Result<Vec<Source>, String>> {
     let path = folder.join(name);
     if !path.is_dir() {
-        bail!(
-            "{}: there is no folder {name}; the pictures to measure on belong in {1}/testA and {1}/testB",
-            path.display(),
-            folder.display()
-        );
+        return Ok(Err(format!("{}: there is no folder {name}", path.display())));
     }
     let found = inputs::collect(std::slice::from_ref(&path), true, Path::new(""));
     if let Some((path, problem)) = found.failures.first() {
-        bail!("{}: {problem}", path.display());
+        let problem = format!("{}: {problem}", path.display());
+        return if found.inputs.is_empty() { Ok(Err(problem)) } else { Err(anyhow!(problem)) };
     }
     let source = |input: inputs::Input| Source {
         path: input.path,
         name: input.relative.with_extension("").to_string_lossy().replace('\\', "/"),
         partner: None,
     };
-    Ok(found.inputs.into_iter().map(source).collect())
+    Ok(Ok(found.inputs.into_iter().map(source).collect()))
 }
 
 fn by_name(sources: &[Source], folder: &str) -> anyhow::Result<BTreeMap<String, PathBuf>> {

@@ -52,7 +52,7 @@ struct Model<'a> {
     options: PictureOptions,
 }
 
-/// Measures both directions. `shown` is how many groups each direction gives to a sheet.
+/// Measures the directions that there are pictures for. `shown` is how many groups each direction gives to a sheet.
 pub(super) fn run(
     data: &Data,
     translators: &mut [Translator],
@@ -71,6 +71,9 @@ pub(super) fn run(
     let mut outcome = Outcome { sides: vec![], failures: vec![], seconds: 0.0 };
     for direction in Direction::BOTH {
         let sources = data.sources(direction);
+        if sources.is_empty() {
+            continue;
+        }
         let shown = choice(sources, shown);
         let finished = thread::scope(|scope| {
             let (computed, to_finish) = sync_channel(2);
@@ -209,11 +212,13 @@ fn is_of_a_picture(error: &Error) -> bool {
 }
 
 fn failure(source: &Source, error: &Error, bar: &ProgressBar) -> Failure {
-    let text = error.to_string();
-    bar.suspend(|| console::error(&text));
-    let name = format!("{}: ", source.path.display());
-    let error = text.strip_prefix(&name).map(str::to_owned).unwrap_or(text);
-    Failure { input: source.path.clone(), error }
+    bar.suspend(|| console::error(error));
+    // It may be its partner's.
+    let input = match error {
+        Error::Picture { path, .. } | Error::Io { path, .. } => path.clone(),
+        _ => source.path.clone(),
+    };
+    Failure { input, error: error.problem() }
 }
 
 fn progress(total: usize, json: bool) -> ProgressBar {

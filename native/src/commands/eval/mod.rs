@@ -26,7 +26,7 @@ use results::Results;
 
 /// Measure a model on test pictures
 ///
-/// DATA holds pictures in testA and testB. They are brought to the model's size as the official
+/// DATA holds pictures in testA and testB, or in one of them, of which then all is measured that it tells. They are brought to the model's size as the official
 /// program does. Measured are the cycle (there and back) and the identity (a picture of a domain
 /// translated to that domain), both as they are trained; with --pairs also PSNR and SSIM of each
 /// translation and its partner, beside those of the untouched picture; with --kid-real and
@@ -34,7 +34,7 @@ use results::Results;
 /// The exit status is 1 where a picture could not be read; the rest is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A folder that holds testA and testB; may be left out where features are all there is
+    /// A folder that holds testA, testB or both; may be left out where features are all there is
     #[arg(value_name = "DATA", required_unless_present = "kid_real")]
     data: Option<PathBuf>,
     /// A model file, an official checkpoint (.pt), a folder of models, or the folder of a
@@ -152,6 +152,11 @@ fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
         size,
         chosen.device.name().to_owned(),
         models.iter().map(|m| m.direction),
+    );
+    results.left_out.extend(
+        data.missing
+            .as_ref()
+            .map(|missing| format!("{missing}, so the pictures of the other domain alone are measured")),
     );
     let mut translators = vec![];
     for model in models {

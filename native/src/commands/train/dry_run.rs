@@ -1,5 +1,6 @@
 //! `ugatit train --dry-run`: what a run would need, without beginning it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -7,16 +8,23 @@ use indicatif::HumanDuration;
 use ugatit::device::Device;
 use ugatit::io::Dataset;
 use ugatit::plan::{AdapterClass, Target};
-use ugatit::run::{RunConfig, Start};
+use ugatit::run::{Free, RunConfig, RunNeeds, Start};
+use ugatit::text::memory;
 use ugatit::train::{self, Loader, Player, Session, TrainMemory};
 
-use crate::console::{grouped, line, memory};
+use crate::console::{grouped, line};
 use crate::device::Chosen;
 
 /// Iterations that are timed, after one that compiles.
 const TIMED: u32 = 3;
 
-pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyhow::Result<ExitCode> {
+/// Shows what a run of `config` would need, in `folder` where it is known.
+pub(super) fn run(
+    config: &RunConfig,
+    dataset: &Dataset,
+    folder: Option<&Path>,
+    chosen: Chosen,
+) -> anyhow::Result<ExitCode> {
     line(config.to_toml()?.trim_end());
     line("");
     for (name, folder) in dataset.folders() {
@@ -42,6 +50,13 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
     match train::memory(&step, &target) {
         Ok(need) => print_memory(&need, &target.adapter),
         Err(error) => line(format_args!("memory   {error}")),
+    }
+    let needs = RunNeeds::of(config, dataset, matches!(chosen.device, Device::Gpu(_)))?;
+    let place = folder.unwrap_or(Path::new("."));
+    let free = Free::now(place);
+    print_needs(&needs, &free);
+    for notice in needs.check(config, place, &free)? {
+        line(format_args!("note     {notice}"));
     }
 
     let Start { state, inherited, .. } = config.start()?;
@@ -74,7 +89,7 @@ pub(super) fn run(config: &RunConfig, dataset: &Dataset, chosen: Chosen) -> anyh
 
 fn print_memory(need: &TrainMemory, adapter: &str) {
     line(format_args!("memory   {} on {adapter}:", memory(need.total())));
-    for (what, bytes) in [
+    parts(&[
         ("weights", need.parameters),
         ("gradients", need.gradients),
         ("moments", need.moments),
@@ -84,7 +99,34 @@ fn print_memory(need: &TrainMemory, adapter: &str) {
         ("  of the generators' plan", need.turns[1]),
         ("pictures and reports on their way", need.staging),
         ("other", need.other),
-    ] {
-        line(format_args!("         {:>10} {what}", memory(bytes)));
+    ]);
+}
+
+/// The computer's own memory, and the disk.
+fn print_needs(needs: &RunNeeds, free: &Free) {
+    let of = |free: Option<u64>| free.map_or(String::new(), |bytes| format!(" of {} free", memory(bytes)));
+    if needs.gpu_sheets > 0 {
+        parts(&[("for a moment, beside it, while sheets are made", needs.gpu_sheets)]);
+    }
+    line(format_args!("computer {}{} in its own memory:", memory(needs.memory()), of(free.memory)));
+    parts(&[
+        ("weights, moments and average", needs.state),
+        ("what is computed beside them", needs.computing),
+        ("pictures", needs.pictures),
+    ]);
+    line(format_args!("disk     {}{}, for the whole run:", memory(needs.disk()), of(free.disk)));
+    let checkpoints =
+        format!("a checkpoint; {} are kept, and one more while it is written", needs.checkpoints);
+    parts(&[
+        (&checkpoints, needs.checkpoint),
+        ("models", needs.models),
+        ("sample sheets, at most", needs.sheets),
+        ("curves", needs.curves),
+    ]);
+}
+
+fn parts(list: &[(&str, u64)]) {
+    for (what, bytes) in list {
+        line(format_args!("         {:>10} {what}", memory(*bytes)));
     }
 }

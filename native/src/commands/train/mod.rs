@@ -1,6 +1,7 @@
 //! `ugatit train`: from two folders of pictures to a model.
 
 mod dry_run;
+pub(crate) mod official;
 mod progress;
 mod settings;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use ugatit::Error;
 use ugatit::io::Dataset;
-use ugatit::run::{Inherited, Run};
+use ugatit::run::{Inherited, OtherData, Run};
 use ugatit::translate::Device;
 
 use crate::compiling::watched;
@@ -49,9 +50,12 @@ pub(crate) struct Args {
     /// Stop after this time, for example 6h or 90m; the same command goes on
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
-    /// Show networks, memory and an estimate of the time, without training
+    /// Show networks, memory, disk and an estimate of the time, without training
     #[arg(long)]
     dry_run: bool,
+    /// Go on with a run though DATA is another dataset than it was trained on
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -67,13 +71,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         console::error(notice);
     }
     if args.dry_run {
-        return dry_run::run(&config, &dataset, chosen);
+        return dry_run::run(&config, &dataset, folder, chosen);
     }
     let folder = folder.ok_or_else(|| Usage("name the run's folder with -o".into()))?;
     let stop = stop_on_interrupt("after this iteration, saving the run");
     let device = chosen.device.clone();
-    let opened = watched(&device, || pollster::block_on(Run::open(folder, dataset, config, chosen.device)));
+    let other = if args.force { OtherData::Take } else { OtherData::Refuse };
+    let opened =
+        watched(&device, || pollster::block_on(Run::open_on(folder, dataset, config, chosen.device, other)));
     let (run, beginning) = opened?;
+    for notice in &beginning.notices {
+        console::error(format_args!("note: {notice}"));
+    }
     for error in &beginning.unreadable {
         console::error(format_args!("a checkpoint cannot be read, the one before it is taken: {error}"));
     }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use ugatit::run::{self, Run};
+use ugatit::text::memory;
 use ugatit::train::StepReport;
 
-use crate::console::{self, line, memory};
+use crate::console::{self, line};
 
 /// Where there is no terminal, a line is written so often.
 const LINE_EVERY: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use ugatit::io::has_picture_ending;
+use ugatit::io::{has_picture_ending, unread_picture};
 
 /// A picture to translate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ pub(in crate::commands) struct Input {
 pub(in crate::commands) struct Found {
     pub(in crate::commands) inputs: Vec<Input>,
     pub(in crate::commands) failures: Vec<(PathBuf, String)>,
+    /// Files in folders that are not translated.
+    pub(in crate::commands) passed_over: Vec<PassedOver>,
+}
+
+/// A file that is not translated, and no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct PassedOver {
+    pub(in crate::commands) path: PathBuf,
+    /// Why.
+    pub(in crate::commands) reason: String,
+    /// Whether somebody may miss it in the results: a picture of a kind that is not read.
+    pub(in crate::commands) is_picture: bool,
 }
 
 /// Finds the pictures that `named` files, folders and patterns stand for: in folders by their
@@ -33,7 +45,7 @@ pub(in crate::commands) fn collect(named: &[PathBuf], recursive: bool, output: &
             let before = found.inputs.len();
             walk(name, recursive, skip.as_deref(), &mut found);
             if found.inputs.len() == before {
-                found.failures.push((name.clone(), "the folder holds no pictures".into()));
+                found.failures.push((name.clone(), "the folder holds no pictures that are read".into()));
             }
         } else if name.exists() {
             found.add(name.clone(), file_name(name));
@@ -43,13 +55,31 @@ pub(in crate::commands) fn collect(named: &[PathBuf], recursive: bool, output: &
     }
     // A picture that was named twice is translated once.
     let mut seen = HashSet::new();
-    found.inputs.retain(|i| seen.insert(fs::canonicalize(&i.path).unwrap_or_else(|_| i.path.clone())));
+    let once =
+        |input: &Input| seen.insert(fs::canonicalize(&input.path).unwrap_or_else(|_| input.path.clone()));
+    let (inputs, again): (Vec<Input>, Vec<Input>) =
+        std::mem::take(&mut found.inputs).into_iter().partition(once);
+    found.inputs = inputs;
+    found.passed_over.extend(again.into_iter().map(|Input { path, .. }| PassedOver {
+        path,
+        reason:
+            "the same file is there under another name, or was named twice, and is translated once".into(),
+        is_picture: false,
+    }));
     found
 }
 
 impl Found {
     fn add(&mut self, path: PathBuf, relative: PathBuf) {
         self.inputs.push(Input { path, relative });
+    }
+
+    /// Takes in a file that is no picture by its name, or none that is read.
+    fn pass_over(&mut self, path: PathBuf) {
+        let unread = unread_picture(&path);
+        let is_picture = unread.is_some();
+        let reason = unread.unwrap_or_else(|| "it is no picture by its name".into());
+        self.passed_over.push(PassedOver { path, reason, is_picture });
     }
 }
 
@@ -60,7 +90,7 @@ fn walk(top: &Path, recursive: bool, skip: Option<&Path>, found: &mut Found) {
     let mut known: HashSet<PathBuf> = skip.map(Path::to_path_buf).into_iter().collect();
     let (mut folders, mut links) = (VecDeque::from([(top.to_path_buf(), PathBuf::new())]), VecDeque::new());
     let around = fs::canonicalize(top).ok();
-    let mut inputs = vec![];
+    let (mut inputs, mut others) = (vec![], vec![]);
     while let Some((folder, relative)) = folders.pop_front().or_else(|| links.pop_front()) {
         let own = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
         // A folder that the first one lies in is no part of it, wherever a link to it stands.
@@ -88,11 +118,15 @@ fn walk(top: &Path, recursive: bool, skip: Option<&Path>, found: &mut Found) {
                 }
             } else if has_picture_ending(&path) {
                 inputs.push(Input { path, relative: place });
+            } else {
+                others.push(path);
             }
         }
     }
     inputs.sort_by(|a, b| a.relative.cmp(&b.relative));
     found.inputs.extend(inputs);
+    others.sort();
+    others.into_iter().for_each(|path| found.pass_over(path));
 }
 
 /// Whether a name that is there in no folder stands for others.
@@ -118,7 +152,11 @@ fn pattern(name: &Path, found: &mut Found) {
         }
     };
     let before = found.inputs.len();
-    for path in matches.flatten().filter(|path| path.is_file() && has_picture_ending(path)) {
+    for path in matches.flatten().filter(|path| path.is_file()) {
+        if !has_picture_ending(&path) {
+            found.pass_over(path);
+            continue;
+        }
         let relative = path.strip_prefix(&fixed).map_or_else(|_| file_name(&path), Path::to_path_buf);
         found.add(path, relative);
     }

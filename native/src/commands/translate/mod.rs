@@ -29,7 +29,8 @@ use tiling::Tiling;
 /// Translate pictures
 ///
 /// JPEG, PNG, WebP, BMP and GIF (first frame) are read. A broken picture is reported and the
-/// rest goes on; the exit status is then 1.
+/// rest goes on; the exit status is then 1. What else is in a folder is passed over and counted, and pictures of
+/// other kinds are named with what to do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Picture files, folders or patterns such as 'photos/*.jpg'
@@ -147,6 +148,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let stop = stop_on_interrupt("after the pictures in work");
     let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, engine.device.clone());
+    reporter.passed_over(&plan.passed_over);
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }

@@ -9,7 +9,7 @@ use ugatit::io::PictureFormat;
 
 use crate::console::Usage;
 
-use super::inputs::{Found, Input, is_pattern};
+use super::inputs::{Found, Input, PassedOver, is_pattern};
 
 /// What the options ask for.
 pub(super) struct Wanted {
@@ -48,6 +48,7 @@ impl Job {
 pub(super) struct Plan {
     pub(super) jobs: Vec<Job>,
     pub(super) failures: Vec<(PathBuf, String)>,
+    pub(super) passed_over: Vec<PassedOver>,
 }
 
 /// Decides the names of all results.
@@ -88,7 +89,7 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
             problem: format!("the folder {} cannot be made ({e})", folder.display()),
         })?;
     }
-    Ok(Plan { jobs, failures })
+    Ok(Plan { jobs, failures, passed_over: found.passed_over })
 }
 
 /// Whether `path` names nothing, and is no pattern either.

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use ugatit::Error;
 use ugatit::graph::Arithmetic;
-use ugatit::io::{Model, Picture, PictureFormat, read_picture, read_picture_size, write_picture};
+use ugatit::io::{
+    Model, Picture, PictureFormat, RemarkedPicture, read_picture_size, read_picture_with_remarks,
+    write_picture,
+};
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
     Phase, PictureOptions, PictureSize, Prepared, TileOptions, Translated, Translation, Translator, Watcher,
@@ -66,12 +69,14 @@ enum Work {
 }
 
 impl Work {
-    fn read(job: &Job, config: &GeneratorConfig, how: &How) -> ugatit::Result<Self> {
-        let picture = read_picture(&job.input)?;
-        Ok(match how.tiling.of(config, &picture, &how.options) {
+    /// Reads a picture, with what there is to say of its file.
+    fn read(job: &Job, config: &GeneratorConfig, how: &How) -> ugatit::Result<(Self, Vec<String>)> {
+        let RemarkedPicture { picture, remarks } = read_picture_with_remarks(&job.input)?;
+        let work = match how.tiling.of(config, &picture, &how.options) {
             Some(tiles) => Self::InTiles(resize(config, picture, &how.options)?, tiles),
             None => Self::Whole(prepare(config, &picture, &how.options)?),
-        })
+        };
+        Ok((work, remarks))
     }
 
     async fn translate(self, translator: &mut Translator, reporter: &Reporter) -> ugatit::Result<Done> {
@@ -167,7 +172,7 @@ impl Computing<'_> {
                 break;
             }
             let config = *self.engine.translator.config();
-            result = Work::read(job, &config, self.how).and_then(|work| self.attempt(work));
+            result = Work::read(job, &config, self.how).and_then(|(work, _)| self.attempt(work));
         }
         if result.is_ok() {
             self.losses = 0;
@@ -236,7 +241,11 @@ pub(super) fn run(
                 continue;
             };
             let started = Instant::now();
-            match work.and_then(|work| computing.translate(job, work)) {
+            let translated = work.and_then(|(work, remarks)| {
+                remarks.iter().for_each(|remark| reporter.remark(&job.input, remark));
+                computing.translate(job, work)
+            });
+            match translated {
                 Ok(done) => {
                     let took = started.elapsed();
                     if computed.send(Computed { job, done, took, seat }).is_err() {
@@ -300,11 +309,13 @@ fn unless_it_panics<T>(job: &Job, work: impl FnOnce() -> ugatit::Result<T>) -> u
     })
 }
 
-/// An error without the picture's name, which is printed in front of it anyway.
+/// An error without the picture's name, which is printed in front of it anyway. The name of a result stays.
 fn problem(job: &Job, error: &Error) -> String {
-    let text = error.to_string();
-    let name = format!("{}: ", job.input.display());
-    text.strip_prefix(&name).map(str::to_owned).unwrap_or(text)
+    match error {
+        Error::Output { .. } => error.to_string(),
+        Error::Io { path, .. } if *path != job.input => error.to_string(),
+        _ => error.problem(),
+    }
 }
 
 #[cfg(test)]

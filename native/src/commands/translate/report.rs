@@ -1,5 +1,6 @@
 //! How it goes: a progress bar on a terminal, plain lines elsewhere, JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::compiling::{Spinner, compiling};
 use crate::console;
 
+use super::inputs::PassedOver;
 use super::outputs::Job;
 
 /// Told about every picture, from any thread.
@@ -40,6 +42,7 @@ pub(super) struct Size {
 struct Counts {
     translated: usize,
     failed: usize,
+    passed_over: usize,
 }
 
 /// A line of `--json`.
@@ -66,9 +69,21 @@ enum Event<'a> {
         input: &'a Path,
         error: &'a str,
     },
+    /// What there is to say of a picture that was read.
+    Remark {
+        #[serde(serialize_with = "crate::shown::path")]
+        input: &'a Path,
+        remark: &'a str,
+    },
+    PassedOver {
+        #[serde(serialize_with = "crate::shown::path")]
+        input: &'a Path,
+        reason: &'a str,
+    },
     Summary {
         translated: usize,
         failed: usize,
+        passed_over: usize,
         interrupted: bool,
         seconds: f64,
         device: &'a str,
@@ -166,6 +181,43 @@ impl Reporter {
         self.advance();
     }
 
+    /// What there is to say of a picture's file.
+    pub(super) fn remark(&self, input: &Path, remark: &str) {
+        if self.json {
+            self.event(&Event::Remark { input, remark });
+        } else {
+            self.say(&format_args!("{}: {remark}", input.display()));
+        }
+    }
+
+    /// Files that are not translated. People are told the name of each picture among them, and how many others
+    /// there are of each kind.
+    pub(super) fn passed_over(&self, files: &[PassedOver]) {
+        self.count(|counts| counts.passed_over += files.len());
+        if self.json {
+            for PassedOver { path, reason, .. } in files {
+                self.event(&Event::PassedOver { input: path, reason });
+            }
+            return;
+        }
+        let mut others: BTreeMap<String, usize> = BTreeMap::new();
+        for PassedOver { path, reason, is_picture } in files {
+            if *is_picture {
+                self.say(&format_args!("{}: passed over: {reason}", path.display()));
+            } else {
+                let ending = path.extension().map_or("without an ending".into(), |ending| {
+                    format!(".{}", ending.to_string_lossy().to_ascii_lowercase())
+                });
+                *others.entry(ending).or_default() += 1;
+            }
+        }
+        if !others.is_empty() {
+            let kinds: Vec<String> =
+                others.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
+            self.say(&format_args!("passed over too: {}", kinds.join(", ")));
+        }
+    }
+
     /// A line for people.
     pub(super) fn note(&self, text: impl fmt::Display) {
         if !self.json {
@@ -188,13 +240,14 @@ impl Reporter {
     /// How many were translated, and how many failed.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
-        let Counts { translated, failed } = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        (translated, failed)
+        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        (counts.translated, counts.failed)
     }
 
     /// The last word. Whether all went well.
     pub(super) fn finish(self, interrupted: bool) -> bool {
-        let Counts { translated, failed } = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { translated, failed, passed_over } =
+            *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let device = &*self.device.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.started.elapsed().as_secs_f64();
         if let Some(bar) = &self.bar {
@@ -202,10 +255,16 @@ impl Reporter {
         }
         if self.json {
             let seconds = (seconds * 1e3).round() / 1e3;
-            self.event(&Event::Summary { translated, failed, interrupted, seconds, device });
-        } else if translated + failed != 1 || interrupted {
-            let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-            console::line(format_args!("{translated} translated{failures} in {seconds:.1} s ({device})"));
+            self.event(&Event::Summary { translated, failed, passed_over, interrupted, seconds, device });
+        } else if translated + failed != 1 || passed_over > 0 || interrupted {
+            let more = |count: usize, what: &str| {
+                if count > 0 { format!(", {count} {what}") } else { String::new() }
+            };
+            console::line(format_args!(
+                "{translated} translated{}{} in {seconds:.1} s ({device})",
+                more(failed, "failed"),
+                more(passed_over, "passed over")
+            ));
         }
         failed == 0 && !interrupted
     }
