@@ -39,11 +39,16 @@ for (const [build, options] of CASES) {
         if (!blob) return answer;
         const worst = await difference(
           await createImageBitmap(blob as Blob),
-          "/out/native/dog_A2B.png",
+          "/out/native/face-1_A2B.png",
         );
         return { ...answer, worst };
       },
-      { build, model: "/models/A2B.safetensors", picture: "/pictures/faces/toon-head/face-1.png", options },
+      {
+        build,
+        model: "/models/A2B.safetensors",
+        picture: "/pictures/faces/toon-head/face-1.png",
+        options,
+      },
     );
     const answer = seen as Answer;
     if (options.worker === false) {
