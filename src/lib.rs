@@ -13,6 +13,7 @@
 //! | [`graph`] | tensors, shapes, operations; no hardware |
 //! | [`cpu`] | every operation on the CPU, in `f32` and `f64` |
 //! | [`plan`] | graph → kernel launches and buffers; no hardware |
+//! | [`tune`] | which kernels are fastest on a GPU (natively) |
 //! | [`exec`] | a plan on a GPU |
 //! | [`gpu`] | adapters, devices, buffers |
 //! | [`device`] | the choice between the processor and a GPU |
@@ -37,6 +38,8 @@ pub mod tensor;
 pub mod text;
 pub mod train;
 pub mod translate;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tune;
 
 pub use error::{Error, Result};
 pub use tensor::Tensor;

@@ -22,7 +22,7 @@ pub(crate) enum Choice {
 }
 
 /// The options that choose a device.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
     /// What computes
     #[arg(long, value_enum, default_value = "auto", env = "UGATIT_DEVICE")]

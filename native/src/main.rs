@@ -35,6 +35,7 @@ enum Command {
     Info(commands::info::Args),
     Data(commands::data::Args),
     Doctor(commands::doctor::Args),
+    Tune(commands::tune::Args),
     Completions(commands::completions::Args),
 }
 
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::Info(args) => commands::info::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Tune(args) => commands::tune::run(&args),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),
     };
     match done {

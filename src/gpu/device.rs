@@ -32,6 +32,9 @@ struct Inner {
     pipelines: Pipelines,
     #[cfg(not(target_arch = "wasm32"))]
     submits_done: Arc<AtomicU64>,
+    /// What was measured on this adapter.
+    #[cfg(not(target_arch = "wasm32"))]
+    tuning: Option<Arc<crate::plan::tuning::Tuning>>,
     /// Held by the thread that polls.
     #[cfg(not(target_arch = "wasm32"))]
     polling: std::sync::Mutex<()>,
@@ -74,6 +77,8 @@ impl Gpu {
         fault.watch(&device);
         #[cfg(not(target_arch = "wasm32"))]
         let cache = super::pipeline_cache::PipelineCacheFile::open(&device, &info);
+        #[cfg(not(target_arch = "wasm32"))]
+        let tuning = super::tuning_file::load(&info).map(Arc::new);
         let inner = Arc::new(Inner {
             device,
             queue,
@@ -84,6 +89,8 @@ impl Gpu {
             pipelines: Pipelines::default(),
             #[cfg(not(target_arch = "wasm32"))]
             submits_done: Arc::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            tuning,
             #[cfg(not(target_arch = "wasm32"))]
             polling: std::sync::Mutex::default(),
             #[cfg(not(target_arch = "wasm32"))]
@@ -103,6 +110,12 @@ impl Gpu {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn polling(&self) -> std::sync::MutexGuard<'_, ()> {
         self.0.polling.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What wgpu tells of the adapter.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
     }
 
     /// The adapter's name.
@@ -142,6 +155,11 @@ impl Gpu {
             loops: only_fxc(&self.0.info),
             conv2d: None,
             arithmetic: Arithmetic::Exact,
+            #[cfg(not(target_arch = "wasm32"))]
+            tuning: self.0.tuning.clone(),
+            #[cfg(target_arch = "wasm32")]
+            tuning: None,
+            winograd: None,
             alignment: limits
                 .min_uniform_buffer_offset_alignment
                 .max(limits.min_storage_buffer_offset_alignment),

@@ -14,6 +14,8 @@ mod pipeline_cache;
 mod pipelines;
 mod scopes;
 #[cfg(not(target_arch = "wasm32"))]
+mod tuning_file;
+#[cfg(not(target_arch = "wasm32"))]
 mod wait;
 
 pub use adapter::{AdapterOptions, AdapterReport, adapters};

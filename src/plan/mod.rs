@@ -6,6 +6,9 @@ mod lower;
 mod memory;
 mod parameters;
 pub mod select;
+pub mod tuning;
+
+use std::sync::Arc;
 
 use bytemuck::NoUninit;
 
@@ -18,6 +21,7 @@ pub use memory::{Assignment, Demand, assign};
 pub(crate) use parameters::Leaf;
 pub use parameters::{ParameterMap, Piece};
 pub use select::AdapterClass;
+use tuning::Tuning;
 
 /// What a plan has to know of the adapter.
 #[derive(Clone, Debug)]
@@ -42,6 +46,11 @@ pub struct Target {
     pub conv2d: Option<&'static select::Conv2dKernel>,
     /// Which algorithms may compute a convolution.
     pub arithmetic: Arithmetic,
+    /// What was measured on the adapter, to go before the tables.
+    pub tuning: Option<Arc<Tuning>>,
+    /// Whether every fast convolution that can be is computed by Winograd's algorithm, or none,
+    /// instead of what the tables say: to test and measure both.
+    pub winograd: Option<bool>,
 }
 
 impl Target {
@@ -57,6 +66,8 @@ impl Target {
             alignment: 256,
             conv2d: None,
             arithmetic: Arithmetic::Exact,
+            tuning: None,
+            winograd: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::catalogue::{conv2d, conv2d_grad_weight, conv2d_tiled};
 use crate::shader::Shader;
 
 use super::Target;
+use super::tuning::Product;
 
 /// What kind of adapter a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,7 +136,7 @@ pub fn joined_or_serial(class: AdapterClass, [joined, serial]: [&'static Shader;
     }
 }
 
-/// The target's kernel, or the table's, for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
+/// The target's kernel, or the fastest that was measured, or the table's, for a convolution that gives `pixels` pixels (of all samples) of `out_quads`
 /// quads of channels from `in_quads` quads.
 pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize) -> &'static Conv2dKernel {
     // Any other kernel would go beyond its buffers, which nothing checks.
@@ -143,6 +144,13 @@ pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize)
         |asked: &&'static Conv2dKernel| CONV2D_KERNELS.iter().any(|kernel| std::ptr::eq(*kernel, *asked));
     let computes = |asked: &&'static Conv2dKernel| !asked.is_aligned() || in_quads.is_multiple_of(4);
     if let Some(kernel) = target.conv2d.filter(known).filter(computes) {
+        return kernel;
+    }
+    let tuning = target.tuning.as_ref();
+    let measured = tuning.into_iter().flat_map(|t| t.kernels(Product { pixels, in_quads, out_quads }));
+    let by_name = |name| CONV2D_KERNELS.into_iter().find(|kernel| kernel.forward.name == name);
+    let allowed = |kernel: &&Conv2dKernel| !(target.loops && kernel.is_long());
+    if let Some(kernel) = measured.filter_map(by_name).filter(computes).find(allowed) {
         return kernel;
     }
     let fits = |row: &&Row| {
@@ -159,8 +167,12 @@ pub fn conv2d(target: &Target, pixels: usize, in_quads: usize, out_quads: usize)
 /// Whether Winograd's F(4x4, 3x3) is faster than the direct kernels, of a convolution with `c` input and
 /// `o` output channels and so many tiles of 4x4 outputs. Below, the transforms outweigh what is
 /// saved.
-pub fn winograd(class: AdapterClass, c: usize, o: usize, tiles: usize) -> bool {
-    let (channels, enough_tiles) = match class {
+pub fn winograd(target: &Target, c: usize, o: usize, tiles: usize) -> bool {
+    let measured = target.tuning.as_ref().and_then(|tuning| tuning.winograd([c, o], tiles));
+    if let Some(wins) = target.winograd.or(measured) {
+        return wins;
+    }
+    let (channels, enough_tiles) = match target.class {
         Gpu => (64, 64),
         Software => (32, 32),
     };

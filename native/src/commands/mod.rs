@@ -10,3 +10,4 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod train;
 pub(crate) mod translate;
+pub(crate) mod tune;

@@ -64,7 +64,7 @@ impl Lowering<'_> {
         let [across, down] = e.tiles();
         let tiles = n * across * down;
         let largest = Layout::Image { n: PRODUCTS, c: c.max(o), pixels: tiles }.bytes();
-        if largest > self.target.max_binding || !select::winograd(self.target.class, c, o, tiles) {
+        if largest > self.target.max_binding || !select::winograd(self.target, c, o, tiles) {
             return Ok(false);
         }
         self.winograd_conv2d(id, node, conv, e)?;

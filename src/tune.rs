@@ -1,0 +1,181 @@
+//! Measures the convolution kernels on a GPU, so that what runs there is what is fastest there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::Tensor;
+use crate::cpu;
+use crate::error::Result;
+use crate::exec::{Executor, Parameters};
+use crate::gpu::Gpu;
+use crate::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Op};
+use crate::plan::layout::quads;
+use crate::plan::select::{self, Conv2dKernel};
+use crate::plan::tuning::{MeasuredProduct, MeasuredWinograd, Product, Tuning};
+use crate::plan::{ParameterMap, Plan, Target};
+use crate::random::Random;
+
+/// Channels and picture sizes of the light generators whose convolutions are measured.
+const NETWORKS: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];
+
+/// Runs of which the fastest counts, after one whose result is checked.
+const RUNS: usize = 3;
+
+/// A kernel that takes so many times the fastest one's time is not measured again.
+const HOPELESS: f64 = 2.0;
+
+/// How far from the processor's result, of its largest value, a kernel's may be: sums of 3,136
+/// products in another order, and Winograd's algorithm, stay below.
+const TOLERANCE: f32 = 1e-4;
+
+/// A convolution of a light generator.
+#[derive(Clone, Copy)]
+struct Work {
+    c: usize,
+    o: usize,
+    /// Of the input.
+    side: usize,
+    window: usize,
+    stride: usize,
+}
+
+impl Work {
+    fn of(ch: usize, size: usize) -> [Self; 6] {
+        let work = |c, o, side, window, stride| Self { c, o, side, window, stride };
+        [
+            work(4 * ch, 4 * ch, size / 4, 3, 1),
+            work(3, ch, size, 7, 1),
+            work(ch, 2 * ch, size, 3, 2),
+            work(2 * ch, 4 * ch, size / 2, 3, 2),
+            work(4 * ch, 4 * ch, size / 4, 1, 1),
+            work(ch, 3, size, 7, 1),
+        ]
+    }
+
+    fn label(self) -> String {
+        let Self { c, o, side, window, stride } = self;
+        let stride = if stride > 1 { format!(", stride {stride}") } else { String::new() };
+        format!("{window}x{window} {c}→{o} at {side}x{side}{stride}")
+    }
+
+    fn product(self) -> Product {
+        let pixels = (self.side / self.stride).pow(2);
+        Product { pixels, in_quads: quads(self.c), out_quads: quads(self.o) }
+    }
+
+    fn tiles(self) -> usize {
+        self.side.div_ceil(4).pow(2)
+    }
+
+    fn is_winograd(self) -> bool {
+        (self.window, self.stride) == (3, 1)
+    }
+}
+
+/// One convolution with its inputs and its result on the processor.
+struct Case {
+    graph: Graph,
+    y: NodeId,
+    inputs: [Tensor; 2],
+    expected: Tensor,
+}
+
+impl Case {
+    fn new(work: Work) -> Result<Self> {
+        let mut random = Random::seeded(1);
+        let mut noise = |shape: [usize; 4]| {
+            let values = (0..shape.iter().product()).map(|_| random.uniform() as f32 - 0.5);
+            Tensor::new(shape, values.collect())
+        };
+        let Work { c, o, side, window, stride } = work;
+        let inputs = [noise([1, c, side, side])?, noise([o, c, window, window])?];
+        let mut graph = Graph::new();
+        let [x, w] = [("x", 0), ("w", 1)].map(|(name, i)| graph.input(name, inputs[i].shape()));
+        let pad = window / 2;
+        let conv = Conv2d { stride, pad, upsample: false, bias: false, activation: Activation::Identity };
+        let y = graph.add(Op::Conv2d(conv), &[x, w])?;
+        let feed = |name: &str| Some(&inputs[usize::from(name == "w")]);
+        let expected = cpu::run(&graph, &[y], &feed)?.remove(0);
+        Ok(Self { graph, y, inputs, expected })
+    }
+
+    /// Milliseconds of all launches; none where the result is wrong.
+    async fn time(&self, gpu: &Gpu, target: &Target, best: f64) -> Result<Option<f64>> {
+        let plan = Plan::compile(&self.graph, &[self.y], &ParameterMap::default(), target)?;
+        let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None)?);
+        let mut executor = Executor::new(gpu, plan, none)?;
+        let inputs: Vec<&Tensor> = self.inputs.iter().collect();
+        let found = executor.run(&inputs).await?;
+        let largest = self.expected.data().iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        let right = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE * largest;
+        if !found[0].data().iter().zip(self.expected.data()).all(right) {
+            return Ok(None);
+        }
+        let mut fastest = f64::INFINITY;
+        for _ in 0..RUNS {
+            let ms = if gpu.has_timestamps() {
+                executor.profile().await?.iter().map(|timing| timing.seconds * 1e3).sum()
+            } else {
+                let started = Instant::now();
+                executor.run(&inputs).await?;
+                started.elapsed().as_secs_f64() * 1e3
+            };
+            fastest = fastest.min(ms);
+            if fastest > HOPELESS * best {
+                break;
+            }
+        }
+        Ok(Some(fastest))
+    }
+}
+
+/// Measures every kernel that can compute them at the convolutions of light generators, for at most
+/// about `limit`, and whether Winograd's algorithm is worth it. Each result is compared with the
+/// processor's; a kernel whose result is wrong is not taken. `report` is told what is done and how
+/// much there is.
+///
+/// # Errors
+/// What the device reports.
+pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usize)) -> Result<Tuning> {
+    let started = Instant::now();
+    let works: Vec<Work> = NETWORKS.iter().flat_map(|&(ch, size)| Work::of(ch, size)).collect();
+    let total = works.len() * select::CONV2D_KERNELS.len();
+    let mut tuning = Tuning::default();
+    for (i, &work) in works.iter().enumerate() {
+        if started.elapsed() > limit {
+            break;
+        }
+        let case = Case::new(work)?;
+        let mut kernels: Vec<(&'static Conv2dKernel, f64)> = vec![];
+        for (k, kernel) in select::CONV2D_KERNELS.into_iter().enumerate() {
+            report(i * select::CONV2D_KERNELS.len() + k, total);
+            let fits = !kernel.is_aligned() || work.c % 16 == 0;
+            let late = started.elapsed() > limit && !kernels.is_empty();
+            if !fits || late {
+                continue;
+            }
+            let best = kernels.iter().map(|(_, ms)| *ms).fold(f64::INFINITY, f64::min);
+            let target = Target { conv2d: Some(kernel), tuning: None, ..gpu.target() };
+            if let Some(ms) = case.time(gpu, &target, best).await? {
+                kernels.push((kernel, ms));
+            }
+        }
+        kernels.sort_by(|a, b| a.1.total_cmp(&b.1));
+        if let (true, Some(&(kernel, direct_ms))) = (work.is_winograd(), kernels.first()) {
+            let target = Target {
+                conv2d: Some(kernel),
+                winograd: Some(true),
+                arithmetic: Arithmetic::Fast,
+                tuning: None,
+                ..gpu.target()
+            };
+            let winograd_ms = case.time(gpu, &target, direct_ms).await?;
+            let (channels, tiles) = ([work.c, work.o], work.tiles());
+            tuning.winograd.push(MeasuredWinograd { channels, tiles, direct_ms, winograd_ms });
+        }
+        let kernels = kernels.into_iter().map(|(kernel, ms)| (kernel.forward.name.to_owned(), ms)).collect();
+        tuning.products.push(MeasuredProduct { product: work.product(), label: work.label(), kernels });
+    }
+    report(total, total);
+    Ok(tuning)
+}
