@@ -56,8 +56,10 @@ fn what_was_measured_is_kept_shown_and_forgotten() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/A2B.safetensors");
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures/faces/toon-head/face-1.png");
     let out = home.path().join("out.png");
-    let translated =
-        run(home.path(), &["translate", picture, "-m", model, "-o", out.to_str().unwrap(), "--device", "gpu"]);
+    let translated = run(
+        home.path(),
+        &["translate", picture, "-m", model, "-o", out.to_str().unwrap(), "--device", "gpu"],
+    );
     assert!(translated.status.success(), "{}", String::from_utf8_lossy(&translated.stderr));
 
     let done = run(home.path(), &["tune", "--reset"]);

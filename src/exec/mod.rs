@@ -20,7 +20,7 @@ pub(crate) use program::{Program, Recorder, Slice};
 
 /// Sends what was written, and natively waits so that the staging memory is free again.
 pub(crate) fn flush(gpu: &Gpu) -> Result<()> {
-    gpu.queue().submit([]);
+    gpu.submit(None);
     #[cfg(not(target_arch = "wasm32"))]
     gpu.wait()?;
     gpu.check()

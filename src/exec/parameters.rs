@@ -120,7 +120,7 @@ async fn download(
         let count = (bytes - at).min(staging.size());
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(from, offset + at, staging, 0, count);
-        gpu.submit(encoder.finish());
+        gpu.submit([encoder.finish()]);
         let mapped = gpu.map(staging, wgpu::MapMode::Read).await?;
         data.extend_from_slice(bytemuck::cast_slice(&mapped.read(..count)?));
         at += count;

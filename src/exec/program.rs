@@ -132,7 +132,7 @@ impl Program {
             }
             encoder.resolve_query_set(&queries, 0..2 * (end - first) as u32, &resolved, 0);
             encoder.copy_buffer_to_buffer(&resolved, 0, &download, 0, bytes);
-            gpu.submit(encoder.finish());
+            gpu.submit([encoder.finish()]);
             let mapped = gpu.map(&download, wgpu::MapMode::Read).await?;
             let period = f64::from(gpu.queue().get_timestamp_period()) * 1e-9;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped.read(..)?);
@@ -203,12 +203,12 @@ impl<'a> Recorder<'a> {
 
     fn submit(&mut self) {
         let recorded = std::mem::replace(&mut self.encoder, encoder(self.gpu));
-        self.gpu.submit(recorded.finish());
+        self.gpu.submit([recorded.finish()]);
         self.flops = 0;
     }
 
     /// Submits the rest.
     pub(crate) fn finish(self) -> wgpu::SubmissionIndex {
-        self.gpu.submit(self.encoder.finish())
+        self.gpu.submit([self.encoder.finish()])
     }
 }

@@ -35,9 +35,8 @@ struct Inner {
     /// What was measured on this adapter.
     #[cfg(not(target_arch = "wasm32"))]
     tuning: Option<Arc<crate::plan::tuning::Tuning>>,
-    /// Held by the thread that polls.
     #[cfg(not(target_arch = "wasm32"))]
-    polling: std::sync::Mutex<()>,
+    turns: super::turns::Turns,
     #[cfg(not(target_arch = "wasm32"))]
     cache: Option<super::pipeline_cache::PipelineCacheFile>,
 }
@@ -92,7 +91,7 @@ impl Gpu {
             #[cfg(not(target_arch = "wasm32"))]
             tuning,
             #[cfg(not(target_arch = "wasm32"))]
-            polling: std::sync::Mutex::default(),
+            turns: super::turns::Turns::default(),
             #[cfg(not(target_arch = "wasm32"))]
             cache,
         });
@@ -106,10 +105,10 @@ impl Gpu {
         Self(self.0, Some(class))
     }
 
-    /// Lets one thread poll at a time.
+    /// Who may submit or poll.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn polling(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.0.polling.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(super) fn turns(&self) -> &super::turns::Turns {
+        &self.0.turns
     }
 
     /// What wgpu tells of the adapter.
@@ -239,8 +238,13 @@ impl Gpu {
 
     /// Submits commands, and notes when they are done: a wait that sees nothing come to its end
     /// knows that the device hangs.
-    pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
-        let submission = self.0.queue.submit([commands]);
+    pub(crate) fn submit(
+        &self,
+        commands: impl IntoIterator<Item = wgpu::CommandBuffer>,
+    ) -> wgpu::SubmissionIndex {
+        #[cfg(not(target_arch = "wasm32"))]
+        let _turn = self.turns().take();
+        let submission = self.0.queue.submit(commands);
         #[cfg(not(target_arch = "wasm32"))]
         {
             let done = self.0.submits_done.clone();

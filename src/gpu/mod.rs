@@ -16,6 +16,8 @@ mod scopes;
 #[cfg(not(target_arch = "wasm32"))]
 mod tuning_file;
 #[cfg(not(target_arch = "wasm32"))]
+mod turns;
+#[cfg(not(target_arch = "wasm32"))]
 mod wait;
 
 pub use adapter::{AdapterOptions, AdapterReport, adapters};

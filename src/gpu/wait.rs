@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::injection::InjectedFault;
 
 /// How often a wait looks whether anything has been done, and lets other threads look.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a GPU may work on one submit. None is meant to take longer than a fraction of a second,
 /// and systems reset a GPU that works on one for some seconds; so this one hangs.
@@ -48,6 +48,7 @@ impl Gpu {
             match polled? {
                 Ok(_) => return Ok(()),
                 Err(PollError::Timeout) => {
+                    self.turns().give_way();
                     let done = self.submits_done();
                     if done != progress.0 {
                         progress = (done, Instant::now());
@@ -66,10 +67,6 @@ impl Gpu {
     /// `backend/wgpu_core.rs`: what is no timeout goes to `handle_error_fatal`). It tells the
     /// device's callback before, so that the cause is known here.
     ///
-    /// Two threads must not poll at once. One whose wait has timed out knows how far the GPU was then;
-    /// if another sees the end of everything before the first looks on, wgpu finds that the queue is
-    /// empty and the GPU not at its end, and panics (wgpu-core 30, `Device::maintain`).
-    ///
     /// # Errors
     /// [`Error::DeviceLost`]; [`Error::Gpu`] where it panicked for another reason.
     fn poll(&self, wait: PollType) -> Result<std::result::Result<PollStatus, PollError>> {
@@ -82,7 +79,7 @@ impl Gpu {
                 self.fault().set(Fault::Lost("an injected fault".into()));
                 panic_as_wgpu();
             }
-            let _alone = self.polling();
+            let _turn = self.turns().take();
             self.device().poll(wait)
         })
         .or_else(|panic| {
