@@ -153,11 +153,8 @@ fn python() -> Option<String> {
 
 fn litert_model(python: &str, folder: &Path, ch: usize, size: usize) -> Result<()> {
     let script = root().join("docs/benchmarks/litert_model.py");
-    let made = Command::new(python)
-        .arg(script)
-        .arg(folder)
-        .args([format!("ch{ch}"), size.to_string()])
-        .output()?;
+    let made =
+        Command::new(python).arg(script).arg(folder).args([format!("ch{ch}"), size.to_string()]).output()?;
     let told = String::from_utf8_lossy(&made.stderr);
     ensure!(made.status.success(), "litert_model.py has made no model of ch {ch}:\n{told}");
     Ok(())
