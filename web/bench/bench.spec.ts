@@ -54,7 +54,7 @@ const CASES: Case[] = [
     backend: "wasm",
     model: "ch16",
     size: 64,
-    runs: 30,
+    runs: 60,
     aims: { litert: { run: 0.9 }, tensorflow: { first: 1 } },
   },
   { backend: "wasm", model: "ch32", size: 128, runs: 15, aims: { litert: { run: 0.9 } } },

@@ -4,8 +4,11 @@ import * as tf from "@tensorflow/tfjs-core";
 
 const EPSILON = 1e-5;
 
-/** `manifest` says where in `numbers` each weight lies, in TensorFlow's layouts: [name, shape, start]. */
-export function generator(manifest, numbers) {
+/**
+ * `manifest` says where in `numbers` each weight lies, in TensorFlow's layouts: [name, shape, start].
+ * `pooled`: means of planes by pooling, which is faster on WebAssembly and slower on WebGPU.
+ */
+export function generator(manifest, numbers, pooled) {
   const weights = new Map();
   for (const [name, shape, start] of manifest) {
     const size = shape.reduce((a, b) => a * b, 1);
@@ -19,7 +22,8 @@ export function generator(manifest, numbers) {
   const conv = (x, name, pad, stride = 1) =>
     tf.conv2d(reflect(x, pad), weights.get(`${name}.weight`), stride, "valid");
   const linear = (x, name) => tf.matMul(x, weights.get(`${name}.weight`));
-  const plane = (x) => tf.mean(x, [1, 2], true);
+  const plane = (x) =>
+    pooled ? tf.avgPool(x, [x.shape[1], x.shape[2]], 1, "valid") : tf.mean(x, [1, 2], true);
 
   const instanceNorm = (x) => {
     const centred = tf.sub(x, plane(x));

@@ -92,10 +92,11 @@ async function tensorflow({ backend, model, size }) {
   const manifest = fetched(`/models/${model}.json`).then((response) => response.json());
   if (!(await tf.setBackend(backend))) throw new Error(`no backend ${backend}`);
   await tf.ready();
-  const generator = tf.generator(await manifest, new Float32Array(await weights));
-  const numbers = interleaved(size);
+  const numbers = new Float32Array(await weights);
+  const generator = tf.generator(await manifest, numbers, backend === "wasm");
+  const picture = interleaved(size);
   return async () => {
-    const translated = tf.tidy(() => generator(tf.tensor(numbers, [1, size, size, 3])));
+    const translated = tf.tidy(() => generator(tf.tensor(picture, [1, size, size, 3])));
     const data = await translated.data();
     translated.dispose();
     return () => asPlanes(data, size);
