@@ -1,4 +1,4 @@
-//! The matrix product: the one place that calls the `gemm` crate.
+//! The matrix product: the one place that calls the `gemm` crate, which WebAssembly goes without.
 
 use std::marker::PhantomData;
 
@@ -69,6 +69,16 @@ impl<'a, T: Real> Shared<'a, T> {
                 && start <= self.len
                 && fits(self.len - start, m, n, 1, column_stride)
         );
+        if m == 0 || n == 0 {
+            return;
+        }
+        #[cfg(target_arch = "wasm32")]
+        {
+            // SAFETY: the assertion above bounds the result; the caller keeps others away from it.
+            let y = unsafe { self.piece(start, (n - 1) * column_stride + m) };
+            super::product::product(y, column_stride, accumulate, a, b);
+        }
+        #[cfg(not(target_arch = "wasm32"))]
         // SAFETY: the assertion above bounds every element that gemm reads and writes; `a` and
         // `b` are borrowed for the call, and the caller keeps others away from the result.
         unsafe {

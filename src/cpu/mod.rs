@@ -17,6 +17,8 @@ mod norm_grad;
 pub(crate) mod parallel;
 mod pointwise;
 mod pool;
+#[cfg(target_arch = "wasm32")]
+mod product;
 mod real;
 mod run;
 mod spatial;

@@ -30,10 +30,11 @@ pub(crate) struct Options {
     /// Only whole translations, no kernels
     #[arg(long)]
     networks: bool,
-    /// Also the large sizes that take a software adapter minutes
+    /// Also the large sizes that take a software adapter minutes, or a browser
     #[arg(long)]
     large: bool,
-    /// Instead: translations in a browser, side by side with onnxruntime-web
+    /// Instead: translations in a browser, in turn with onnxruntime-web, TensorFlow.js and, where Python
+    /// (or UGATIT_PYTHON) has TensorFlow to make its models, LiteRT.js
     #[arg(long, conflicts_with = "train")]
     web: bool,
     /// On the processor rather than on a GPU: translations in turn with ONNX Runtime, where Python
@@ -46,7 +47,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.web {
-        return web::run();
+        return web::run(options.large).await;
     }
     if options.cpu && !options.training.train {
         return cpu::run().await;
