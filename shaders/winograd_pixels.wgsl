@@ -3,7 +3,7 @@
 //   v[6 r + k, tile, i] = (Bᵀ d B)[r, k],   d[p, q] = X[n, 4 ty + p - pad, 4 tx + q - pad, i]
 //
 // with X as in shared/conv2d.wgsl, not doubled. Then there are 36 matrix products of v with the
-// transformed weights (winograd_weight.wgsl), and winograd_outputs.wgsl makes pixels of them.
+// transformed weights (conv2d_fast_weight.wgsl), and winograd_outputs.wgsl makes pixels of them.
 // Lavin and Gray 2016, section 4.3.
 //
 //   x [N, H, W, I/4], v [36, tiles, I/4], tiles in the order n, ty, tx

@@ -396,6 +396,30 @@ def measure(config, device, args):
             times.append((time.perf_counter() - started) * 1e3)
     if total != total:
         sys.exit("the losses are not finite, so the time says nothing")
+    report("an iteration", config, device, args, times)
+
+
+@torch.no_grad()
+def measure_translation(config, device, args):
+    torch.manual_seed(1)
+    generator = Generator(config).to(device).eval()
+    if args.channels_last:
+        generator = generator.to(memory_format=torch.channels_last)
+    if args.compile:
+        generator = torch.compile(generator)
+    picture = torch.rand(config.batch, 3, config.size, config.size) * 2 - 1
+    times = []
+    while len(times) < args.warmup + args.steps or sum(times) < 600:
+        started = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=args.amp == "bf16"):
+            translation = generator(placed(picture, device, args))[0]
+        translation.cpu()
+        times.append((time.perf_counter() - started) * 1e3)
+    times = times[len(times) // 2 :]
+    report("a translation", config, device, args, times)
+
+
+def report(what, config, device, args, times):
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     kind = "light" if config.light else "full"
     speed = [flag for flag in ("lean", "tf32", "compile", "channels_last", "cudnn_benchmark") if getattr(args, flag)]
@@ -403,7 +427,7 @@ def measure(config, device, args):
     print(f"PyTorch {torch.__version__} on {name}")
     print(f"{kind}, ch {config.ch}, {config.size}x{config.size}, {config.layers} layers, batch {config.batch}")
     print(f"f32{' with ' + ', '.join(speed) if speed else ', no option that speeds it up'}")
-    print(f"an iteration: median {statistics.median(times):.1f} ms, min {min(times):.1f} ms, of {len(times)}")
+    print(f"{what}: median {statistics.median(times):.2f} ms, min {min(times):.2f} ms, of {len(times)}")
     if device.type == "cuda":
         print(f"peak memory of tensors: {torch.cuda.max_memory_allocated(device) / 2**20:.0f} MiB")
 
@@ -422,6 +446,7 @@ def main():
     add("--threads", type=int, help="of the CPU")
     add("--steps", type=int, default=20, help="iterations that count (20)")
     add("--warmup", type=int, default=5, help="iterations before them (5)")
+    add("--translate", action="store_true", help="only a translation, from and to the host, as `cargo xtask bench`")
     add("--lean", action="store_true", help="without the gradients that the official program throws away")
     add("--tf32", action="store_true", help="tensor cores in TF32; PyTorch's own default for convolutions")
     add("--amp", choices=["off", "bf16"], default="off")
@@ -442,7 +467,7 @@ def main():
     if args.check:
         sys.exit(not check(args.check, device, args))
     config = Config(args.ch, args.size, not args.full, args.n_res, args.layers, args.local_layers, args.batch)
-    measure(config, device, args)
+    (measure_translation if args.translate else measure)(config, device, args)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ fn a_run_writes_everything_and_its_models_translate() {
 fn endless(place: &Place, starter: &[&str]) -> Child {
     let arguments = ["-o", "run", "--iteration", "100000", "--save-freq", "100000"];
     let program = command(place, &arguments);
-    let mut command = match starter.split_first() {
+    let mut command = heeding_signals(match starter.split_first() {
         None => program,
         Some((first, rest)) => {
             let mut command = Command::new(first);
@@ -79,10 +79,28 @@ fn endless(place: &Place, starter: &[&str]) -> Child {
             command.current_dir(program.get_current_dir().unwrap());
             command
         }
-    };
+    });
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_lines(place, 1);
     child
+}
+
+/// A shell starts what it runs in the background with SIGINT ignored, `nohup` with SIGHUP. If these tests are started like
+/// that, the program must not inherit it, or it would run on for ever.
+#[cfg(unix)]
+fn heeding_signals(mut command: Command) -> Command {
+    use std::os::unix::process::CommandExt as _;
+    #[expect(unsafe_code, reason = "the standard library cannot set a signal's handler")]
+    // SAFETY: between fork and exec only `signal` is called, which may be called there.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        })
+    };
+    command
 }
 
 /// Waits until the run has logged at least so many iterations.

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::training::{models, place};
+use common::training::{self, models, place};
 use common::{Done, Place, checkpoint};
 
 /// Translated pictures may differ by this much of 255: the two systems' `tanh` do, in the last bit.
@@ -107,29 +107,6 @@ fn models_are_imported_as_here() {
     }
 }
 
-const TRAIN: &[&str] = &[
-    "train",
-    "data",
-    "--img-size",
-    "16",
-    "--ch",
-    "4",
-    "--n-res",
-    "1",
-    "--n-dis-global",
-    "4",
-    "--n-dis-local",
-    "3",
-    "--load-size",
-    "18",
-    "--save-freq",
-    "3",
-    "--keep",
-    "2",
-    "--device",
-    "cpu",
-];
-
 fn metrics(run: &Path) -> Vec<BTreeMap<String, f64>> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -139,7 +116,7 @@ fn metrics(run: &Path) -> Vec<BTreeMap<String, f64>> {
 #[ignore = "cargo xtask test --windows"]
 fn losses_are_those_of_here() {
     let place = place();
-    let arguments = |folder| [TRAIN, &["--iteration", "12", "-o", folder]].concat();
+    let arguments = |folder| training::arguments(&["--iteration", "12", "-o", folder]);
     let done = run(&place, &arguments("windows"));
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("all 12 iterations are done"), "{done:?}");
@@ -155,9 +132,9 @@ fn losses_are_those_of_here() {
         }
     }
     // What is written there is read here, and the other way round.
-    let done = place.run(&[TRAIN, &["--iteration", "13", "-o", "windows"]].concat());
+    let done = place.run(&training::arguments(&["--iteration", "13", "-o", "windows"]));
     assert!(done.code == 0 && done.out.contains("going on from iteration 12 of 13"), "{done:?}");
-    let done = run(&place, &[TRAIN, &["--iteration", "13", "-o", "here"]].concat());
+    let done = run(&place, &training::arguments(&["--iteration", "13", "-o", "here"]));
     assert!(done.code == 0 && done.out.contains("going on from iteration 12 of 13"), "{done:?}");
 }
 
@@ -165,7 +142,7 @@ fn losses_are_those_of_here() {
 #[ignore = "cargo xtask test --windows"]
 fn a_killed_run_goes_on_to_the_same_models() {
     let place = place();
-    let arguments = |folder| [TRAIN, &["--iteration", "200", "-o", folder]].concat();
+    let arguments = |folder| training::arguments(&["--iteration", "200", "-o", folder]);
     let done = run(&place, &arguments("whole"));
     assert_eq!(done.code, 0, "{done:?}");
     let mut kills = 0;

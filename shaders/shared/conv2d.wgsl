@@ -5,7 +5,7 @@
 //
 // A launch may be several convolutions of the same shape, its `phases`, which z counts:
 // - `upsample` 2: four of 2x2, one for each place in a 2x2 of outputs, which together are one of 3x3
-//   behind nearest doubling (subpixel_weight.wgsl). `out_height` and `out_width` are those of one,
+//   behind nearest doubling (conv2d_fast_weight.wgsl). `out_height` and `out_width` are those of one,
 //   and x repeats its border.
 // - else as many as there are matrices in a row in x, w and y (winograd_pixels.wgsl).
 #import shared/reflect.wgsl

@@ -66,16 +66,21 @@ impl RunNeeds {
         let state = all + 2 * trained + averages;
         let models = generators + averages;
 
-        let sheet = translate::processor_memory(&step.generator, step.generator.img_size)?;
-        let of_sheets = models + if on_gpu { 0 } else { sheet };
-        let of_turns = Player::BOTH.iter().map(|&player| {
-            let turn = StepGraph::build(player, &step)?;
-            Ok(cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact))
-        });
-        let of_turns = of_turns.collect::<Result<Vec<u64>>>()?.into_iter().max().unwrap_or_default();
-        // The gradients of the batches before are kept beside those of the one that is computed.
-        let of_sum = if config.accumulation > 1 { trained } else { 0 };
-        let of_training = if on_gpu { 0 } else { of_turns + of_sum };
+        let sheet =
+            if on_gpu { 0 } else { translate::processor_memory(&step.generator, step.generator.img_size)? };
+        let of_sheets = models + sheet;
+        let of_training = if on_gpu {
+            0
+        } else {
+            // The gradients of the batches before are kept beside those of the one that is computed.
+            let of_sum = if config.accumulation > 1 { trained } else { 0 };
+            let of_turns = Player::BOTH.iter().map(|&player| {
+                let turn = StepGraph::build(player, &step)?;
+                Ok(cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact))
+            });
+            let of_turns = of_turns.collect::<Result<Vec<u64>>>()?;
+            of_turns.into_iter().max().unwrap_or_default() + of_sum
+        };
 
         let gpu_sheets = if on_gpu {
             let need = translate::memory_need(&step.generator, config.img_size, config.img_size)?;

@@ -46,9 +46,13 @@ pub(crate) fn place() -> Place {
     place
 }
 
-/// `train` with the settings of [`SMALL`].
+/// The arguments of a `train` with the settings of [`SMALL`].
+pub(crate) fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "data"], &SMALL[..], more].concat()
+}
+
 pub(crate) fn command(place: &Place, more: &[&str]) -> Command {
-    place.command(&[&["train", "data"], &SMALL[..], more].concat())
+    place.command(&arguments(more))
 }
 
 pub(crate) fn train(place: &Place, run: &str, more: &[&str]) -> Done {

@@ -1,12 +1,14 @@
 //! Convolutions with fewer multiplications than their formula has.
 
-use crate::catalogue::{conv2d, subpixel_weight, winograd_outputs, winograd_pixels, winograd_weight};
+use crate::catalogue::{conv2d, conv2d_fast_weight, winograd_outputs, winograd_pixels};
 use crate::error::Result;
 use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
+use crate::shader::Shader;
 
 use super::super::layout::{Layout, quads};
 use super::super::{Bound, select};
-use super::{Lowering, activation_code, multiply_adds};
+use super::forward::Products;
+use super::{Lowering, activation_code};
 
 /// Outputs of a tile of F(4x4, 3x3) a side, and its matrix products.
 const SIDE: usize = 4;
@@ -29,19 +31,6 @@ impl Extents {
     fn tiles(self) -> [usize; 2] {
         [self.ow.div_ceil(SIDE), self.oh.div_ceil(SIDE)]
     }
-}
-
-/// One launch of a kernel of `conv2d.wgsl` that computes several convolutions.
-struct Phases {
-    params: conv2d::Params,
-    phases: usize,
-    bindings: [Bound; 4],
-    /// Results of one of them, of all samples.
-    pixels: usize,
-    c: usize,
-    o: usize,
-    taps: usize,
-    label: String,
 }
 
 impl Lowering<'_> {
@@ -74,14 +63,8 @@ impl Lowering<'_> {
     /// Behind nearest doubling: four convolutions of 2x2 on the small picture, 4/9 of the
     /// multiplications.
     fn subpixel_conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d, e: Extents) -> Result<()> {
-        let weight = self.operand(node.inputs[1])?;
-        let tap = 4 * quads(e.c) * quads(e.o);
-        let phases = self.scratch_quads(16 * tap)?;
-        let params = subpixel_weight::Params { tap: tap as u32, ..subpixel_weight::Params::default() };
-        let (bindings, workgroups) = ([weight, self.whole(phases)], self.spread(tap.div_ceil(256)));
-        self.step(&subpixel_weight::SUBPIXEL_WEIGHT, params, &bindings, workgroups, "subpixel weight", 0)?;
-
-        let (x, phases) = (self.operand(node.inputs[0])?, self.whole(phases));
+        let phases = self.fast_weight(node, &conv2d_fast_weight::SUBPIXEL_WEIGHT, 16, e)?;
+        let x = self.operand(node.inputs[0])?;
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { phases };
         let y = self.result(id)?;
         let (activation, slope) = activation_code(conv.activation);
@@ -103,7 +86,7 @@ impl Lowering<'_> {
         let bindings = [x, phases, bias, self.whole(y)];
         let label = format!("conv2d 2x2 {}→{} {}x{}, four times", e.c, e.o, e.h, e.w);
         let pixels = e.n * e.h * e.w;
-        self.phases(Phases { params, phases: 4, bindings, pixels, c: e.c, o: e.o, taps: 4, label })
+        self.products(Products { params, phases: 4, bindings, pixels, c: e.c, o: e.o, taps: 4, label })
     }
 
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications.
@@ -112,13 +95,7 @@ impl Lowering<'_> {
         let [across, down] = e.tiles();
         let tiles = n * across * down;
 
-        let weight = self.operand(node.inputs[1])?;
-        let tap = 4 * quads(c) * quads(o);
-        let u = self.scratch_quads(PRODUCTS * tap)?;
-        let params = winograd_weight::Params { tap: tap as u32, ..winograd_weight::Params::default() };
-        let (bindings, workgroups) = ([weight, self.whole(u)], self.spread(tap.div_ceil(256)));
-        self.step(&winograd_weight::WINOGRAD_WEIGHT, params, &bindings, workgroups, "winograd weight", 0)?;
-
+        let u = self.fast_weight(node, &conv2d_fast_weight::WINOGRAD_WEIGHT, PRODUCTS, e)?;
         let x = self.operand(node.inputs[0])?;
         let v = self.scratch_quads(PRODUCTS * tiles * quads(c))?;
         let total = tiles * quads(c);
@@ -148,10 +125,10 @@ impl Lowering<'_> {
             stride: 1,
             ..conv2d::Params::default()
         };
-        let (u, v) = (self.whole(u), self.whole(v));
+        let v = self.whole(v);
         let bindings = [v, u, u, self.whole(m)];
         let label = format!("winograd products {c}→{o} {oh}x{ow}");
-        self.phases(Phases { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
+        self.products(Products { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
 
         let m = self.whole(m);
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { m };
@@ -177,19 +154,21 @@ impl Lowering<'_> {
         self.step(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
     }
 
-    fn phases(&mut self, work: Phases) -> Result<()> {
-        let Phases { params, phases, bindings, pixels, c, o, taps, label } = work;
-        let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
-        let (tile_pixels, tile_quads) = kernel.tile();
-        let params = conv2d::Params {
-            in_quads: quads(c) as u32,
-            out_quads: quads(o) as u32,
-            phases: phases as u32,
-            ..params
-        };
-        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
-        let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups * phases];
-        let flops = multiply_adds(&[phases, pixels, c, o, taps]);
-        self.step(kernel.forward, params, &bindings, workgroups, label, flops)
+    /// The weights of a 3x3 convolution, transformed to those of so many taps.
+    fn fast_weight(
+        &mut self,
+        node: &Node,
+        shader: &'static Shader,
+        taps: usize,
+        e: Extents,
+    ) -> Result<Bound> {
+        let weight = self.operand(node.inputs[1])?;
+        let tap = 4 * quads(e.c) * quads(e.o);
+        let transformed = self.scratch_quads(taps * tap)?;
+        let transformed = self.whole(transformed);
+        let params = conv2d_fast_weight::Params { tap: tap as u32, ..Default::default() };
+        let workgroups = self.spread(tap.div_ceil(256));
+        self.step(shader, params, &[weight, transformed], workgroups, shader.name.replace('_', " "), 0)?;
+        Ok(transformed)
     }
 }

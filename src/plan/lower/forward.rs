@@ -13,6 +13,21 @@ use super::super::layout::{Layout, quads};
 use super::super::select;
 use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
+/// A launch of `conv2d.wgsl`, or of a kernel like it: one convolution, or several of one shape.
+pub(super) struct Products {
+    /// Without the channels and the phases.
+    pub(super) params: conv2d::Params,
+    /// How many convolutions.
+    pub(super) phases: usize,
+    pub(super) bindings: [Bound; 4],
+    /// Results of one of them, of all samples.
+    pub(super) pixels: usize,
+    pub(super) c: usize,
+    pub(super) o: usize,
+    pub(super) taps: usize,
+    pub(super) label: String,
+}
+
 impl Lowering<'_> {
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         if self.fast_conv2d(id, node, conv)? {
@@ -20,8 +35,6 @@ impl Lowering<'_> {
         }
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
-        let pixels = n * oh * ow;
-        let kernel = select::conv2d(self.target, pixels, quads(c), quads(o));
         let (x, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
         let y = self.result(id)?;
@@ -30,10 +43,8 @@ impl Lowering<'_> {
             batch: n as u32,
             in_height: h as u32,
             in_width: w as u32,
-            in_quads: quads(c) as u32,
             out_height: oh as u32,
             out_width: ow as u32,
-            out_quads: quads(o) as u32,
             kernel_height: kh as u32,
             kernel_width: kw as u32,
             stride: conv.stride as u32,
@@ -42,15 +53,35 @@ impl Lowering<'_> {
             has_bias: u32::from(conv.bias),
             activation,
             slope,
-            phases: 1,
-            reserved: 0,
+            ..conv2d::Params::default()
         };
-        let (tile_pixels, tile_quads) = kernel.tile();
-        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
-        let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups];
-        let label = format!("conv2d {kh}x{kw} {c}→{o} {oh}x{ow}");
         let bindings = [x, weight, bias, self.whole(y)];
-        let flops = multiply_adds(&[pixels, o, c, kh, kw]);
+        self.products(Products {
+            params,
+            phases: 1,
+            bindings,
+            pixels: n * oh * ow,
+            c,
+            o,
+            taps: kh * kw,
+            label: format!("conv2d {kh}x{kw} {c}→{o} {oh}x{ow}"),
+        })
+    }
+
+    /// One launch of the kernel for what [`Products`] says.
+    pub(super) fn products(&mut self, work: Products) -> Result<()> {
+        let Products { params, phases, bindings, pixels, c, o, taps, label } = work;
+        let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
+        let (tile_pixels, tile_quads) = kernel.tile();
+        let params = conv2d::Params {
+            in_quads: quads(c) as u32,
+            out_quads: quads(o) as u32,
+            phases: phases as u32,
+            ..params
+        };
+        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
+        let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups * phases];
+        let flops = multiply_adds(&[phases, pixels, c, o, taps]);
         self.step(kernel.forward, params, &bindings, workgroups, label, flops)
     }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import type { Page } from "@playwright/test";
 import styles from "../../../xtask/portraits/styles.json" with { type: "json" };
 import { renamedModel } from "../support/models.ts";
 import { ROOT } from "../support/paths.ts";
@@ -142,14 +143,18 @@ test("the other way the dice draw the other style, of the same hair and skin", a
   }
 });
 
+/** A page without the service worker, which keeps every file of the page for offline use. */
+async function withoutServiceWorker(page: Page, browserName: string) {
+  const server = await host();
+  await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
+  return { server, demo: new Demo(page, server, browserName) };
+}
+
 test("DiceBear is asked for when the dice are used, and is small", async ({
   page,
   browserName,
 }) => {
-  const server = await host();
-  const demo = new Demo(page, server, browserName);
-  // Without the service worker, which keeps every file of the page for offline use.
-  await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
+  const { server, demo } = await withoutServiceWorker(page, browserName);
   await demo.open();
   await demo.sample();
   await demo.result();
@@ -172,9 +177,7 @@ test("parts that do not arrive are said to be missing, and the page goes on", as
   page,
   browserName,
 }) => {
-  const server = await host();
-  const demo = new Demo(page, server, browserName);
-  await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, "serviceWorker"));
+  const { server, demo } = await withoutServiceWorker(page, browserName);
   await page.route("**/toon-head-*.js", (route) => route.abort());
   await demo.open();
   await demo.at("dice").click();

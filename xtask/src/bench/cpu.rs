@@ -13,11 +13,11 @@ use ugatit::Tensor;
 use ugatit::cpu::Walk;
 use ugatit::graph::{Arithmetic, Graph, Node, Op};
 use ugatit::io::{Model, ModelMetadata, Precision};
-use ugatit::model::{Direction, Generator, GeneratorConfig};
+use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{Device, Translator, network};
 
-use super::measure::{filled, median};
-use super::networks::weights;
+use super::measure::{filled, median, python_with};
+use super::networks::light;
 use crate::process::{root, say};
 
 /// ch and size of the light generators.
@@ -33,11 +33,7 @@ pub(crate) async fn run() -> Result<()> {
     );
     let mut profiles = String::new();
     for (ch, size) in SIZES {
-        let config = GeneratorConfig { ch, img_size: size, ..GeneratorConfig::default() };
-        let mut graph = Graph::new();
-        let x = graph.input("x", [1, 3, size, size]);
-        Generator::build(&mut graph, &config, "", x)?;
-        let tensors: BTreeMap<String, Tensor> = weights(&graph)?.into_iter().collect();
+        let (config, tensors) = light(ch, size)?;
         let model = || Model::new(config, Direction::A2B, ModelMetadata::default(), tensors.clone());
         let x = filled(&[1, 3, size, size].into())?;
 
@@ -145,13 +141,7 @@ struct Peer {
 impl Peer {
     /// None where Python has no `onnxruntime`.
     fn start(model: &Path, x: &Tensor) -> Result<Option<Self>> {
-        let python = std::env::var("UGATIT_PYTHON").unwrap_or_else(|_| "python3".into());
-        let has =
-            Command::new(&python).args(["-c", "import onnxruntime, numpy"]).stderr(Stdio::null()).status();
-        if !has.is_ok_and(|status| status.success()) {
-            say(&format!("`{python}` has no onnxruntime and numpy (UGATIT_PYTHON names another one)\n"));
-            return Ok(None);
-        }
+        let Some(python) = python_with(&["onnxruntime", "numpy"]) else { return Ok(None) };
         let script = root().join("docs/benchmarks/onnxruntime_translate.py");
         let mut process = Command::new(&python)
             .arg(script)

@@ -1,6 +1,6 @@
 //! Whole translations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{ParameterMap, Plan};
 use ugatit::{Tensor, cpu};
 
-use super::measure::{filled, median};
+use super::measure::{counted, enough, filled, median};
 use super::report::Network;
 
 /// ch and size of the light generators measured; the last only where it does not take minutes.
@@ -36,6 +36,15 @@ pub(crate) async fn measure(gpu: &Gpu, large: bool) -> Result<Vec<Network>> {
         rows.push(on_cpu(&config, &graph, &outputs, &weights, &x)?);
     }
     Ok(rows)
+}
+
+/// A light generator and its weights.
+pub(crate) fn light(ch: usize, size: usize) -> Result<(GeneratorConfig, BTreeMap<String, Tensor>)> {
+    let config = GeneratorConfig { ch, img_size: size, ..GeneratorConfig::default() };
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 3, size, size]);
+    Generator::build(&mut graph, &config, "", x)?;
+    Ok((config, weights(&graph)?.into_iter().collect()))
 }
 
 /// Weights of the size that initialisation gives.
@@ -67,7 +76,7 @@ async fn on_gpu(
     executor.run(&[x]).await?;
     let first = started.elapsed().as_secs_f64();
     let mut times = vec![];
-    for _ in 0..RUNS {
+    while !enough(&times) {
         let started = Instant::now();
         executor.run(&[x]).await?;
         times.push(started.elapsed().as_secs_f64());
@@ -77,7 +86,7 @@ async fn on_gpu(
         ch: config.ch,
         size: config.img_size,
         first_ms: first * 1e3,
-        ms: median(times) * 1e3,
+        ms: median(counted(&times).to_vec()) * 1e3,
         gflop: flops as f64 / 1e9,
         weights_mib: executor.parameter_bytes() as f64 / f64::from(1 << 20),
         // What the driver has really allocated, the weights included.

@@ -16,7 +16,7 @@ use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{ParameterMap, Plan};
 use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, TrainState, Trainer};
 
-use super::measure::{filled, median};
+use super::measure::{counted, enough, filled, median};
 use super::report::Peaks;
 
 #[derive(Args)]
@@ -50,7 +50,7 @@ impl TrainOptions {
     }
 }
 
-/// Iterations of which the median is taken, after one that is not counted.
+/// Iterations on the processor of which the median is taken, after one that is not counted.
 const RUNS: usize = 3;
 
 #[derive(Default, Serialize)]
@@ -95,18 +95,17 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
     let mut trainer = GpuTrainer::new(gpu, &gpu.target(), config, &TrainState::new(&config, 1)?)?;
     let batches = [batch(&config)?];
     let mut times = vec![];
-    for _ in 0..=RUNS {
+    while !enough(&times) {
         let started = Instant::now();
         trainer.iterate(&batches).await?;
         trainer.finish().await?;
         times.push(started.elapsed().as_secs_f64());
     }
-    times.remove(0);
     let flops: u64 = Player::BOTH.iter().map(|player| trainer.plan(*player).flops()).sum();
     let mut result = Training {
         device: gpu.name().into(),
         work: work(&config),
-        ms: median(times) * 1e3,
+        ms: median(counted(&times).to_vec()) * 1e3,
         gflop: flops as f64 / 1e9,
         memory_mib: Some(trainer.memory().total() as f64 / f64::from(1 << 20)),
         ..Training::default()
@@ -181,13 +180,12 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     let mut executor = Executor::new(gpu, plan, parameters)?;
     let picture = filled(&[1, 3, 64, 64].into())?;
     let mut times = vec![];
-    for _ in 0..=2 * RUNS {
+    while !enough(&times) {
         let started = Instant::now();
         executor.run(&[&picture]).await?;
         times.push(started.elapsed().as_secs_f64());
     }
-    times.remove(0);
-    Ok(median(times) * 1e3)
+    Ok(median(counted(&times).to_vec()) * 1e3)
 }
 
 pub(crate) fn on_cpu(options: &TrainOptions) -> Result<Training> {
@@ -221,7 +219,7 @@ impl Training {
     pub(crate) fn write(&self, text: &mut String, peaks: &Peaks) -> std::fmt::Result {
         let gflops = self.gflop / self.ms * 1e3;
         writeln!(text, "\nOne iteration of training on {}: {}.\n", self.device, self.work)?;
-        writeln!(text, "| | |\n|---|---|\n| an iteration | {:.0} ms |", self.ms)?;
+        writeln!(text, "| | |\n|---|---|\n| an iteration | {:.1} ms |", self.ms)?;
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
         let Some(memory) = self.memory_mib else { return Ok(()) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use ugatit::Tensor;
-use ugatit::graph::{Arithmetic, Graph};
+use ugatit::graph::Arithmetic;
 use ugatit::io::{Model, ModelMetadata, Precision};
-use ugatit::model::{Direction, Generator, GeneratorConfig};
+use ugatit::model::Direction;
 use ugatit::translate::{Device, Translator};
 
-use super::networks::weights;
+use super::measure::python_with;
+use super::networks::light;
 use crate::process::{root, say};
 use crate::web;
 
@@ -31,7 +32,10 @@ pub(crate) async fn run(large: bool) -> Result<()> {
     let folder = root().join(MODELS);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     bundle(&folder)?;
-    let python = python();
+    let python = python_with(&["tensorflow"]);
+    if python.is_none() {
+        say("LiteRT.js is left out: TensorFlow makes its models\n");
+    }
     let sizes = if large { &SIZES[..] } else { &SIZES[..2] };
     for &(ch, size) in sizes {
         models(&folder, ch, size).await?;
@@ -65,11 +69,7 @@ fn bundle(folder: &Path) -> Result<()> {
 
 /// One generator for every runtime, and what it makes of the page's picture, exactly.
 async fn models(folder: &Path, ch: usize, size: usize) -> Result<()> {
-    let config = GeneratorConfig { ch, img_size: size, ..GeneratorConfig::default() };
-    let mut graph = Graph::new();
-    let x = graph.input("x", [1, 3, size, size]);
-    Generator::build(&mut graph, &config, "", x)?;
-    let tensors: BTreeMap<String, Tensor> = weights(&graph)?.into_iter().collect();
+    let (config, tensors) = light(ch, size)?;
     let tensors = tensors.into_iter().enumerate().map(|(i, (name, tensor))| Ok((name, turned(&tensor, i)?)));
     let tensors = tensors.collect::<Result<_>>()?;
     for_tensorflow(folder, ch, &tensors)?;
@@ -135,20 +135,6 @@ fn for_tensorflow(folder: &Path, ch: usize, tensors: &BTreeMap<String, Tensor>) 
 fn write_numbers(path: &Path, numbers: &[f32]) -> Result<()> {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     std::fs::write(path, bytes).with_context(|| path.display().to_string())
-}
-
-/// The Python that has TensorFlow.
-fn python() -> Option<String> {
-    let python = std::env::var("UGATIT_PYTHON").unwrap_or_else(|_| "python3".into());
-    let has = Command::new(&python).args(["-c", "import tensorflow"]).stderr(Stdio::null()).status();
-    if has.is_ok_and(|status| status.success()) {
-        return Some(python);
-    }
-    say(&format!(
-        "LiteRT.js is left out: `{python}` has no TensorFlow to make its models \
-         (`pip install tensorflow`; UGATIT_PYTHON names another Python)\n"
-    ));
-    None
 }
 
 fn litert_model(python: &str, folder: &Path, ch: usize, size: usize) -> Result<()> {
