@@ -9,7 +9,8 @@
 // ALIGNED = 1: the input channels are a multiple of 16, so that a step lies within one tap.
 // ALIGNED = 0: any number; each invocation finds tap and channel by division.
 //
-// Launch: ceil(pixels / (64 PIXEL_QUADS)) workgroups in x and z, ceil(O/4 / (16 QUADS)) in y.
+// Launch: ceil(pixels / (64 PIXEL_QUADS)) workgroups in x and z, ceil(O/4 / (16 QUADS)) in y; phases and
+// splits in z.
 #import shared/activation.wgsl
 #import shared/conv2d.wgsl
 
@@ -26,12 +27,15 @@ fn main(
     @builtin(local_invocation_id) local: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let phase = phase_of(group.z);
-    let first = (block_of(group.z) * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
+    let split = group.z % params.splits;
+    let z = group.z / params.splits;
+    let phase = phase_of(z);
+    let first = (block_of(z) * groups.x + group.x) * ${64 * PIXEL_QUADS}u;
     let pixels = pixel_count(phase);
     let first_quad = group.y * ${16 * QUADS}u;
     let extent = taps(phase);
-    let depth = extent.x * extent.y * params.in_quads; // of the summed dimension, in vec4s
+    let summed = part(split, extent.x * extent.y * params.in_quads);
+    let depth = summed.y;
 
     // The first 64 PIXEL_QUADS invocations carry x from memory: each vec4 `x_quad` of four pixels,
     // which it stores as four vec4s of four pixels. The last 64 QUADS carry w: each one column of
@@ -44,11 +48,14 @@ fn main(
     let w_row = invocation / ${16 * QUADS}u % 4u;
     let w_column = min(first_quad + invocation % ${16 * QUADS}u, params.out_quads - 1u);
     let w_to = invocation % ${64 * QUADS}u;
+#if ALIGNED
+    let first_tap = vec2u(summed.x / params.in_quads / extent.y, summed.x / params.in_quads % extent.y);
+#endif
 #for j in 0..4
     let pixel_${j} = pixel(phase, min(first + invocation / 4u * 4u + ${j}u, pixels - 1u));
     var next_${j}: vec4f;
 #if ALIGNED
-    var from_${j} = source(pixel_${j}, vec2u(0u));
+    var from_${j} = source(pixel_${j}, first_tap);
 #endif
 #endfor
 #for q in 0..QUADS
@@ -57,16 +64,16 @@ fn main(
 #endfor
 #endfor
 #if ALIGNED
-    var tap = 0u;
-    var channel = 0u;
-    var w_first = weight_tap(phase, vec2u(0u)) * 4u * params.in_quads; // row of w
+    var tap = summed.x / params.in_quads;
+    var channel = summed.x % params.in_quads;
+    var w_first = weight_tap(phase, first_tap) * 4u * params.in_quads; // row of w
 #endif
 
     // Each turn stores the step fetched by the turn before, fetches its own, and multiplies
     // what is stored. The first turn stores and multiplies nothing, the last fetches nothing.
-    let end = 4u * ((depth + 3u) / 4u);
-    for (var step = 0u; step <= end; step += 4u) {
-        if (step > 0u) {
+    let end = summed.x + (depth - summed.x + 3u) / 4u * 4u;
+    for (var step = summed.x; step <= end; step += 4u) {
+        if (step > summed.x) {
             if (carries_x) {
 #for c in 0..4
                 x_tile[x_to + ${16 * PIXEL_QUADS * c}u] = vec4f(next_0[${c}], next_1[${c}], next_2[${c}], next_3[${c}]);
@@ -129,7 +136,7 @@ fn main(
         }
 #endif
 
-        if (step > 0u) {
+        if (step > summed.x) {
 #for k in 0..LOOPS + 16 * !LOOPS
 #if LOOPS
             for (var k = 0u; k < 16u; k += 1u) {
@@ -170,7 +177,7 @@ fn main(
         {
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
-                y[pixel(phase, at).to * params.out_quads + column] =
+                y[split * params.split_stride + pixel(phase, at).to * params.out_quads + column] =
                     activate(sum_${p}_${q} + offset, params.activation, params.slope);
             }
         }

@@ -10,8 +10,8 @@
 //
 //   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations.
 //
-// `shift` is mu_I rounded; what rounding took from it goes into b, so that a mean of 50 with
-// a deviation of 1e-3 loses nothing.
+// `shift` is mu_I, roughly; what it lacks of it goes into b, so that a mean of 50 with a deviation of 1e-3 loses
+// nothing.
 //
 //   partials [N, chunks, C/4, 3], rho [C/4], gamma and beta [N or 1, C/4],
 //   coefficients [N, C/4, 3]: shift, a, b
@@ -104,7 +104,7 @@ fn main(
                 layer = merge(layer, Moments(vec4f(m.shift[c]), vec4f(m.offset[c]), vec4f(m.squares[c]), pixels));
             }
 #else
-            let shift = m.shift + m.offset;
+            let shift = near(m.shift + m.offset);
             coefficients[at] = shift;
 #if MOMENTS
             coefficients[at + 1u] = (m.shift - shift) + m.offset;
@@ -142,7 +142,7 @@ fn main(
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
         let r = rho[quad];
         let g = gamma[group.y * params.gamma_stride + quad];
-        let shift = m.shift + m.offset;
+        let shift = near(m.shift + m.offset);
         let lost = (m.shift - shift) + m.offset;
         let from_layer = (shift - total.shift) + (lost - total.offset);
         let a = g * (r * inverseSqrt(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);

@@ -100,6 +100,20 @@ pub(super) fn compute<T: Real>(
             pool::sum_channels(x.get(0), channels, h * w, y);
         }),
         Op::Concat => values.fresh(node, |x, y| linear::concat(x.get(0), x.get(1), node.shape.dims()[0], y)),
+        Op::Stack => values.fresh(node, |x, y| {
+            let (first, second) = y.split_at_mut(x.get(0).len());
+            first.copy_from_slice(x.get(0));
+            second.copy_from_slice(x.get(1));
+        }),
+        Op::Samples { first, .. } => values.fresh(node, |x, y| {
+            let sample = y.len() / node.shape.dims()[0];
+            y.copy_from_slice(&x.get(0)[first * sample..][..y.len()]);
+        }),
+        Op::SamplesGrad { first, total } => values.fresh(node, |x, y| {
+            let from = first * (y.len() / total);
+            y.fill(T::default());
+            y[from..][..x.get(0).len()].copy_from_slice(x.get(0));
+        }),
         Op::CamWeight => values.fresh(node, |x, y| linear::cam_weight(x.get(0), x.get(1), x.get(2), y)),
 
         Op::Mse { target } => values.fresh(node, |x, y| loss::mse(x.get(0), *target, y)),

@@ -258,11 +258,7 @@ impl Lowering<'_> {
                 accumulate: u32::from(first_row > 0),
                 ..linear_grad_input::Params::default()
             };
-            let bindings = [g, block, self.whole(y)];
-            let workgroups = [in_quads.div_ceil(64), n, 1];
-            let flops = multiply_adds(&[n, rows, 4 * in_quads]);
-            let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
-            self.step(shader, params, &bindings, workgroups, "linear grad input", flops)?;
+            self.times_matrix(params, [g, block, self.whole(y)], n, "linear grad input")?;
             first_row += rows;
         }
         Ok(())

@@ -12,17 +12,35 @@ use std::collections::HashMap;
 
 use bytemuck::NoUninit;
 
+use crate::catalogue::{linear_grad_input, samples, sum_splits};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, Node, NodeId, NormInput, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
+use super::select;
 use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
 type Value = usize;
+
+/// A launch whose sums are cut into parts, which another one adds, so that more invocations have work.
+struct Cut {
+    splits: usize,
+    /// Of the summed dimension in each, vec4s: a multiple of 4.
+    depth: usize,
+}
+
+/// The shortest part that sums are cut into, in vec4s: below, writing and adding the parts takes what was gained.
+const SHORTEST_PART: usize = 64;
+
+/// The most parts: one invocation adds them all.
+const MOST_PARTS: usize = 64;
+
+/// What all parts of one launch may take, bytes.
+const MOST_BYTES_OF_PARTS: usize = 32 << 20;
 
 /// What the first half of a reduction left: partial results of chunks of pixels.
 #[derive(Clone, Copy)]
@@ -47,6 +65,8 @@ pub(super) struct Lowering<'a> {
     values: Vec<Option<(Value, Layout)>>,
     /// The moments of what was normalised, for the gradient.
     moments: HashMap<NodeId, Reduction>,
+    /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
+    spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
     /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
     /// read one.
     records: HashMap<(Vec<NodeId>, u32), Value>,
@@ -64,6 +84,7 @@ impl<'a> Lowering<'a> {
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
+            spectral_products: HashMap::new(),
             records: HashMap::new(),
             plan: Plan::default(),
         }
@@ -282,6 +303,61 @@ impl<'a> Lowering<'a> {
         self.target.spread(count)
     }
 
+    /// How the sums over `depth` vec4s of a launch with `total` vec4s of results are cut, so that the adapter's
+    /// processors all have work.
+    fn cut(&self, shader: &Shader, workgroups: [usize; 3], depth: usize, total: usize) -> Cut {
+        let invocations: usize =
+            workgroups.iter().product::<usize>() * shader.workgroup_size.iter().product::<u32>() as usize;
+        let wanted = select::busy(self.target) / invocations.max(1);
+        let most = (depth / SHORTEST_PART).min(MOST_PARTS).min(MOST_BYTES_OF_PARTS / (16 * total.max(1)));
+        let splits = wanted.min(most).max(1);
+        let depth = depth.div_ceil(splits).next_multiple_of(4);
+        Cut { splits, depth }
+    }
+
+    /// Adds the parts of a launch that was cut.
+    fn sum_splits(&mut self, params: sum_splits::Params, parts: Bound, bias: Bound, y: Bound) -> Result<()> {
+        let workgroups = self.spread((params.total as usize).div_ceil(256));
+        self.step(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)
+    }
+
+    /// `y = g W` for `n` rows of `g` and `columns` vec4s of a row of `W`, or added to `y`.
+    fn times_matrix(
+        &mut self,
+        params: linear_grad_input::Params,
+        [g, w, y]: [Bound; 3],
+        n: usize,
+        label: &str,
+    ) -> Result<()> {
+        let (rows, columns) = (params.rows as usize, params.in_quads as usize);
+        let shader = select::joined_or_serial(
+            self.target.class,
+            [&linear_grad_input::LINEAR_GRAD_INPUT_16, &linear_grad_input::LINEAR_GRAD_INPUT_SERIAL],
+        );
+        let [width, height] = ["COLUMNS", "ROWS"].map(|name| shader.constant(name) as usize);
+        let mut workgroups = [columns.div_ceil(width), n, 1];
+        let cut = match params.accumulate {
+            0 => self.cut(shader, workgroups, rows / height, n * columns),
+            // Rows of a matrix too large for one binding: many columns.
+            _ => Cut { splits: 1, depth: 0 },
+        };
+        workgroups[2] = cut.splits;
+        let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
+        let flops = multiply_adds(&[n, rows, 4 * columns]);
+        if cut.splits == 1 {
+            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
+        }
+        let parts = self.scratch_quads(cut.splits * n * columns)?;
+        let parts = self.whole(parts);
+        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
+        let sum = sum_splits::Params {
+            total: (n * columns) as u32,
+            splits: cut.splits as u32,
+            ..sum_splits::Params::default()
+        };
+        self.sum_splits(sum, parts, parts, y)
+    }
+
     fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
         match &node.op {
             Op::Input | Op::Parameter => Ok(()),
@@ -296,6 +372,9 @@ impl<'a> Lowering<'a> {
             Op::GlobalAvgPool | Op::GlobalMaxPool => self.global_pool(id, node),
             Op::SumChannels => self.sum_channels(id, node),
             Op::Concat => self.concat(id, node),
+            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
+            Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
+            Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
 

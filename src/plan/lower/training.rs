@@ -157,17 +157,7 @@ impl Lowering<'_> {
             rows: w.rows as u32,
             ..linear_grad_input::Params::default()
         };
-        let bindings = [x, w.bound, self.whole(y)];
-        let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
-        let workgroups = [w.columns.div_ceil(64), 1, 1];
-        self.step(
-            shader,
-            params,
-            &bindings,
-            workgroups,
-            "spectral matrix product",
-            multiply_adds(&[w.rows, 4 * w.columns]),
-        )
+        self.times_matrix(params, [x, w.bound, self.whole(y)], 1, "spectral matrix product")
     }
 
     /// The product of W with the vector that goes with its inputs (`outputs` false: that goes
@@ -190,6 +180,9 @@ impl Lowering<'_> {
         let x = self.operand(node.inputs[1])?;
         let from_u = node.op == Op::PowerIterationV;
         let (product, total) = self.product(&w, x, from_u)?;
+        if !from_u {
+            self.spectral_products.insert((node.inputs[0], node.inputs[1]), (product, total));
+        }
         let layout = if from_u { self.v_layout(&w, id) } else { Layout::activation(&node.shape) };
         let y = self.result_in(id, layout)?;
         let params = normalize::Params { total: total as u32, ..normalize::Params::default() };
@@ -201,7 +194,11 @@ impl Lowering<'_> {
     pub(super) fn spectral_sigma(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let w = self.spectral_matrix(node.inputs[0])?;
         let (u, v) = (self.operand(node.inputs[1])?, self.operand(node.inputs[2])?);
-        let (product, total) = self.product(&w, v, false)?;
+        // The power iteration for u has computed it.
+        let (product, total) = match self.spectral_products.get(&(node.inputs[0], node.inputs[2])) {
+            Some(&product) => product,
+            None => self.product(&w, v, false)?,
+        };
         let y = self.result(id)?;
         // The vector u may have fewer vec4s than the product, whose padding is zero.
         let total = total.min((u.bytes / 16) as usize);
@@ -211,7 +208,7 @@ impl Lowering<'_> {
     /// The dot product of `total` vec4s of `a` and `b`.
     fn dot(&mut self, a: Bound, b: Bound, total: usize, y: Value) -> Result<()> {
         let groups = total.div_ceil(1024).clamp(1, 256);
-        let partials = self.scratch_quads(groups)?;
+        let partials = if groups == 1 { y } else { self.scratch_quads(groups)? };
         // `y` may be older than this scratch memory; both are written from here on.
         let launch =
             |this: &mut Self, shader: &'static Shader, total: usize, from: [Bound; 2], to, groups| {
@@ -220,6 +217,9 @@ impl Lowering<'_> {
                 this.step(shader, params, &bindings, [groups, 1, 1], "dot", 0)
             };
         launch(self, &dot::DOT_PARTIAL, total, [a, b], partials, groups)?;
+        if groups == 1 {
+            return Ok(());
+        }
         let partials = self.whole(partials);
         launch(self, &dot::DOT_FINAL, groups, [partials, partials], y, 1)
     }
