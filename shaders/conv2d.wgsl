@@ -51,11 +51,32 @@ fn main(
         let first_i = at % params.in_quads;
         let last_i = min(params.in_quads, first_i + summed.y - at);
         at += last_i - first_i;
+#if TRANSPOSED
+        let row = 4u * weight_tap(phase, tap) * params.out_quads;
+#else
         var row = 4u * (weight_tap(phase, tap) * params.in_quads + first_i) * params.out_quads;
+#endif
 #for p in 0..PIXELS
         let from_${p} = source(pixel_${p}, tap);
 #endfor
         for (var i = first_i; i < last_i; i += 1u) {
+#if TRANSPOSED
+#for p in 0..PIXELS
+            let x_${p} = load(from_${p}, i);
+#endfor
+#for q in 0..QUADS
+            {
+                let at_w = (row + 4u * column_${q}) * params.in_quads + i;
+                let w_0 = w[at_w];
+                let w_1 = w[at_w + params.in_quads];
+                let w_2 = w[at_w + 2u * params.in_quads];
+                let w_3 = w[at_w + 3u * params.in_quads];
+#for p in 0..PIXELS
+                sum_${p}_${q} += vec4f(dot(x_${p}, w_0), dot(x_${p}, w_1), dot(x_${p}, w_2), dot(x_${p}, w_3));
+#endfor
+            }
+#endfor
+#else
 #if LOOPS
 #for p in 0..PIXELS
             var x_${p} = load(from_${p}, i);
@@ -91,6 +112,7 @@ fn main(
                 row += params.out_quads;
             }
 #endfor
+#endif
 #endif
         }
     }

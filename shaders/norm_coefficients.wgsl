@@ -19,6 +19,7 @@
 // Launch: workgroups of COLUMNS vec4s x ROWS chunks; N in y; in x any number for LAYER 0, one
 // for LAYER 1 (it needs all channels). With one row, and for LAYER 1 one column, an invocation
 // does it alone: see reduce.wgsl.
+#import shared/inverse_root.wgsl
 #import shared/moments.wgsl
 
 struct Params {
@@ -110,7 +111,7 @@ fn main(
             coefficients[at + 1u] = (m.shift - shift) + m.offset;
             coefficients[at + 2u] = m.squares;
 #else
-            let a = inverseSqrt(m.squares / pixels + params.eps);
+            let a = inverse_root(m.squares / pixels + params.eps);
             coefficients[at + 1u] = a;
             coefficients[at + 2u] = -a * ((m.shift - shift) + m.offset);
 #endif
@@ -136,7 +137,7 @@ fn main(
 #else
     let total = layer;
 #endif
-    let layer_scale = inverseSqrt(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
+    let layer_scale = inverse_root(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
     for (var quad = local.x; local.y == 0u && quad < params.quads; quad += ${COLUMNS}u) {
         let at = 3u * (group.y * params.quads + quad);
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
@@ -145,7 +146,7 @@ fn main(
         let shift = near(m.shift + m.offset);
         let lost = (m.shift - shift) + m.offset;
         let from_layer = (shift - total.shift) + (lost - total.offset);
-        let a = g * (r * inverseSqrt(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);
+        let a = g * (r * inverse_root(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);
         let b = g * (1.0 - r) * layer_scale * from_layer + beta[group.y * params.gamma_stride + quad];
         // A channel that only pads the tensor has gamma = beta = 0 and stays zero.
         coefficients[at] = shift;

@@ -24,8 +24,10 @@ const BUSY: [usize; 7] = [1, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 1
 /// Seconds that a GPU works before it is measured: it raises its clock only then.
 const WARM_UP: f64 = 0.3;
 
-/// Runs of which the fastest counts, after one whose result is checked.
+/// Runs of which the fastest counts at least, after one whose result is checked; and how long they go on at
+/// least, in seconds.
 const RUNS: usize = 3;
+const LONG_ENOUGH: f64 = 0.02;
 
 /// A kernel that takes so many times the fastest one's time is not measured again.
 const HOPELESS: f64 = 2.0;
@@ -131,7 +133,9 @@ impl Case {
             return Ok(None);
         }
         let mut fastest = f64::INFINITY;
-        for _ in 0..RUNS {
+        let (begin, mut runs) = (Instant::now(), 0);
+        while runs < RUNS || begin.elapsed().as_secs_f64() < LONG_ENOUGH {
+            runs += 1;
             let ms = if gpu.has_timestamps() {
                 executor.profile().await?.iter().map(|timing| timing.seconds * 1e3).sum()
             } else {

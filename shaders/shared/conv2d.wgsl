@@ -49,10 +49,11 @@ fn part(split: u32, depth: u32) -> vec2u {
 }
 
 #if TRANSPOSED
-// The adjoint in the input (Conv2dGradInput): x is the gradient at the result, w has its
-// channels exchanged, and y is the gradient at the doubled and padded input,
+// The adjoint in the input (Conv2dGradInput): x is the gradient at the result, w the convolution's own
+// weight (so that `in_quads` counts its columns, `out_quads` its rows), and y the gradient at the doubled and
+// padded input,
 //
-//   y[n, r, c, i] = sum over ky, kx, o of x[n, (r - ky) / stride, (c - kx) / stride, o] w[ky, kx, o, i]
+//   y[n, r, c, i] = sum over ky, kx, o of x[n, (r - ky) / stride, (c - kx) / stride, o] w[ky, kx, i, o]
 //
 // where both quotients are whole and within x. Pixels whose row and column have the same
 // remainders by the stride meet the same taps: a launch covers stride^2 such phases in z.

@@ -1,6 +1,6 @@
 //! The gradients of convolution, padding and upsampling.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight, exchange_channels, resample_grad, sum_splits};
+use crate::catalogue::{conv2d, conv2d_grad_weight, resample_grad, sum_splits};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node, NodeId};
 
@@ -13,7 +13,7 @@ use super::{Lowering, multiply_adds};
 const ENOUGH_WORKGROUPS: usize = 512;
 
 impl Lowering<'_> {
-    /// The adjoint in the input: a convolution with exchanged channels onto the padded and
+    /// The adjoint in the input: a convolution with the weight's rows and columns exchanged onto the padded and
     /// doubled picture, then the copies that padding and doubling made are summed.
     pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
@@ -21,24 +21,6 @@ impl Lowering<'_> {
         let (g, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
 
         let taps = kh * kw;
-        let exchanged = self.scratch_quads(taps * 4 * quads(o) * quads(c))?;
-        let total = taps * quads(c) * quads(o);
-        let params = exchange_channels::Params {
-            in_quads: quads(c) as u32,
-            out_quads: quads(o) as u32,
-            total: total as u32,
-            reserved: 0,
-        };
-        let (bindings, workgroups) = ([weight, self.whole(exchanged)], self.spread(total.div_ceil(64)));
-        self.step(
-            &exchange_channels::EXCHANGE_CHANNELS,
-            params,
-            &bindings,
-            workgroups,
-            "exchange channels",
-            0,
-        )?;
-
         let scale = 1 + usize::from(conv.upsample);
         let (ph, pw) = (h * scale + 2 * conv.pad, w * scale + 2 * conv.pad);
         let folds = conv.upsample || conv.pad > 0;
@@ -73,8 +55,8 @@ impl Lowering<'_> {
         let flops = multiply_adds(&[n, oh, ow, o, c, taps]);
         let direct = !folds && cut.splits == 1;
         let parts = if direct { self.result(id)? } else { self.scratch_quads(cut.splits * total)? };
-        let (exchanged, parts) = (self.whole(exchanged), self.whole(parts));
-        let bindings = [g, exchanged, exchanged, parts];
+        let parts = self.whole(parts);
+        let bindings = [g, weight, weight, parts];
         self.step(kernel.transposed, params, &bindings, workgroups, label, flops)?;
         match direct {
             true => Ok(()),

@@ -316,7 +316,7 @@ impl Lowering<'_> {
             first_row: first_row as u32,
             ..cam_weight_grad::Params::default()
         };
-        let workgroups = self.spread(total.div_ceil(256));
+        let workgroups = self.spread(if wrt == CamInput::Mix { total.div_ceil(256) } else { total });
         self.step(shader, params, &bindings, workgroups, "cam weight grad", 0)
     }
 }
