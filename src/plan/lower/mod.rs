@@ -36,6 +36,9 @@ struct Cut {
 /// The shortest part that sums are cut into, in vec4s: below, writing and adding the parts takes what was gained.
 const SHORTEST_PART: usize = 64;
 
+/// Sums that are shorter, in vec4s, are not cut: the launch that adds the parts takes some microseconds itself.
+const SHORTEST_SUM: usize = 3 * SHORTEST_PART;
+
 /// The most parts: one invocation adds them all.
 const MOST_PARTS: usize = 64;
 
@@ -310,7 +313,7 @@ impl<'a> Lowering<'a> {
             workgroups.iter().product::<usize>() * shader.workgroup_size.iter().product::<u32>() as usize;
         let wanted = select::busy(self.target) / invocations.max(1);
         let most = (depth / SHORTEST_PART).min(MOST_PARTS).min(MOST_BYTES_OF_PARTS / (16 * total.max(1)));
-        let splits = wanted.min(most).max(1);
+        let splits = if depth < SHORTEST_SUM { 1 } else { wanted.min(most).max(1) };
         let depth = depth.div_ceil(splits).next_multiple_of(4);
         Cut { splits, depth }
     }
