@@ -137,6 +137,7 @@ fn every_fast_convolution_on_odd_shapes() {
                     class: AdapterClass::Gpu,
                     conv2d: Some(kernel),
                     arithmetic: Arithmetic::Fast,
+                    winograd: Some(true),
                     ..gpu().target()
                 };
                 let plan =

@@ -378,25 +378,39 @@ def wait(device):
         torch.cuda.synchronize(device)
 
 
-def measure(config, device, args):
+def iterations(config, device, args):
+    """Milliseconds of one iteration after the other, without end."""
     torch.manual_seed(1)
     training = prepared(config, device, args)
     # On the host, as the pictures of `cargo xtask bench --train`.
     pictures = [torch.rand(config.batch, 3, config.size, config.size) * 2 - 1 for _ in "AB"]
-    times = []
-    for i in range(args.warmup + args.steps):
-        if i == args.warmup and device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+    while True:
         wait(device)
         started = time.perf_counter()
         losses = training.iterate(*(placed(picture, device, args) for picture in pictures))
         total = losses["G/total"].item()
         wait(device)
-        if i >= args.warmup:
-            times.append((time.perf_counter() - started) * 1e3)
-    if total != total:
-        sys.exit("the losses are not finite, so the time says nothing")
-    report("an iteration", config, device, args, times)
+        if total != total:
+            sys.exit("the losses are not finite, so the time says nothing")
+        yield (time.perf_counter() - started) * 1e3
+
+
+def measure(config, device, args):
+    times = iterations(config, device, args)
+    for _ in itertools.islice(times, args.warmup):
+        pass
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    report("an iteration", config, device, args, list(itertools.islice(times, args.steps)))
+
+
+def take_turns(config, device, args):
+    """Answers each line with the times of so many iterations, for `cargo xtask bench --train`."""
+    times = iterations(config, device, args)
+    for _ in itertools.islice(times, args.warmup):
+        pass
+    for _ in sys.stdin:
+        print(*itertools.islice(times, args.steps), flush=True)
 
 
 @torch.no_grad()
@@ -447,6 +461,7 @@ def main():
     add("--steps", type=int, default=20, help="iterations that count (20)")
     add("--warmup", type=int, default=5, help="iterations before them (5)")
     add("--translate", action="store_true", help="only a translation, from and to the host, as `cargo xtask bench`")
+    add("--turns", action="store_true", help="wait for lines, and answer each with the times of --steps iterations")
     add("--lean", action="store_true", help="without the gradients that the official program throws away")
     add("--tf32", action="store_true", help="tensor cores in TF32; PyTorch's own default for convolutions")
     add("--amp", choices=["off", "bf16"], default="off")
@@ -467,7 +482,8 @@ def main():
     if args.check:
         sys.exit(not check(args.check, device, args))
     config = Config(args.ch, args.size, not args.full, args.n_res, args.layers, args.local_layers, args.batch)
-    (measure_translation if args.translate else measure)(config, device, args)
+    work = measure_translation if args.translate else take_turns if args.turns else measure
+    work(config, device, args)
 
 
 if __name__ == "__main__":

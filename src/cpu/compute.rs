@@ -130,8 +130,14 @@ pub(super) fn compute<T: Real>(
         }),
 
         Op::PowerIterationV => values.fresh(node, |x, y| spectral::power_iteration_v(x.get(0), x.get(1), y)),
-        Op::PowerIterationU => values.fresh(node, |x, y| spectral::power_iteration_u(x.get(0), x.get(1), y)),
-        Op::SpectralSigma => values.fresh(node, |x, y| spectral::sigma(x.get(0), x.get(1), x.get(2), y)),
+        Op::PowerIterationU => {
+            let product = spectral_product(values, [node.inputs[0], node.inputs[1]]);
+            values.fresh(node, |_, y| spectral::power_iteration_u(&product, y))
+        }
+        Op::SpectralSigma => {
+            let product = spectral_product(values, [node.inputs[0], node.inputs[2]]);
+            values.fresh(node, |x, y| spectral::sigma(&product, x.get(1), y))
+        }
         Op::SpectralNorm => values.fresh(node, |x, y| spectral::spectral_norm(x.get(0), x.get(1), y)),
         Op::SpectralNormGrad => values.fresh(node, |x, y| {
             spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
@@ -160,12 +166,18 @@ pub(super) fn compute<T: Real>(
         Op::LinearGradWeight => {
             values.fresh(node, |x, y| linear::grad_weight(x.get(0), x.get(1), node.shape.dims()[1], y))
         }
-        Op::NormGrad { norm, wrt } => values.fresh(node, |x, y| {
+        Op::NormGrad { norm, wrt } => {
             let [_, channels, h, w] = extents(1);
-            let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
-            let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
-            norm_grad::norm_grad(&operands, *norm, *wrt, y);
-        }),
+            let mut kept = std::mem::take(&mut values.kept);
+            let result = values.fresh(node, |x, y| {
+                let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
+                let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
+                let planes = kept.planes(&node.inputs, norm.eps, || norm_grad::planes(&operands, *norm));
+                norm_grad::norm_grad(&operands, &planes, *norm, *wrt, y);
+            });
+            values.kept = kept;
+            result
+        }
         Op::ReflectionPad2dGrad(pad) => values.fresh(node, |x, y| {
             let [_, _, h, w] = image(&node.shape);
             let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
@@ -195,6 +207,14 @@ pub(super) fn compute<T: Real>(
             linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);
         }),
     }
+}
+
+/// `W v` of a spectral normalisation.
+fn spectral_product<T: Real>(values: &mut Values<'_, T>, [w, v]: [NodeId; 2]) -> Vec<f64> {
+    let mut kept = std::mem::take(&mut values.kept);
+    let product = kept.product([w, v], || spectral::product(values.get(w), values.get(v)));
+    values.kept = kept;
+    product
 }
 
 /// The extents of an [`Op::Conv2d`].

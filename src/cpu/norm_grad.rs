@@ -20,7 +20,7 @@ struct Sums {
 
 /// What one plane's gradients are made of.
 #[derive(Clone, Copy)]
-struct Plane {
+pub(super) struct Plane {
     sums: Sums,
     rho: f64,
     gamma: f64,
@@ -54,9 +54,14 @@ pub(super) struct Operands<'a, T> {
     pub(super) pixels: usize,
 }
 
-/// Writes the gradient of the input `wrt` to `y`.
-pub(super) fn norm_grad<T: Real>(operands: &Operands<'_, T>, norm: Norm, wrt: NormInput, y: &mut [T]) {
-    let planes = planes(operands, norm);
+/// Writes the gradient of the input `wrt` to `y`; `planes` are those of the operands ([`planes`]).
+pub(super) fn norm_grad<T: Real>(
+    operands: &Operands<'_, T>,
+    planes: &[Plane],
+    norm: Norm,
+    wrt: NormInput,
+    y: &mut [T],
+) {
     let of_plane = |p: &Plane| match wrt {
         NormInput::X => 0.0,
         NormInput::Rho => p.gamma * (p.g_instance() - p.g_layer()),
@@ -64,7 +69,7 @@ pub(super) fn norm_grad<T: Real>(operands: &Operands<'_, T>, norm: Norm, wrt: No
         NormInput::Beta => p.sums.g,
     };
     if wrt == NormInput::X {
-        return input(operands, norm, &planes, y);
+        return input(operands, norm, planes, y);
     }
     let len = y.len();
     for (i, y) in y.iter_mut().enumerate() {
@@ -80,7 +85,8 @@ fn divisor(kind: NormKind, count: usize) -> f64 {
     }
 }
 
-fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
+/// What all gradients of one normalisation share.
+pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
     let (pixels, channels) = (o.pixels, o.channels);
     let mut sums = vec![Sums::default(); o.x.len() / pixels];
     parallel::chunks(&mut sums, 1, 2 * pixels, |i, sums| {

@@ -6,6 +6,7 @@ use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
+use super::norm_grad::Plane;
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
 /// outputs do not need is not asked for. The arithmetic is exact.
@@ -37,7 +38,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = graph.nodes().iter().map(|_| Value::Absent).collect();
         let last_reader = last_readers(graph, outputs);
-        let values = Values { values, free: vec![], scratch: vec![], arithmetic };
+        let values = Values { values, free: vec![], scratch: vec![], kept: Kept::default(), arithmetic };
         Self { graph, outputs, last_reader, values, next: 0 }
     }
 
@@ -162,7 +163,39 @@ pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
     free: Vec<Vec<T>>,
     scratch: Vec<T>,
+    pub(super) kept: Kept,
     pub(super) arithmetic: Arithmetic,
+}
+
+/// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
+#[derive(Default)]
+pub(super) struct Kept {
+    planes: Option<((Vec<NodeId>, u32), Vec<Plane>)>,
+    product: Option<([NodeId; 2], Vec<f64>)>,
+}
+
+impl Kept {
+    /// What all gradients of a normalisation with these operands and `eps` share.
+    pub(super) fn planes(
+        &mut self,
+        operands: &[NodeId],
+        eps: f32,
+        make: impl FnOnce() -> Vec<Plane>,
+    ) -> Vec<Plane> {
+        again(&mut self.planes, (operands.to_vec(), eps.to_bits()), make)
+    }
+
+    /// `W v`, which the power iteration and sigma both need.
+    pub(super) fn product(&mut self, operands: [NodeId; 2], make: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
+        again(&mut self.product, operands, make)
+    }
+}
+
+fn again<K: PartialEq, V: Clone>(kept: &mut Option<(K, V)>, key: K, make: impl FnOnce() -> V) -> V {
+    match kept {
+        Some((known, value)) if *known == key => value.clone(),
+        _ => kept.insert((key, make())).1.clone(),
+    }
 }
 
 impl<T: Real> Values<'_, T> {

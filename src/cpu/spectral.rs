@@ -43,20 +43,20 @@ pub(super) fn power_iteration_v<T: Real>(w: &[T], u: &[T], v: &mut [T]) {
 }
 
 /// `W v`
-fn product<T: Real>(w: &[T], v: &[T]) -> Vec<f64> {
+pub(super) fn product<T: Real>(w: &[T], v: &[T]) -> Vec<f64> {
     let mut exact = vec![0.0; w.len() / v.len()];
     parallel::chunks(&mut exact, 1, v.len(), |row, y| y[0] = dot(&w[row * v.len()..][..v.len()], v));
     exact
 }
 
-/// `u = Wv / |Wv|`
-pub(super) fn power_iteration_u<T: Real>(w: &[T], v: &[T], u: &mut [T]) {
-    normalise(u, &product(w, v));
+/// `u = Wv / |Wv|`, from `W v`
+pub(super) fn power_iteration_u<T: Real>(product: &[f64], u: &mut [T]) {
+    normalise(u, product);
 }
 
-/// `u · (W v)`
-pub(super) fn sigma<T: Real>(w: &[T], u: &[T], v: &[T], y: &mut [T]) {
-    y[0] = T::from_f64(product(w, v).iter().zip(u).map(|(wv, u)| wv * u.to_f64()).sum());
+/// `u · (W v)`, from `W v`
+pub(super) fn sigma<T: Real>(product: &[f64], u: &[T], y: &mut [T]) {
+    y[0] = T::from_f64(product.iter().zip(u).map(|(wv, u)| wv * u.to_f64()).sum());
 }
 
 /// `W / sigma`

@@ -41,9 +41,14 @@ impl Gpu {
     pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let patience = if self.is_software() { PATIENCE_WITH_SOFTWARE } else { PATIENCE };
         let mut progress = (self.submits_done(), Instant::now());
+        // One chance a wait, however often a busy machine has to look.
+        if self.injection().comes(InjectedFault::OutOfMemoryInWait) {
+            self.fault().set(Fault::OutOfMemory("an injected fault".into()));
+        }
+        let lost = self.injection().comes(InjectedFault::LossInWait);
         loop {
-            let polled =
-                self.poll(PollType::Wait { submission_index: submission.clone(), timeout: Some(LOOK) });
+            let wait = PollType::Wait { submission_index: submission.clone(), timeout: Some(LOOK) };
+            let polled = self.poll(wait, lost);
             self.check()?;
             match polled? {
                 Ok(_) => return Ok(()),
@@ -65,15 +70,11 @@ impl Gpu {
 
     /// `wgpu::Device::poll`, which panics where the device was lost while it waited (wgpu 30,
     /// `backend/wgpu_core.rs`: what is no timeout goes to `handle_error_fatal`). It tells the
-    /// device's callback before, so that the cause is known here.
+    /// device's callback before, so that the cause is known here. `lost`: as if it were so now.
     ///
     /// # Errors
     /// [`Error::DeviceLost`]; [`Error::Gpu`] where it panicked for another reason.
-    fn poll(&self, wait: PollType) -> Result<std::result::Result<PollStatus, PollError>> {
-        if self.injection().comes(InjectedFault::OutOfMemoryInWait) {
-            self.fault().set(Fault::OutOfMemory("an injected fault".into()));
-        }
-        let lost = self.injection().comes(InjectedFault::LossInWait);
+    fn poll(&self, wait: PollType, lost: bool) -> Result<std::result::Result<PollStatus, PollError>> {
         quietly(|| {
             if lost {
                 self.fault().set(Fault::Lost("an injected fault".into()));

@@ -102,8 +102,8 @@ const fn row(
 }
 
 static CONV2D: &[Row] = &[
-    row(Gpu, 32, 256, &TILED_128X128),
-    row(Gpu, 16, 256, &TILED_128X64),
+    row(Gpu, 32, 64, &TILED_128X128),
+    row(Gpu, 16, 128, &TILED_128X64),
     row(Gpu, 8, 0, &TILED_64X64),
     row(Gpu, 8, 0, &TILED_64X64_ANY),
     row(Gpu, 2, 0, &CONV2D_4X2),
@@ -173,7 +173,8 @@ pub fn winograd(target: &Target, c: usize, o: usize, tiles: usize) -> bool {
         return wins;
     }
     let (channels, enough_tiles) = match target.class {
-        Gpu => (64, 64),
+        // On an H200 64 channels and 16 tiles took 1.4 of the direct kernel's time, 128 and 64 1.45, 256 and 256 0.78.
+        Gpu => (128, 128),
         Software => (32, 32),
     };
     c.min(o) >= channels && tiles >= enough_tiles

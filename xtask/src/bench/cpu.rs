@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ugatit::Tensor;
 use ugatit::cpu::Walk;
 use ugatit::graph::{Arithmetic, Graph, Node, Op};
@@ -18,6 +17,7 @@ use ugatit::translate::{Device, Translator, network};
 
 use super::measure::{filled, median, python_with};
 use super::networks::light;
+use super::peer::Peer;
 use crate::process::{root, say};
 
 /// ch and size of the light generators.
@@ -41,7 +41,7 @@ pub(crate) async fn run() -> Result<()> {
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let path = folder.join(format!("ch{ch}.onnx"));
         model()?.save_onnx(&path, Precision::F32, true)?;
-        let mut peer = Peer::start(&path, &x)?;
+        let mut peer = onnx_runtime(&path, &x)?;
 
         let mut exact = Translator::new(Device::Cpu, model()?).await?.with_arithmetic(Arithmetic::Exact);
         let mut fast = Translator::new(Device::Cpu, model()?).await?;
@@ -78,8 +78,9 @@ pub(crate) async fn run() -> Result<()> {
             fast_ms / exact_ms,
             off(&ours.image)
         )?;
-        if let Some(peer) = peer {
-            let theirs = peer.finish()?;
+        if let Some(mut peer) = peer {
+            let theirs = picture(&mut peer, &x)?;
+            peer.finish()?;
             ensure!(off(&theirs) < 0.5, "ONNX Runtime gives another picture");
         }
         writeln!(profiles, "\nch {ch}, {size}x{size}:\n")?;
@@ -131,53 +132,18 @@ fn label(graph: &Graph, node: &Node) -> String {
     }
 }
 
-/// ONNX Runtime in a Python of its own, with the threads that it takes by itself.
-struct Peer {
-    process: Child,
-    answers: BufReader<ChildStdout>,
-    shape: ugatit::graph::Shape,
+/// ONNX Runtime with the threads that it takes by itself; none where Python lacks it.
+fn onnx_runtime(model: &Path, x: &Tensor) -> Result<Option<Peer>> {
+    let Some(python) = python_with(&["onnxruntime", "numpy"]) else { return Ok(None) };
+    let mut command = Command::new(&python);
+    command.arg(root().join("docs/benchmarks/onnxruntime_translate.py")).arg(model);
+    command.args([x.shape().dims()[3], RUNS].map(|n| n.to_string()));
+    Peer::start("ONNX Runtime", &mut command, bytemuck::cast_slice(x.data())).map(Some)
 }
 
-impl Peer {
-    /// None where Python has no `onnxruntime`.
-    fn start(model: &Path, x: &Tensor) -> Result<Option<Self>> {
-        let Some(python) = python_with(&["onnxruntime", "numpy"]) else { return Ok(None) };
-        let script = root().join("docs/benchmarks/onnxruntime_translate.py");
-        let mut process = Command::new(&python)
-            .arg(script)
-            .arg(model)
-            .args([x.shape().dims()[3], RUNS].map(|n| n.to_string()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (Some(input), Some(output)) = (process.stdin.as_mut(), process.stdout.take()) else {
-            bail!("{python} has no pipes");
-        };
-        input.write_all(bytemuck::cast_slice(x.data()))?;
-        Ok(Some(Self { process, answers: BufReader::new(output), shape: x.shape().clone() }))
-    }
-
-    fn ask(&mut self, what: &str) -> Result<String> {
-        let input = self.process.stdin.as_mut().context("ONNX Runtime has ended")?;
-        writeln!(input, "{what}")?;
-        input.flush()?;
-        let mut line = String::new();
-        ensure!(self.answers.read_line(&mut line)? > 0, "ONNX Runtime has ended");
-        Ok(line)
-    }
-
-    /// The milliseconds of one turn.
-    fn turn(&mut self) -> Result<Vec<f64>> {
-        let line = self.ask("run")?;
-        line.split_whitespace().map(|ms| Ok(ms.parse()?)).collect()
-    }
-
-    /// Its picture.
-    fn finish(mut self) -> Result<Tensor> {
-        let line = self.ask("picture")?;
-        let values = line.split_whitespace().map(|value| Ok(value.parse()?)).collect::<Result<Vec<f32>>>()?;
-        drop(self.process.stdin.take());
-        self.process.wait()?;
-        Ok(Tensor::new(self.shape, values)?)
-    }
+/// Its picture.
+fn picture(peer: &mut Peer, x: &Tensor) -> Result<Tensor> {
+    let line = peer.ask("picture")?;
+    let values = line.split_whitespace().map(|value| Ok(value.parse()?)).collect::<Result<Vec<f32>>>()?;
+    Ok(Tensor::new(x.shape(), values)?)
 }

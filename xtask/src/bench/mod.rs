@@ -5,6 +5,7 @@ mod kernels;
 mod measure;
 mod networks;
 mod peaks;
+mod peer;
 mod report;
 mod training;
 mod web;
@@ -38,7 +39,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "train")]
     web: bool,
     /// On the processor rather than on a GPU: translations in turn with ONNX Runtime, where Python
-    /// (or UGATIT_PYTHON) has it; with --train an iteration (light, ch 16, 64x64, six layers)
+    /// (or UGATIT_PYTHON) has it; with --train an iteration (light, ch 16, 64x64, six layers), in turn with PyTorch
     #[arg(long, conflicts_with = "web")]
     cpu: bool,
     #[command(flatten)]
@@ -54,7 +55,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     }
     if options.cpu {
         let mut text = String::new();
-        training::on_cpu(&options.training)?.write(&mut text, &report::Peaks::default())?;
+        training::on_cpu(&options.training).await?.write(&mut text, &report::Peaks::default())?;
         say(&text);
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,8 +17,10 @@ use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, TrainState, Trainer};
 
-use super::measure::{counted, enough, filled, median};
+use super::measure::{counted, enough, filled, median, python_with};
+use super::peer::Peer;
 use super::report::Peaks;
+use crate::process::root;
 
 #[derive(Args)]
 pub(crate) struct TrainOptions {
@@ -50,6 +53,10 @@ impl TrainOptions {
     }
 }
 
+/// How often ours and PyTorch take their turns, and the iterations of each turn.
+const ROUNDS: usize = 3;
+const TURN: usize = 5;
+
 /// Iterations on the processor of which the median is taken, after one that is not counted.
 const RUNS: usize = 3;
 
@@ -69,6 +76,66 @@ pub(crate) struct Training {
     labels: Vec<Share>,
     /// Of all kernels' time the sums, the report and Adam.
     optimiser: f64,
+    /// PyTorch's, in turn with ours.
+    others: Vec<Other>,
+}
+
+/// The same iteration by another program.
+#[derive(Serialize)]
+struct Other {
+    name: &'static str,
+    /// Its median, and ours divided by it.
+    ms: f64,
+    ratio: f64,
+}
+
+/// PyTorch's step with `options`, where Python has it and, for CUDA, a card.
+fn pytorch(config: &StepConfig, cuda: bool, name: &'static str, options: &[&str]) -> Result<Option<Peer>> {
+    let Some(python) = python_with(&["torch"]) else { return Ok(None) };
+    let mut command = Command::new(python);
+    command.arg(root().join("docs/benchmarks/pytorch_step.py"));
+    let g = &config.generator;
+    let threads = std::thread::available_parallelism()?.get();
+    for (option, value) in [
+        ("--ch", g.ch),
+        ("--size", g.img_size),
+        ("--layers", config.global_layers),
+        ("--local-layers", config.local_layers),
+        ("--threads", threads),
+        ("--steps", TURN),
+    ] {
+        command.args([option, &value.to_string()]);
+    }
+    command.args(["--device", if cuda { "cuda" } else { "cpu" }, "--turns"]).args(options);
+    if !g.light {
+        command.arg("--full");
+    }
+    Peer::start(name, &mut command, &[]).map(Some)
+}
+
+/// Runs turns of `ours` (milliseconds of an iteration) and of the others; our median, and theirs.
+async fn in_turn(
+    others: Vec<(&'static str, Peer)>,
+    mut ours: impl AsyncFnMut() -> Result<f64>,
+) -> Result<(f64, Vec<Other>)> {
+    let mut our_ms = vec![];
+    let mut others: Vec<_> = others.into_iter().map(|(name, peer)| (name, peer, vec![])).collect();
+    for _ in 0..ROUNDS {
+        for _ in 0..TURN {
+            our_ms.push(ours().await?);
+        }
+        for (_, peer, ms) in &mut others {
+            ms.extend(peer.turn()?);
+        }
+    }
+    let our_ms = median(our_ms);
+    let mut measured = vec![];
+    for (name, peer, ms) in others {
+        peer.finish()?;
+        let ms = median(ms);
+        measured.push(Other { name, ms, ratio: our_ms / ms });
+    }
+    Ok((our_ms, measured))
 }
 
 #[derive(Serialize)]
@@ -110,6 +177,24 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
         memory_mib: Some(trainer.memory().total() as f64 / f64::from(1 << 20)),
         ..Training::default()
     };
+    let card = !gpu.is_software() && has_cuda();
+    let mut others = vec![];
+    for (name, options) in [
+        ("PyTorch, f32", &["--lean", "--cudnn-benchmark"][..]),
+        ("PyTorch, TF32", &["--lean", "--cudnn-benchmark", "--tf32"]),
+    ] {
+        let peer = if card { pytorch(&config, true, name, options)? } else { None };
+        others.extend(peer.map(|peer| (name, peer)));
+    }
+    if !others.is_empty() {
+        (result.ms, result.others) = in_turn(others, async || {
+            let started = Instant::now();
+            trainer.iterate(&batches).await?;
+            trainer.finish().await?;
+            Ok(started.elapsed().as_secs_f64() * 1e3)
+        })
+        .await?;
+    }
     if gpu.has_timestamps() {
         let [discriminators, generators] = trainer.profile().await?;
         let seconds = |timings: &[Timing]| timings.iter().map(|t| t.seconds).sum::<f64>();
@@ -190,7 +275,14 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     Ok(median(counted(&times).to_vec()) * 1e3)
 }
 
-pub(crate) fn on_cpu(options: &TrainOptions) -> Result<Training> {
+/// Whether Python's PyTorch finds a card.
+fn has_cuda() -> bool {
+    let Some(python) = python_with(&["torch"]) else { return false };
+    let asked = Command::new(python).args(["-c", "import torch; assert torch.cuda.is_available()"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
+pub(crate) async fn on_cpu(options: &TrainOptions) -> Result<Training> {
     let config = options.config(16, 64, 6);
     let mut trainer = Trainer::<f32>::new(config, TrainState::new(&config, 1)?, CpuEngine)?;
     let batches = [batch(&config)?];
@@ -201,20 +293,30 @@ pub(crate) fn on_cpu(options: &TrainOptions) -> Result<Training> {
         times.push(started.elapsed().as_secs_f64());
     }
     times.remove(0);
-    let target = ugatit::plan::Target::browser(ugatit::plan::AdapterClass::Gpu);
+    let target = Target::browser(AdapterClass::Gpu);
     let flops = Player::BOTH.map(|player| {
         let step = trainer.graph(player);
         let map = ParameterMap::new(&step.graph, &target)?;
         anyhow::Ok(Plan::compile(&step.graph, &step.outputs(), &map, &target)?.flops())
     });
     let [a, b] = flops;
-    Ok(Training {
+    let mut result = Training {
         device: "CPU device".into(),
         work: work(&config),
         ms: median(times) * 1e3,
         gflop: (a? + b?) as f64 / 1e9,
         ..Training::default()
-    })
+    };
+    let name = "PyTorch, f32";
+    if let Some(peer) = pytorch(&config, false, name, &["--lean"])? {
+        (result.ms, result.others) = in_turn(vec![(name, peer)], async || {
+            let started = Instant::now();
+            trainer.iterate(&batches)?;
+            Ok(started.elapsed().as_secs_f64() * 1e3)
+        })
+        .await?;
+    }
+    Ok(result)
 }
 
 impl Training {
@@ -222,6 +324,9 @@ impl Training {
         let gflops = self.gflop / self.ms * 1e3;
         writeln!(text, "\nOne iteration of training on {}: {}.\n", self.device, self.work)?;
         writeln!(text, "| | |\n|---|---|\n| an iteration | {:.1} ms |", self.ms)?;
+        for Other { name, ms, ratio } in &self.others {
+            writeln!(text, "| {name}, in turn | {ms:.1} ms; ours takes {ratio:.2} of it |")?;
+        }
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
         let Some(memory) = self.memory_mib else { return Ok(()) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;
