@@ -104,10 +104,16 @@ fn profile(config: &GeneratorConfig, weights: &BTreeMap<String, Tensor>, x: &Ten
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
     }
+    let rows = graph.nodes().iter().zip(times);
+    shares(rows.map(|(node, times)| (label(&graph, node), median(times[1..].to_vec()))))
+}
+
+/// A table of milliseconds by label, the largest first.
+pub(super) fn shares(rows: impl Iterator<Item = (String, f64)>) -> Result<String> {
     let mut shares: BTreeMap<String, (usize, f64)> = BTreeMap::new();
-    for (node, times) in graph.nodes().iter().zip(times) {
-        let share = shares.entry(label(&graph, node)).or_default();
-        *share = (share.0 + 1, share.1 + median(times[1..].to_vec()));
+    for (label, ms) in rows {
+        let share = shares.entry(label).or_default();
+        *share = (share.0 + 1, share.1 + ms);
     }
     let mut shares: Vec<_> = shares.into_iter().collect();
     shares.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
@@ -120,10 +126,18 @@ fn profile(config: &GeneratorConfig, weights: &BTreeMap<String, Tensor>, x: &Ten
 }
 
 /// What a node computes, of what size.
-fn label(graph: &Graph, node: &Node) -> String {
+pub(super) fn label(graph: &Graph, node: &Node) -> String {
     let kind = format!("{:?}", node.op);
     let name = kind.split([' ', '(', '{']).next().unwrap_or(&kind).to_owned();
     match node.op {
+        Op::Conv2dGradInput { conv, .. } => {
+            let weight = graph.shape(node.inputs[1]);
+            format!("{name} {:?} of {weight}, to {}", conv.upsample, node.shape)
+        }
+        Op::Conv2dGradWeight { conv, .. } => {
+            let g = graph.shape(node.inputs[1]);
+            format!("{name} {:?} to {}, from {g}", conv.upsample, node.shape)
+        }
         Op::Conv2d(conv) => {
             let weight = graph.shape(node.inputs[1]);
             format!("{name} {:?} of {weight}, to {}", conv.upsample, node.shape)

@@ -10,13 +10,15 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use ugatit::Tensor;
+use ugatit::cpu::Walk;
 use ugatit::exec::{Executor, Parameters, Timing};
 use ugatit::gpu::Gpu;
-use ugatit::graph::{Graph, Op, Seed, backward, fuse};
+use ugatit::graph::{Arithmetic, Graph, Op, Seed, backward, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, TrainState, Trainer};
 
+use super::cpu::{self, label};
 use super::measure::{counted, enough, filled, median, python_with};
 use super::peer::Peer;
 use super::report::Peaks;
@@ -78,6 +80,8 @@ pub(crate) struct Training {
     optimiser: f64,
     /// PyTorch's, in turn with ours.
     others: Vec<Other>,
+    /// On the processor: milliseconds by operation, as a table.
+    operations: String,
 }
 
 /// The same iteration by another program.
@@ -275,6 +279,27 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     Ok(median(counted(&times).to_vec()) * 1e3)
 }
 
+/// The time of each operation of both turns on the processor.
+fn operations(trainer: &Trainer<f32>, [a, b]: &[Tensor; 2]) -> Result<String> {
+    let feed = |name: &str| match name {
+        "real_A" => Some(a),
+        "real_B" => Some(b),
+        _ => trainer.state.tensors.get(name),
+    };
+    let mut rows = vec![];
+    for player in Player::BOTH {
+        let step = trainer.graph(player);
+        let outputs = step.outputs();
+        let mut walk = Walk::new(&step.graph, &outputs, Arithmetic::Exact);
+        for (_, node) in step.graph.iter() {
+            let started = Instant::now();
+            walk.step(&feed)?;
+            rows.push((label(&step.graph, node), started.elapsed().as_secs_f64() * 1e3));
+        }
+    }
+    cpu::shares(rows.into_iter())
+}
+
 /// Whether Python's PyTorch finds a card.
 fn has_cuda() -> bool {
     let Some(python) = python_with(&["torch"]) else { return false };
@@ -307,6 +332,7 @@ pub(crate) async fn on_cpu(options: &TrainOptions) -> Result<Training> {
         gflop: (a? + b?) as f64 / 1e9,
         ..Training::default()
     };
+    result.operations = operations(&trainer, &batches[0])?;
     let name = "PyTorch, f32";
     if let Some(peer) = pytorch(&config, false, name, &["--lean"])? {
         (result.ms, result.others) = in_turn(vec![(name, peer)], async || {
@@ -328,7 +354,7 @@ impl Training {
             writeln!(text, "| {name}, in turn | {ms:.1} ms; ours takes {ratio:.2} of it |")?;
         }
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
-        let Some(memory) = self.memory_mib else { return Ok(()) };
+        let Some(memory) = self.memory_mib else { return writeln!(text, "\n{}", self.operations) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;
         writeln!(text, "| GPU memory, all of it | {memory:.0} MiB |")?;
         if let Some(ms) = self.generator_ms {
