@@ -57,7 +57,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)),
+            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)?),
         };
         self.values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {
@@ -202,7 +202,9 @@ impl<T: Real> Values<'_, T> {
         Inputs { values: self, node }
     }
 
-    /// A node's result in memory of its own, every element of which is written by `write`.
+    /// A node's result in memory of its own, every element of which is written by `write`. A function
+    /// for each operation, so that a browser compiles only those that are used.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(super) fn fresh(
         &mut self,
         node: &Node,

@@ -1,11 +1,15 @@
 //! One graph node → its launches.
 
+#[cfg(feature = "training")]
 mod conv_grad;
 mod fast_conv;
 mod forward;
+#[cfg(feature = "training")]
 mod gradient;
 #[cfg(test)]
+#[cfg(feature = "training")]
 mod lifetimes;
+#[cfg(feature = "training")]
 mod training;
 
 use std::collections::HashMap;
@@ -13,7 +17,7 @@ use std::collections::HashMap;
 use bytemuck::NoUninit;
 
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, NormInput, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -49,6 +53,7 @@ pub(super) struct Lowering<'a> {
     moments: HashMap<NodeId, Reduction>,
     /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
     /// read one.
+    #[cfg(feature = "training")]
     records: HashMap<(Vec<NodeId>, u32), Value>,
     plan: Plan,
 }
@@ -64,6 +69,7 @@ impl<'a> Lowering<'a> {
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
+            #[cfg(feature = "training")]
             records: HashMap::new(),
             plan: Plan::default(),
         }
@@ -298,32 +304,14 @@ impl<'a> Lowering<'a> {
             Op::Concat => self.concat(id, node),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
-
-            Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
-            Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
-            Op::SumPixels => self.sum_pixels(id, node),
-            Op::SumRows => self.sum_rows(id, node),
-            Op::LinearGradInput => self.linear_grad_input(id, node),
-            Op::LinearGradWeight => self.linear_grad_weight(id, node),
-            Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
-            Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
-            Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
-            Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
-            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
-            Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
-            Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
-            Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
-            Op::Unflatten { .. } => self.unflatten(id, node),
-            Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
-
-            Op::Scale(factor) => self.scale(id, node, *factor),
-            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
-            Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
-            Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
-            Op::SpectralSigma => self.spectral_sigma(id, node),
-            Op::SpectralNorm => self.spectral_norm(id, node),
-            Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
+            _ => self.lower_for_training(id, node),
         }
+    }
+
+    /// A build without training has none of its kernels.
+    #[cfg(not(feature = "training"))]
+    fn lower_for_training(&mut self, _: NodeId, node: &Node) -> Result<()> {
+        Err(node.op.needs_training())
     }
 }
 

@@ -1,10 +1,10 @@
-//! Losses and spectral normalisation.
+//! What only training asks for: which step each operation is; losses and spectral normalisation.
 
 use crate::catalogue::{
     dot, linear, linear_grad_input, loss, loss_grad, normalize, scale, spectral_norm_grad,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Node, NodeId, Op};
+use crate::graph::{Node, NodeId, NormInput, Op};
 use crate::shader::Shader;
 
 use super::super::Bound;
@@ -35,6 +35,53 @@ struct Matrix {
 }
 
 impl Lowering<'_> {
+    pub(super) fn lower_for_training(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        match &node.op {
+            Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
+            Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
+            Op::SumPixels => self.sum_pixels(id, node),
+            Op::SumRows => self.sum_rows(id, node),
+            Op::LinearGradInput => self.linear_grad_input(id, node),
+            Op::LinearGradWeight => self.linear_grad_weight(id, node),
+            Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
+            Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
+            Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
+            Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
+            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
+            Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
+            Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
+            Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
+            Op::Unflatten { .. } => self.unflatten(id, node),
+            Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
+
+            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
+            Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
+            Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
+            Op::SpectralSigma => self.spectral_sigma(id, node),
+            Op::SpectralNorm => self.spectral_norm(id, node),
+            Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
+
+            // Of every network: `Lowering::lower` has them.
+            Op::Input
+            | Op::Parameter
+            | Op::Conv2d(_)
+            | Op::Norm(_)
+            | Op::NormCoefficients(_)
+            | Op::Linear { .. }
+            | Op::ReflectionPad2d(_)
+            | Op::UpsampleNearest2x
+            | Op::Activation(_)
+            | Op::Add
+            | Op::GlobalAvgPool
+            | Op::GlobalMaxPool
+            | Op::SumChannels
+            | Op::Concat
+            | Op::Flatten
+            | Op::CamWeight => Ok(()),
+        }
+    }
+
     fn elements(&self, id: NodeId) -> Result<Elements> {
         let layout = self.layout(id)?;
         let channels = match layout {
