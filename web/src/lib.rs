@@ -12,8 +12,10 @@ mod page;
 mod panic;
 mod pixels;
 mod session;
+mod small;
 mod tiles;
 
 pub use panic::on_panic;
 pub use session::Session;
+pub use small::small_model;
 pub use tiles::Tiles;

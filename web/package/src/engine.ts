@@ -1,6 +1,6 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
-import { type ModelBytes, modelName, readModel } from "./model.js";
+import { type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
 import type {
   Host,
   HostInfo,
@@ -12,7 +12,7 @@ import type {
 } from "./protocol.js";
 import { arrange } from "./size.js";
 import { translateTiles } from "./tiles.js";
-import type { Progress } from "./types.js";
+import type { BackendChoice, Progress } from "./types.js";
 import { type Glue, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
 
 type OnProgress = (progress: Progress) => void;
@@ -29,6 +29,8 @@ const SPENT: ErrorCode[] = ["device-lost", "out-of-memory"];
  */
 export class Engine implements Host {
   #module: Promise<WebAssembly.Module>;
+  /** Whether this thread is ours alone, so that nobody waits while it computes. */
+  #alone: boolean;
   #request: LoadRequest | undefined;
   #glue: Glue | undefined;
   #session: Session | undefined;
@@ -37,21 +39,27 @@ export class Engine implements Host {
   #fail: ((error: UgatitError) => void) | undefined;
   #disposed = false;
 
-  constructor(module: Promise<WebAssembly.Module>) {
+  constructor(module: Promise<WebAssembly.Module>, alone: boolean) {
     this.#module = module;
+    this.#alone = alone;
     // Whoever loads will be told.
     module.catch(() => {});
   }
 
   async load(request: LoadRequest, onProgress: OnProgress, signal: AbortSignal): Promise<Loaded> {
-    const model = await readModel(request, onProgress, signal);
+    const [model] = await Promise.all([
+      readModel(request, onProgress, signal),
+      this.#warmUp(request.backend),
+    ]);
     await this.#open(request, model, signal);
     await model.keep();
-    // Later sessions are opened from this, without network and cache. Browsers keep blobs outside
-    // of the page's memory.
+    // Later sessions are opened from a blob, without network and cache. Browsers keep blobs outside
+    // of the page's memory; making one takes a while, for which nobody is to wait.
     const { file } = request;
-    const blob = "blob" in file ? file.blob : new File([model.bytes], modelName(file));
-    this.#request = { ...request, file: { blob }, cache: false };
+    const blob = "blob" in file ? Promise.resolve(file.blob) : later(() => asFile(model, file));
+    this.#request = request;
+    const keep = (blob: Blob) => (this.#request = { ...request, file: { blob }, cache: false });
+    blob.then(keep).catch(() => {});
     const { sha256, bytes, fromCache } = model;
     this.#info = { ...this.#sessionInfo(), sha256, bytes: bytes.length, fromCache };
     return { info: this.#info, blob };
@@ -141,6 +149,28 @@ export class Engine implements Host {
     this.#session = session;
   }
 
+  /**
+   * Translates once with a model of zeros, while the real one is on its way. Chromium compiles each
+   * function of a module when it is first called, which takes longer than the first translation.
+   */
+  async #warmUp(backend: BackendChoice): Promise<void> {
+    const onGpu = backend === "webgpu" || (backend === "auto" && "gpu" in globalThis.navigator);
+    if (!this.#alone || onGpu) return;
+    try {
+      const { Session, smallModel } = await this.#instance();
+      const options = { size: "native", fit: "pad", attention: false } as const;
+      await this.#watch(async () => {
+        const session = await Session.open(smallModel(), "a small model", "wasm");
+        const [width, height] = [32, 32];
+        const rgba = new Uint8Array(4 * width * height);
+        await session.translate(rgba, width, height, options, () => !this.#disposed);
+        session.free();
+      });
+    } catch {
+      // Whatever it is, the real model will meet it too.
+    }
+  }
+
   async #instance(): Promise<Glue> {
     if (this.#glue) return this.#glue;
     const module = await this.#module;
@@ -183,6 +213,13 @@ export class Engine implements Host {
       this.#fail = undefined;
     }
   }
+}
+
+const asFile = ({ bytes }: ModelBytes, file: ModelFile) => new File([bytes], modelName(file));
+
+/** What `make` gives, when what has to be done now is done. */
+function later<T>(make: () => T): Promise<T> {
+  return new Promise<void>((resolve) => setTimeout(resolve)).then(make);
 }
 
 /** One translation, whole or in tiles. */

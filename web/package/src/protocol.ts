@@ -19,8 +19,8 @@ export type HostInfo = Omit<TranslatorInfo, "worker">;
 
 export interface Loaded {
   info: HostInfo;
-  /** The model file, for another host. */
-  blob: Blob;
+  /** The model file, for another host. Comes a moment later, and not at all where the host dies first. */
+  blob: Promise<Blob>;
 }
 
 export interface TranslateRequest {
@@ -62,7 +62,8 @@ export type ToWorker =
 /** From the worker to the page. */
 export type FromWorker =
   | { kind: "progress"; id: number; progress: Progress }
-  | { kind: "loaded"; id: number; value: Loaded }
+  | { kind: "loaded"; id: number; value: HostInfo }
+  | { kind: "kept"; id: number; blob: Blob }
   | { kind: "translated"; id: number; value: Output }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
 

@@ -19,7 +19,7 @@ const scope = globalThis as unknown as Scope;
 
 let giveModule: (module: WebAssembly.Module) => void = () => {};
 const module = new Promise<WebAssembly.Module>((resolve) => (giveModule = resolve));
-const engine = new Engine(module);
+const engine = new Engine(module, true);
 /** The calls that are in flight. */
 const calls = new Map<number, AbortController>();
 
@@ -46,8 +46,9 @@ async function answer(message: Extract<ToWorker, { id: number; request: unknown 
   const onProgress = (progress: Progress) => scope.postMessage({ kind: "progress", id, progress });
   try {
     if (message.kind === "load") {
-      const value = await engine.load(message.request, onProgress, controller.signal);
-      scope.postMessage({ kind: "loaded", id, value });
+      const { info, blob } = await engine.load(message.request, onProgress, controller.signal);
+      scope.postMessage({ kind: "loaded", id, value: info });
+      blob.then((blob) => scope.postMessage({ kind: "kept", id, blob })).catch(() => {});
     } else {
       const value = await engine.translate(message.request, onProgress, controller.signal);
       const pictures = [value.bitmap, value.attention].filter((picture) => picture !== undefined);
