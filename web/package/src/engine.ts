@@ -1,6 +1,6 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
-import { type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
+import { type Metadata, type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
 import type {
   Host,
   HostInfo,
@@ -13,7 +13,7 @@ import type {
 import { arrange } from "./size.js";
 import { translateTiles } from "./tiles.js";
 import type { BackendChoice, Progress } from "./types.js";
-import { type Glue, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
+import { type Glue, type Place, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
 
 type OnProgress = (progress: Progress) => void;
 
@@ -33,6 +33,7 @@ export class Engine implements Host {
   #alone: boolean;
   #request: LoadRequest | undefined;
   #glue: Glue | undefined;
+  #starting: Promise<Glue> | undefined;
   #session: Session | undefined;
   #info: HostInfo | undefined;
   /** Rejects the call in flight. */
@@ -47,11 +48,8 @@ export class Engine implements Host {
   }
 
   async load(request: LoadRequest, onProgress: OnProgress, signal: AbortSignal): Promise<Loaded> {
-    const [model] = await Promise.all([
-      readModel(request, onProgress, signal),
-      this.#warmUp(request.backend),
-    ]);
-    await this.#open(request, model, signal);
+    const { model, place } = await this.#arrive(request, onProgress, signal);
+    await this.#open(request, model, place, signal);
     await model.keep();
     // Later sessions are opened from a blob, without network and cache. Browsers keep blobs outside
     // of the page's memory; making one takes a while, for which nobody is to wait.
@@ -125,7 +123,7 @@ export class Engine implements Host {
     const [request, info] = [this.#request, this.#info];
     if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
     const model = await readModel(request, () => {}, signal);
-    await this.#open(request, model, signal);
+    await this.#open(request, model, this.#place(request.backend), signal);
     this.#info = { ...info, ...this.#sessionInfo() };
     return this.#info;
   }
@@ -135,12 +133,16 @@ export class Engine implements Host {
     return this.#session.info();
   }
 
-  async #open(request: LoadRequest, model: ModelBytes, signal: AbortSignal): Promise<void> {
+  async #open(
+    { direction, file }: LoadRequest,
+    model: ModelBytes,
+    opening: Promise<Place>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const glue = await this.#instance();
     throwIfAborted(signal);
-    const { backend, direction, file } = request;
-    const session = await this.#watch(() =>
-      glue.Session.open(model.bytes, modelName(file), backend, direction),
+    const session = await this.#watch(async () =>
+      glue.Session.open(model.bytes, modelName(file), await opening, direction),
     );
     if (signal.aborted || this.#disposed) {
       session.free();
@@ -149,18 +151,53 @@ export class Engine implements Host {
     this.#session = session;
   }
 
+  /** Reads the model. While it is on its way, what it will run on is opened and made ready. */
+  async #arrive(
+    request: LoadRequest,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<{ model: ModelBytes; place: Promise<Place> }> {
+    const place = this.#place(request.backend);
+    let onItsWay = true;
+    let ready = this.#warmUp(place);
+    const prepare = async (metadata: Metadata) => {
+      // The kernel that is being compiled when the model arrives is the last one.
+      await (await place).prepare(metadata, () => onItsWay && !this.#disposed);
+    };
+    const onMetadata = (metadata: Metadata) => {
+      // What goes wrong here will go wrong with the model.
+      ready = Promise.all([ready, prepare(metadata).catch(() => {})]).then(() => {});
+    };
+    try {
+      return { model: await readModel(request, onProgress, signal, onMetadata), place };
+    } finally {
+      onItsWay = false;
+      await ready;
+    }
+  }
+
+  /** What the model is going to run on. */
+  #place(backend: BackendChoice): Promise<Place> {
+    const place = this.#instance().then((glue) => glue.Place.open(backend));
+    // Whoever waits for it will be told.
+    place.catch(() => {});
+    return place;
+  }
+
   /**
    * Translates once with a model of zeros, while the real one is on its way. Chromium compiles each
    * function of a module when it is first called, which takes longer than the first translation.
    */
-  async #warmUp(backend: BackendChoice): Promise<void> {
-    const onGpu = backend === "webgpu" || (backend === "auto" && "gpu" in globalThis.navigator);
-    if (!this.#alone || onGpu) return;
+  async #warmUp(opening: Promise<Place>): Promise<void> {
+    if (!this.#alone) return;
     try {
-      const { Session, smallModel } = await this.#instance();
+      const { backend } = await opening;
+      if (backend !== "wasm") return;
+      const { Place, Session, smallModel } = await this.#instance();
       const options = { size: "native", fit: "pad", attention: false } as const;
       await this.#watch(async () => {
-        const session = await Session.open(smallModel(), "a small model", "wasm");
+        const place = await Place.open("wasm");
+        const session = await Session.open(smallModel(), "a small model", place);
         const [width, height] = [32, 32];
         const rgba = new Uint8Array(4 * width * height);
         await session.translate(rgba, width, height, options, () => !this.#disposed);
@@ -173,6 +210,11 @@ export class Engine implements Host {
 
   async #instance(): Promise<Glue> {
     if (this.#glue) return this.#glue;
+    this.#starting ??= this.#start().finally(() => (this.#starting = undefined));
+    return this.#starting;
+  }
+
+  async #start(): Promise<Glue> {
     const module = await this.#module;
     const glue = createGlue();
     await glue.default({ module_or_path: module });
