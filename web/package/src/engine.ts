@@ -11,7 +11,8 @@ import type {
   TranslateRequest,
 } from "./protocol.js";
 import { arrange } from "./size.js";
-import { translateTiles } from "./tiles.js";
+import { startHelpers } from "./helpers.js";
+import { type Helpers, type Survey, translateTiles } from "./tiles.js";
 import type { BackendChoice, Progress } from "./types.js";
 import { type Glue, type Place, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
 
@@ -77,7 +78,11 @@ export class Engine implements Host {
     };
     const run = async (): Promise<Output> => {
       const start = performance.now();
-      const pictures = await this.#guard((session) => translate(session, picture, options, onStep));
+      const module = await this.#module;
+      const help = (survey: Survey, tiles: number) => this.#help(module, survey, tiles);
+      const pictures = await this.#guard((session) =>
+        translate(session, picture, options, onStep, help),
+      );
       return { ...pictures, milliseconds: performance.now() - start, reopened };
     };
     try {
@@ -91,6 +96,15 @@ export class Engine implements Host {
       picture.close();
       if (this.#disposed) this.#free();
     }
+  }
+
+  /** Workers beside ours, where the processor does the work and we are in a worker ourselves. */
+  #help(module: WebAssembly.Module, survey: Survey, tiles: number): Helpers {
+    const { file, direction } = this.#request ?? {};
+    if (!this.#alone || this.#info?.backend !== "wasm" || !file || !("blob" in file)) {
+      return { each: [], end: () => {} };
+    }
+    return startHelpers(module, file.blob, direction, survey, tiles);
   }
 
   dispose(): void {
@@ -270,10 +284,11 @@ async function translate(
   picture: ImageBitmap,
   options: TranslateRequest["options"],
   onStep: OnStep,
+  help: (survey: Survey, tiles: number) => Helpers,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   const plan = arrange(picture, options, session);
   const attention = options.attention ?? false;
-  if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep);
+  if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep, help);
   const [width, height] = plan.read;
   const rgba = readPixels(picture, plan.part, width, height);
   const result = await session.translate(

@@ -7,6 +7,8 @@ import type {
   TranslateOptions,
   TranslatorInfo,
 } from "./types.js";
+import type { Survey } from "./tiles.js";
+import type { Tile } from "./wasm/glue.js";
 
 /** A model and what it is to run on. */
 export interface LoadRequest extends ModelRequest {
@@ -58,6 +60,23 @@ export type ToWorker =
   | { kind: "load"; id: number; request: LoadRequest }
   | { kind: "translate"; id: number; request: TranslateRequest }
   | { kind: "abort"; id: number };
+
+/** From a worker to one that helps it: `help` once, then a tile at a time. */
+export type ToHelper =
+  | {
+      kind: "help";
+      module: WebAssembly.Module;
+      model: Blob;
+      direction: string | undefined;
+      survey: Survey;
+    }
+  | { kind: "tile"; i: number; rgba: Uint8Array<ArrayBuffer> };
+
+/** The tile, or why there is none. */
+export interface FromHelper {
+  tile?: Tile;
+  problem?: string;
+}
 
 /** From the worker to the page. */
 export type FromWorker =

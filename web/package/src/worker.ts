@@ -2,12 +2,16 @@
 
 import { Engine } from "./engine.js";
 import { asUgatitError } from "./errors.js";
-import type { FromWorker, ToWorker } from "./protocol.js";
+import { Helper } from "./helper.js";
+import type { FromHelper, FromWorker, ToHelper, ToWorker } from "./protocol.js";
 import type { Progress } from "./types.js";
 
 interface Scope {
-  postMessage(message: FromWorker, transfer?: Transferable[]): void;
-  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker>) => void): void;
+  postMessage(message: FromWorker | FromHelper, transfer?: Transferable[]): void;
+  addEventListener(
+    type: "message",
+    listener: (event: MessageEvent<ToWorker | ToHelper>) => void,
+  ): void;
   addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
   addEventListener(
     type: "unhandledrejection",
@@ -24,7 +28,8 @@ const engine = new Engine(module, true);
 const calls = new Map<number, AbortController>();
 
 scope.addEventListener("message", ({ data }) => {
-  if (data.kind === "module") giveModule(data.module);
+  if (data.kind === "help" || data.kind === "tile") void help(data);
+  else if (data.kind === "module") giveModule(data.module);
   else if (data.kind === "abort") calls.get(data.id)?.abort();
   else void answer(data);
 });
@@ -38,6 +43,14 @@ scope.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   engine.die(asUgatitError(event.reason).message);
 });
+
+/** To another worker of ours, not to a page. */
+const helper = new Helper();
+
+async function help(message: ToHelper): Promise<void> {
+  const answer = await helper.answer(message);
+  if (answer) scope.postMessage(answer, answer.tile ? [answer.tile.rgba.buffer] : []);
+}
 
 async function answer(message: Extract<ToWorker, { id: number; request: unknown }>): Promise<void> {
   const { id } = message;
