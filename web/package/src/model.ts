@@ -155,13 +155,14 @@ async function collect(
         throw error;
       }
     }
+    // A header that is longer than any of ours is read with the weights.
+    const hopeful = !told && done < LONGEST_HEADER;
     chunks.push(next.value);
     done += next.value.length;
-    // Of a header that is longer than any of ours, the weights tell as much.
-    if (!told && done < LONGEST_HEADER) {
-      const metadata = metadataOf(joined(chunks, done));
-      told = metadata !== undefined;
-      if (metadata) onMetadata(metadata);
+    const metadata = hopeful && metadataOf(chunks.length > 1 ? joined(chunks, done) : next.value);
+    if (metadata) {
+      told = true;
+      onMetadata(metadata);
     }
     onProgress({ phase: "download", done, total: done <= total ? total : 0 });
   }
@@ -172,9 +173,9 @@ async function collect(
 const LONGEST_HEADER = 1 << 20;
 
 /** What the beginning of a file says of it, if it is one of ours, and if that much is there. */
-function metadataOf(start: Uint8Array<ArrayBuffer>): Metadata | undefined {
+function metadataOf(start: Uint8Array): Metadata | undefined {
   if (start.length < 8) return undefined;
-  const length = Number(new DataView(start.buffer).getBigUint64(0, true));
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
   if (start.length < 8 + length) return undefined;
   try {
     const header: unknown = JSON.parse(new TextDecoder().decode(start.subarray(8, 8 + length)));
