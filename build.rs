@@ -14,10 +14,38 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use serde::Deserialize;
 use shader::{Constants, Expanded, LOOPS, expand};
 
-/// `variants.toml`: for each shader file the names of its variants, each with its constants.
-type Variants = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
+/// For each shader file the names of its variants, each with its constants.
+type Files = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
+
+/// `variants.toml`.
+#[derive(Deserialize)]
+struct Variants {
+    /// For builds with the feature of that name.
+    training: Files,
+    /// For builds with the feature of that name.
+    bench: Files,
+    /// For every build.
+    #[serde(flatten)]
+    always: Files,
+}
+
+impl Variants {
+    /// Those that this build has.
+    fn of_this_build(self) -> Files {
+        let mut files = self.always;
+        for (feature, more) in [("TRAINING", self.training), ("BENCH", self.bench)] {
+            if env::var_os(format!("CARGO_FEATURE_{feature}")).is_some() {
+                for (file, variants) in more {
+                    files.entry(file).or_default().extend(variants);
+                }
+            }
+        }
+        files
+    }
+}
 
 /// The default limits of WebGPU, which every browser grants.
 const MAX_INVOCATIONS: u32 = 256;
@@ -29,7 +57,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=UGATIT_SHADER_DIR");
     let folder = env::var_os("UGATIT_SHADER_DIR").map_or_else(|| PathBuf::from("shaders"), PathBuf::from);
     println!("cargo::rerun-if-changed={}", folder.display());
-    println!("cargo::rerun-if-changed=src/shader.rs");
+    for file in ["src/shader.rs", "build"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
 
     match catalogue(&folder) {
         Ok(text) => {
@@ -53,7 +83,7 @@ fn catalogue(folder: &Path) -> Result<String, String> {
 
     let mut out = String::new();
     let mut all = vec![];
-    for (file, variants) in &variants {
+    for (file, variants) in &variants.of_this_build() {
         let mut params: Option<String> = None;
         let _ =
             writeln!(out, "/// The variants of `shaders/{file}.wgsl`.\npub mod {file} {{\n    use super::*;");
@@ -111,7 +141,8 @@ impl Reflected {
         let show = |file: &str| folder.join(file).display().to_string();
         let expanded =
             expand(&format!("{file}.wgsl"), &constants, &mut |f| fs::read_to_string(folder.join(f)).ok())
-                .map_err(|e| format!("{}:{}: {}", show(&e.file), e.line, e.message))?;
+                .map_err(|e| format!("{}:{}: {}", show(&e.file), e.line, e.message))?
+                .shortened();
         let place = |line: usize| {
             let (file, line) = expanded
                 .origin

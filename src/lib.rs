@@ -5,10 +5,10 @@
 //!
 //! | module | knows |
 //! |---|---|
-//! | [`run`] | what a training run leaves for people to look at (natively, with `pictures`) |
+//! | [`run`] | what a training run leaves for people to look at (natively, with the features `pictures` and `training`) |
 //! | [`translate`] | pictures in, pictures out |
 //! | [`eval`] | how near pictures are to each other |
-//! | [`train`] | losses, optimiser, one iteration after another |
+//! | [`train`] | losses, optimiser, one iteration after another (with the feature `training`) |
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
 //! | [`graph`] | tensors, shapes, operations; no hardware |
 //! | [`cpu`] | every operation on the CPU, in `f32` and `f64` |
@@ -18,6 +18,15 @@
 //! | [`gpu`] | adapters, devices, buffers |
 //! | [`device`] | the choice between the processor and a GPU |
 //! | [`io`] | files: pictures, models, official checkpoints |
+
+#![cfg_attr(
+    not(feature = "training"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only training uses lies beside what it belongs to; a page's module is linked without it"
+    )
+)]
 
 pub mod catalogue;
 pub mod cpu;
@@ -31,11 +40,12 @@ pub mod io;
 pub mod model;
 pub mod plan;
 mod random;
-#[cfg(all(not(target_arch = "wasm32"), feature = "pictures"))]
+#[cfg(all(not(target_arch = "wasm32"), feature = "pictures", feature = "training"))]
 pub mod run;
 pub mod shader;
 pub mod tensor;
 pub mod text;
+#[cfg(feature = "training")]
 pub mod train;
 pub mod translate;
 #[cfg(not(target_arch = "wasm32"))]
@@ -45,6 +55,6 @@ pub use error::{Error, Result};
 pub use tensor::Tensor;
 
 /// Keeps the README's code compiling.
-#[cfg(all(doctest, feature = "pictures", feature = "pytorch"))]
+#[cfg(all(doctest, feature = "pictures", feature = "pytorch", feature = "training"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

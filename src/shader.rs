@@ -94,6 +94,55 @@ pub struct Expanded {
     pub origin: Vec<(String, usize)>,
 }
 
+impl Expanded {
+    /// The text without what only people read, since a page downloads it: comments, indentation, empty
+    /// lines, and spaces that part nothing.
+    #[must_use]
+    pub fn shortened(&self) -> Self {
+        let mut short = Self::default();
+        for (line, origin) in self.text.lines().zip(&self.origin) {
+            let code = line.split("//").next().unwrap_or_default().trim();
+            if code.is_empty() {
+                continue;
+            }
+            let mut last = None;
+            for part in code.split_whitespace() {
+                // Two words would become one, and two operators another one (`a - -b`).
+                let kinds = [last, part.chars().next()].map(|letter| letter.map(Kind::of));
+                if kinds[0] == kinds[1] && kinds[0] != Some(Kind::Bracket) {
+                    short.text.push(' ');
+                }
+                short.text.push_str(part);
+                last = part.chars().next_back();
+            }
+            short.text.push('\n');
+            short.origin.push(origin.clone());
+        }
+        short
+    }
+}
+
+/// What a letter of WGSL is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A name or a number.
+    Word,
+    /// Brackets, and whatever else stands for itself wherever it is.
+    Bracket,
+    Operator,
+}
+
+impl Kind {
+    fn of(letter: char) -> Self {
+        match letter {
+            '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | ':' | '@' => Self::Bracket,
+            '_' | '.' => Self::Word,
+            letter if letter.is_alphanumeric() => Self::Word,
+            _ => Self::Operator,
+        }
+    }
+}
+
 /// Integer constants by name.
 pub type Constants = BTreeMap<String, i64>;
 

@@ -26,6 +26,17 @@ fn the_expander_imports_once_chooses_and_repeats() {
 }
 
 #[test]
+fn a_shortened_text_keeps_its_words_operators_and_lines() {
+    let text = "// why\n\n    @group(0) @binding(1) var<storage, read> x: array<vec4f>;  // what\n  let a = b - -c * 1.5 + d; return -a;\n";
+    let short = expand("main.wgsl", &Constants::new(), &mut |_| Some(text.into())).unwrap().shortened();
+    assert_eq!(
+        short.text,
+        "@group(0)@binding(1)var<storage,read>x:array<vec4f>;\nlet a=b- -c*1.5+d;return-a;\n"
+    );
+    assert_eq!(short.origin, [("main.wgsl".to_string(), 3), ("main.wgsl".to_string(), 4)]);
+}
+
+#[test]
 fn blocks_nest_and_what_is_left_out_is_not_evaluated() {
     let text = "#if A\n#for i in 0..B\n#if i == 1\n${i}\n#endif\n#endfor\n#else\n${MISSING}\n#endif";
     assert_eq!(expand_text(text, &[("A", 1), ("B", 3)]).unwrap(), "1\n");
@@ -58,6 +69,7 @@ fn mistakes_are_named_with_file_and_line() {
 fn every_variant_has_its_uniform_first_and_one_output() {
     assert!(catalogue::ALL.len() > 20);
     for shader in catalogue::ALL {
+        assert!(!shader.source.contains("//"), "{} has a comment", shader.name);
         assert_eq!(shader.bindings[0].kind, BindingKind::Uniform, "{}", shader.name);
         // What is written comes last, and is one tensor (of the optimiser: all that it moves).
         let writes = shader.bindings.iter().filter(|b| b.kind == BindingKind::ReadWrite).count();

@@ -64,6 +64,7 @@ fn chunk_pixels(e: Extents) -> usize {
 }
 
 /// A 1x1 convolution: the input is its own unfolding.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 fn pointwise_product<T: Real>(x: &[T], weight: &[T], e: Extents, y: &mut [T]) {
     let pixels = e.h * e.w;
     let size = chunk_pixels(e);
@@ -96,6 +97,7 @@ fn pointwise_product<T: Real>(x: &[T], weight: &[T], e: Extents, y: &mut [T]) {
 
 /// A convolution with few outputs: the pixels are multiplied with every tap's weights, then the
 /// results of the taps are shifted and summed. To unfold the many channels would take longer.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 fn shifted_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
     let (pixels, window) = (e.oh * e.ow, e.kh * e.kw);
     let (rows, columns) = (axis(e.h, false, op.pad), axis(e.w, false, op.pad));
@@ -158,6 +160,7 @@ fn add_shifted<T: Real>(y: &mut [T], line: &[T], columns: &[usize], (shift, pad)
     }
 }
 
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
     let (pixels, window) = (e.oh * e.ow, e.kh * e.kw);
     let unfold = Unfold {

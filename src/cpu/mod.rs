@@ -7,12 +7,15 @@
 
 mod compute;
 mod conv;
+#[cfg(feature = "training")]
 mod conv_grad;
 mod linear;
+#[cfg(feature = "training")]
 mod loss;
 mod matmul;
 mod memory;
 mod norm;
+#[cfg(feature = "training")]
 mod norm_grad;
 pub(crate) mod parallel;
 mod pointwise;
@@ -22,7 +25,10 @@ mod product;
 mod real;
 mod run;
 mod spatial;
+#[cfg(feature = "training")]
 mod spectral;
+#[cfg(feature = "training")]
+mod training;
 mod vector;
 mod winograd;
 

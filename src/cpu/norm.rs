@@ -75,6 +75,7 @@ impl<T: Real> Map<T> {
 
 /// Normalises `y`, planes of `pixels` elements, `channels` in each sample; then the activation,
 /// then the sum with `residual`. `affine` is given for [`NormKind::LayerInstance`].
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub(super) fn norm<T: Real>(
     y: &mut [T],
     channels: usize,

@@ -6,6 +6,7 @@ use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
+#[cfg(feature = "training")]
 use super::norm_grad::Plane;
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
@@ -38,7 +39,14 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = graph.nodes().iter().map(|_| Value::Absent).collect();
         let last_reader = last_readers(graph, outputs);
-        let values = Values { values, free: vec![], scratch: vec![], kept: Kept::default(), arithmetic };
+        let values = Values {
+            values,
+            free: vec![],
+            scratch: vec![],
+            #[cfg(feature = "training")]
+            kept: Kept::default(),
+            arithmetic,
+        };
         Self { graph, outputs, last_reader, values, next: 0 }
     }
 
@@ -58,7 +66,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
         let value = match node.op {
             Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)),
+            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)?),
         };
         self.values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {
@@ -163,10 +171,12 @@ pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
     free: Vec<Vec<T>>,
     scratch: Vec<T>,
+    #[cfg(feature = "training")]
     pub(super) kept: Kept,
     pub(super) arithmetic: Arithmetic,
 }
 
+#[cfg(feature = "training")]
 /// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -174,6 +184,7 @@ pub(super) struct Kept {
     product: Option<([NodeId; 2], Vec<f64>)>,
 }
 
+#[cfg(feature = "training")]
 impl Kept {
     /// What all gradients of a normalisation with these operands and `eps` share.
     pub(super) fn planes(
@@ -191,6 +202,7 @@ impl Kept {
     }
 }
 
+#[cfg(feature = "training")]
 fn again<K: PartialEq, V: Clone>(kept: &mut Option<(K, V)>, key: K, make: impl FnOnce() -> V) -> V {
     match kept {
         Some((known, value)) if *known == key => value.clone(),
@@ -235,7 +247,9 @@ impl<T: Real> Values<'_, T> {
         Inputs { values: self, node }
     }
 
-    /// A node's result in memory of its own, every element of which is written by `write`.
+    /// A node's result in memory of its own, every element of which is written by `write`. A function
+    /// for each operation, so that a browser compiles only those that are used.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(super) fn fresh(
         &mut self,
         node: &Node,

@@ -8,7 +8,15 @@
 pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(not(target_arch = "wasm32"))]
     return pulp::Arch::new().dispatch(f);
-    // The module is compiled for the vector registers that every browser has.
     #[cfg(target_arch = "wasm32")]
-    return f();
+    return alone(f);
+}
+
+/// The module is compiled for the vector registers that every browser has. A function for each loop:
+/// the browser compiles what is called often a second time, from then on; a function that has
+/// everything inside is called too seldom, and takes long to compile.
+#[cfg(target_arch = "wasm32")]
+#[inline(never)]
+fn alone<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }

@@ -151,6 +151,7 @@ impl Winograd {
     }
 
     /// `Bᵀ d B` of `rows` rows of tiles from `first` on, as 36 matrices `[channel, tile]`.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn transform_pixels<T: Real>(&self, x: &[T], first: usize, rows: usize, pixels: &mut [T]) {
         /// Channels that a thread takes at a time.
         const CHANNELS: usize = 8;
@@ -188,6 +189,7 @@ impl Winograd {
     }
 
     /// From the transformed pixels to finished rows of `y`.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[expect(clippy::too_many_arguments, reason = "one call, whose arguments have nothing in common")]
     fn multiply<T: Real>(
         &self,

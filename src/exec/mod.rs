@@ -73,6 +73,7 @@ impl Executor {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Shape`] where `parameters` are not those that the plan was
     /// made for, or [`Error::Gpu`] where the driver refuses.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub fn new(gpu: &Gpu, plan: Plan, parameters: Arc<Parameters>) -> Result<Self> {
         use wgpu::BufferUsages as Usage;
         let allocate = |&bytes| gpu.buffer("activations", bytes, STORED);

@@ -4,6 +4,7 @@
 //! node is added, so an executor never meets a shape that does not fit.
 
 mod arithmetic;
+#[cfg(feature = "training")]
 mod backward;
 mod fuse;
 mod infer;
@@ -13,6 +14,7 @@ mod shape;
 use crate::error::{Error, Result};
 
 pub use arithmetic::Arithmetic;
+#[cfg(feature = "training")]
 pub use backward::{Seed, backward};
 pub use fuse::fuse;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};

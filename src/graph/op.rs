@@ -4,6 +4,9 @@
 //! CPU executor ([`crate::cpu`]) and, on the GPU, by the kernels under `shaders/`. All
 //! formulas are in the official layout: images `[N, C, H, W]`, matrices row-major.
 
+#[cfg(not(feature = "training"))]
+use crate::error::Error;
+
 /// A pointwise function, fused into the operation that produces its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Activation {
@@ -290,4 +293,14 @@ pub enum Op {
     /// [`Op::SpectralNorm`] and [`Op::SpectralSigma`] together:
     /// `g / sigma - sum(g * W) / sigma² * u vᵀ`. None goes through u and v.
     SpectralNormGrad,
+}
+
+#[cfg(not(feature = "training"))]
+impl Op {
+    /// Why this build does not compute an operation of training.
+    pub(crate) fn needs_training(&self) -> Error {
+        Error::Config(format!(
+            "{self:?} is a part of training, which this build lacks: its feature `training` is off"
+        ))
+    }
 }

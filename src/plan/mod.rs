@@ -257,6 +257,7 @@ impl Plan {
     /// # Errors
     /// [`Error::GpuLimit`] where a tensor exceeds what the adapter can bind; [`Error::Shape`] where
     /// `parameters` are those of another graph.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub fn compile(
         graph: &Graph,
         outputs: &[NodeId],

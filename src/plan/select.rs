@@ -1,7 +1,9 @@
 //! Which kernel variant runs where: a table by adapter class and shape, not a search at
 //! start-up. The first row that fits is taken. `docs/benchmarks.md` has the figures behind it.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight, conv2d_tiled};
+#[cfg(feature = "training")]
+use crate::catalogue::conv2d_grad_weight;
+use crate::catalogue::{conv2d, conv2d_tiled};
 use crate::shader::Shader;
 
 use super::Target;
@@ -23,6 +25,7 @@ pub struct Conv2dKernel {
     /// From x to y.
     pub forward: &'static Shader,
     /// From the gradient at y to that at the doubled and padded x (`TRANSPOSED`).
+    #[cfg(feature = "training")]
     pub transposed: &'static Shader,
 }
 
@@ -51,7 +54,11 @@ impl Conv2dKernel {
 
 macro_rules! conv2d_kernel {
     ($forward:expr, $transposed:expr) => {
-        Conv2dKernel { forward: &$forward, transposed: &$transposed }
+        Conv2dKernel {
+            forward: &$forward,
+            #[cfg(feature = "training")]
+            transposed: &$transposed,
+        }
     };
 }
 
@@ -192,6 +199,7 @@ pub fn busy(target: &Target) -> usize {
 }
 
 /// The kernel for the gradient at a convolution's weight.
+#[cfg(feature = "training")]
 pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
     match class {
         // A tile of the other is 32 quads wide.
@@ -204,12 +212,14 @@ pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Sha
 
 /// The quads of (tap, input channel) and of output channels that one workgroup of a kernel of
 /// `conv2d_grad_weight.wgsl` covers.
+#[cfg(feature = "training")]
 pub fn conv2d_grad_weight_tile(shader: &Shader) -> (usize, usize) {
     let constant = |name| shader.constant(name) as usize;
     (constant("LANES") * constant("IN_QUADS"), constant("ROWS") * constant("QUADS"))
 }
 
 #[cfg(test)]
+#[cfg(feature = "training")]
 mod tests {
     use super::*;
 

@@ -93,12 +93,7 @@ impl Engine {
             Self::Gpu { gpu, parameters } => {
                 let target = Target { arithmetic, ..gpu.target() };
                 let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
-                let shaders = plan.shaders();
-                for (done, shader) in shaders.iter().enumerate() {
-                    watcher.report(Phase::Compile, done, shaders.len()).await?;
-                    gpu.prepare(shader).await?;
-                }
-                watcher.report(Phase::Compile, shaders.len(), shaders.len()).await?;
+                compile_kernels(gpu, &plan, watcher).await?;
                 let executor = gpu.allocating(|| Executor::new(gpu, plan, parameters.clone()));
                 Program::Gpu(Box::new(executor.await?))
             }
@@ -132,6 +127,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// Compiles those kernels of a plan that are not yet.
+pub(super) async fn compile_kernels(gpu: &Gpu, plan: &Plan, watcher: &mut impl Watcher) -> Result<()> {
+    let shaders = plan.shaders();
+    for (done, shader) in shaders.iter().enumerate() {
+        watcher.report(Phase::Compile, done, shaders.len()).await?;
+        gpu.prepare(shader).await?;
+    }
+    watcher.report(Phase::Compile, shaders.len(), shaders.len()).await
 }
 
 impl Program {

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use crate::Tensor;
 use crate::cpu;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId, Shape, fuse};
 use crate::io::Model;
 use crate::model::{Direction, Generator, GeneratorConfig};
@@ -76,6 +77,20 @@ impl Translator {
         let engine = Engine::new(device, &graph, model.tensors).await?;
         let arithmetic = Arithmetic::default();
         Ok(Self { config, direction, engine, arithmetic, programs: VecDeque::new() })
+    }
+
+    /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on
+    /// its way. What one of that device compiles later is there already.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there can be no such model, what the device reports, and what `watcher`
+    /// returns.
+    pub async fn prepare(gpu: &Gpu, config: &GeneratorConfig, watcher: &mut impl Watcher) -> Result<()> {
+        let side = config.img_size;
+        let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
+        let target = Target { arithmetic: Arithmetic::default(), ..gpu.target() };
+        let plan = Plan::compile(&graph, &outputs, &ParameterMap::new(&graph, &target)?, &target)?;
+        engine::compile_kernels(gpu, &plan, watcher).await
     }
 
     /// The translator with another [`Arithmetic`]; without this it is [`Arithmetic::Fast`], whose

@@ -11,9 +11,13 @@ mod hook;
 mod page;
 mod panic;
 mod pixels;
+mod place;
 mod session;
+mod small;
 mod tiles;
 
 pub use panic::on_panic;
+pub use place::Place;
 pub use session::Session;
+pub use small::small_model;
 pub use tiles::Tiles;

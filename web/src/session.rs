@@ -1,12 +1,10 @@
 //! A model on a device.
 
 use js_sys::{Function, Object, Promise, Reflect};
-use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::io::Model;
 use ugatit::model::{Direction, GeneratorConfig};
-use ugatit::plan::AdapterClass;
 use ugatit::translate::{
-    Device, Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size, wants_tiles,
+    Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size, wants_tiles,
 };
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
@@ -16,6 +14,7 @@ use crate::error::thrown;
 use crate::held::Held;
 use crate::hook::Hook;
 use crate::page::set;
+use crate::place::Place;
 use crate::tiles::Tiles;
 use crate::{page, pixels};
 
@@ -64,15 +63,15 @@ pub struct Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Brings a model file's bytes onto a device. `backend` is `auto`, `webgpu` or `wasm`;
-    /// `name` is the model's for messages; `direction` chooses where the file holds two.
+    /// Brings a model file's bytes to a place. `name` is the model's for messages; `direction` chooses
+    /// where the file holds two.
     pub async fn open(
         model: Vec<u8>,
         name: String,
-        backend: String,
+        place: Place,
         direction: Option<String>,
     ) -> std::result::Result<Session, JsValue> {
-        Self::try_open(model, &name, &backend, direction.as_deref()).await.map_err(|e| thrown(&e))
+        Self::try_open(model, &name, place, direction.as_deref()).await.map_err(|e| thrown(&e))
     }
 
     /// What there is to know of the model and where it runs.
@@ -189,61 +188,14 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
 }
 
 impl Session {
-    async fn try_open(model: Vec<u8>, name: &str, backend: &str, direction: Option<&str>) -> Result<Self> {
+    async fn try_open(model: Vec<u8>, name: &str, place: Place, direction: Option<&str>) -> Result<Self> {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
         let read = Model::from_bytes(name, &model, direction)?;
         drop(model);
         page::pause().await;
-        let (device, place) = open_device(backend).await?;
         let (config, info) = (read.config, info(&read, &place));
-        let translator = Translator::new(device, read).await?;
+        let translator = Translator::new(place.device, read).await?;
         Ok(Self { translator: Held::new(translator), config, info })
-    }
-}
-
-/// Where a session computes, in words.
-struct Place {
-    backend: &'static str,
-    adapter: String,
-    software: bool,
-    notice: Option<&'static str>,
-}
-
-/// A backend for tests only: WebGPU with the kernels that a GPU gets, whatever the adapter is.
-const AS_GPU: &str = "webgpu-as-gpu";
-
-async fn open_device(backend: &str) -> Result<(Device, Place)> {
-    let processor = |notice| {
-        let place = Place { backend: "wasm", adapter: "processor".into(), software: false, notice };
-        (Device::Cpu, place)
-    };
-    match backend {
-        "wasm" => return Ok(processor(None)),
-        "auto" | "webgpu" | AS_GPU => {}
-        other => {
-            return Err(Error::Config(format!(
-                "{other:?} is no backend; use \"auto\", \"webgpu\" or \"wasm\""
-            )));
-        }
-    }
-    // A software adapter computes on the processor too, about ten times slower than we do.
-    let allow_software = backend != "auto";
-    match Gpu::open(&AdapterOptions { name: None, allow_software }).await {
-        Ok(gpu) => {
-            let gpu = if backend == AS_GPU { gpu.planned_as(AdapterClass::Gpu) } else { gpu };
-            let (adapter, software) = (gpu.name().into(), gpu.is_software());
-            let notice = software.then_some(
-                "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
-            );
-            Ok((Device::Gpu(gpu), Place { backend: "webgpu", adapter, software, notice }))
-        }
-        Err(error) if backend != "auto" => Err(error),
-        Err(Error::OnlySoftware { .. }) => Ok(processor(Some(
-            "This browser's WebGPU has no GPU behind it, so the processor does the work. It is slower; hardware acceleration may be switched off in the browser's settings.",
-        ))),
-        Err(_) => Ok(processor(Some(
-            "This browser offers no WebGPU, so the processor does the work. It is slower; a current Chrome, Edge or Safari with hardware acceleration would use the GPU.",
-        ))),
     }
 }
 

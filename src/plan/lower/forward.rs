@@ -2,7 +2,7 @@
 
 use crate::catalogue::{
     cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
-    resample, samples, sum_channels, sum_splits,
+    resample, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op};
@@ -395,28 +395,6 @@ impl Lowering<'_> {
         };
         let bindings = [a, b, self.whole(y)];
         self.step(&concat::CONCAT, params, &bindings, [total.div_ceil(64), 1, 1], "concat", 0)
-    }
-
-    /// Samples put one after the other, or taken out from the sample `first` on.
-    pub(super) fn samples(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        shader: &'static Shader,
-        first: usize,
-    ) -> Result<()> {
-        let vec4s = |this: &Self, id: NodeId| Layout::activation(this.graph.shape(id)).floats() / 4;
-        let (a, total) = (vec4s(self, node.inputs[0]), vec4s(self, id));
-        let start = match node.op {
-            Op::Stack => a,
-            _ => first * (total / node.shape.dims()[0]),
-        };
-        let params =
-            samples::Params { total: total as u32, start: start as u32, count: a as u32, reserved: 0 };
-        let mut bindings = node.inputs.iter().map(|&x| self.operand(x)).collect::<Result<Vec<_>>>()?;
-        let y = self.result(id)?;
-        bindings.push(self.whole(y));
-        self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the

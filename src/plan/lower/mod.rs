@@ -1,20 +1,24 @@
 //! One graph node → its launches.
 
+#[cfg(feature = "training")]
 mod conv_grad;
 mod fast_conv;
 mod forward;
+#[cfg(feature = "training")]
 mod gradient;
 #[cfg(test)]
+#[cfg(feature = "training")]
 mod lifetimes;
+#[cfg(feature = "training")]
 mod training;
 
 use std::collections::HashMap;
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::{linear_grad_input, samples, sum_splits};
+use crate::catalogue::sum_splits;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, NormInput, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -69,9 +73,11 @@ pub(super) struct Lowering<'a> {
     /// The moments of what was normalised, for the gradient.
     moments: HashMap<NodeId, Reduction>,
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
+    #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
     /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
     /// read one.
+    #[cfg(feature = "training")]
     records: HashMap<(Vec<NodeId>, u32), Value>,
     plan: Plan,
 }
@@ -87,7 +93,9 @@ impl<'a> Lowering<'a> {
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
+            #[cfg(feature = "training")]
             spectral_products: HashMap::new(),
+            #[cfg(feature = "training")]
             records: HashMap::new(),
             plan: Plan::default(),
         }
@@ -324,43 +332,6 @@ impl<'a> Lowering<'a> {
         self.step(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)
     }
 
-    /// `y = g W` for `n` rows of `g` and `columns` vec4s of a row of `W`, or added to `y`.
-    fn times_matrix(
-        &mut self,
-        params: linear_grad_input::Params,
-        [g, w, y]: [Bound; 3],
-        n: usize,
-        label: &str,
-    ) -> Result<()> {
-        let (rows, columns) = (params.rows as usize, params.in_quads as usize);
-        let shader = select::joined_or_serial(
-            self.target.class,
-            [&linear_grad_input::LINEAR_GRAD_INPUT_16, &linear_grad_input::LINEAR_GRAD_INPUT_SERIAL],
-        );
-        let [width, height] = ["COLUMNS", "ROWS"].map(|name| shader.constant(name) as usize);
-        let mut workgroups = [columns.div_ceil(width), n, 1];
-        let cut = match params.accumulate {
-            0 => self.cut(shader, workgroups, rows / height, n * columns),
-            // Rows of a matrix too large for one binding: many columns.
-            _ => Cut { splits: 1, depth: 0 },
-        };
-        workgroups[2] = cut.splits;
-        let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
-        let flops = multiply_adds(&[n, rows, 4 * columns]);
-        if cut.splits == 1 {
-            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
-        }
-        let parts = self.scratch_quads(cut.splits * n * columns)?;
-        let parts = self.whole(parts);
-        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
-        let sum = sum_splits::Params {
-            total: (n * columns) as u32,
-            splits: cut.splits as u32,
-            ..sum_splits::Params::default()
-        };
-        self.sum_splits(sum, parts, parts, y)
-    }
-
     fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
         match &node.op {
             Op::Input | Op::Parameter => Ok(()),
@@ -375,37 +346,16 @@ impl<'a> Lowering<'a> {
             Op::GlobalAvgPool | Op::GlobalMaxPool => self.global_pool(id, node),
             Op::SumChannels => self.sum_channels(id, node),
             Op::Concat => self.concat(id, node),
-            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
-            Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
-            Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
-
-            Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
-            Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
-            Op::SumPixels => self.sum_pixels(id, node),
-            Op::SumRows => self.sum_rows(id, node),
-            Op::LinearGradInput => self.linear_grad_input(id, node),
-            Op::LinearGradWeight => self.linear_grad_weight(id, node),
-            Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
-            Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
-            Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
-            Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
-            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
-            Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
-            Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
-            Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
-            Op::Unflatten { .. } => self.unflatten(id, node),
-            Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
-
-            Op::Scale(factor) => self.scale(id, node, *factor),
-            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
-            Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
-            Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
-            Op::SpectralSigma => self.spectral_sigma(id, node),
-            Op::SpectralNorm => self.spectral_norm(id, node),
-            Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
+            _ => self.lower_for_training(id, node),
         }
+    }
+
+    /// A build without training has none of its kernels.
+    #[cfg(not(feature = "training"))]
+    fn lower_for_training(&mut self, _: NodeId, node: &Node) -> Result<()> {
+        Err(node.op.needs_training())
     }
 }
 

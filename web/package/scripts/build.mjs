@@ -1,8 +1,8 @@
-// Builds dist/: TypeScript as it is, the glue of the wasm module as a function, the inline build.
+// Builds dist/: the library, the element, the worker and the inline build, each in one file, and types.
 // dist/wasm has to be there: `cargo xtask web` makes it and then runs this.
 
 import { execFileSync } from "node:child_process";
-import { copyFile, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -44,25 +44,20 @@ await writeFile(
 await copyFile("src/wasm/glue.d.ts", "dist/wasm/glue.d.ts");
 
 const bundle = { bundle: true, minify: true, target: "es2022", write: false };
+const written = { ...bundle, write: true, allowOverwrite: true, format: "esm" };
 await build({
-  ...bundle,
-  write: true,
-  allowOverwrite: true,
+  ...written,
   entryPoints: ["dist/sha256-script.js"],
   outfile: "dist/sha256-script.js",
-  format: "esm",
   banner: { js: `/*! @noble/hashes\n${await readFile(NOBLE, "utf8")}*/` },
 });
 await rm("dist/sha256-script.d.ts");
 const worker = await build({ ...bundle, entryPoints: ["dist/worker.js"], format: "iife" });
 const wasm = gzipSync(await readFile("dist/wasm/ugatit_bg.wasm"), { level: 9 });
 await build({
-  ...bundle,
-  write: true,
-  allowOverwrite: true,
+  ...written,
   entryPoints: ["dist/inline.js"],
   outfile: "dist/inline.js",
-  format: "esm",
   define: {
     UGATIT_WASM: JSON.stringify(wasm.toString("base64")),
     UGATIT_WORKER: JSON.stringify(worker.outputFiles[0].text),
@@ -78,6 +73,60 @@ await build({
     },
   ],
 });
-for (const name of ["assets.inline.js", "assets.inline.d.ts"]) await rm(`dist/${name}`);
+
+// One file each, so that a page asks once where modules that import modules would be asked for one
+// after the other. What the element shares with the library it takes from there.
+const SHARED = ["asUgatitError", "capture", "Translator"];
+const external = ["./sha256-script.js"];
+await build({
+  ...written,
+  stdin: {
+    contents: `export * from "./index.js";
+      export { asUgatitError as $asUgatitError } from "./errors.js";
+      export { capture as $capture } from "./picture.js";
+      export { Translator as $Translator } from "./translator.js";`,
+    resolveDir: "dist",
+  },
+  outfile: "dist/index.bundled.js",
+  external,
+});
+await build({
+  ...written,
+  entryPoints: ["dist/element.js"],
+  outfile: "dist/element.js",
+  external: ["./index.js"],
+  plugins: [
+    {
+      name: "shared",
+      setup({ onLoad, onResolve }) {
+        onResolve({ filter: /\/(errors|picture|translator)\.js$/ }, () => ({
+          path: "library",
+          namespace: "shared",
+        }));
+        onLoad({ filter: /.*/, namespace: "shared" }, () => ({
+          contents: SHARED.map((name) => `export { $${name} as ${name} } from "./index.js";`).join(
+            "",
+          ),
+        }));
+      },
+    },
+  ],
+});
+await build({
+  ...written,
+  entryPoints: ["dist/worker.js"],
+  outfile: "dist/worker.js",
+  external,
+});
+
+// What is left of the modules are the types.
+const BUNDLED = ["element.js", "inline.js", "sha256-script.js", "worker.js"];
+for (const name of await readdir("dist", { recursive: true })) {
+  const internal = name.endsWith(".js") && !name.startsWith("wasm") && !BUNDLED.includes(name);
+  if (internal && name !== "index.bundled.js") await rm(`dist/${name}`);
+}
+await rename("dist/index.bundled.js", "dist/index.js");
+await rm("dist/assets.inline.d.ts");
+await rm("dist/wasm/glue.js");
 
 for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) await copyFile(`../../${name}`, name);

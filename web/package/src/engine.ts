@@ -1,6 +1,6 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
-import { type ModelBytes, modelName, readModel } from "./model.js";
+import { type Metadata, type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
 import type {
   Host,
   HostInfo,
@@ -11,9 +11,10 @@ import type {
   TranslateRequest,
 } from "./protocol.js";
 import { arrange } from "./size.js";
-import { translateTiles } from "./tiles.js";
-import type { Progress } from "./types.js";
-import { type Glue, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
+import { startHelpers } from "./helpers.js";
+import { type Helpers, type Survey, translateTiles } from "./tiles.js";
+import type { BackendChoice, Progress } from "./types.js";
+import { type Glue, type Place, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
 
 type OnProgress = (progress: Progress) => void;
 
@@ -29,29 +30,35 @@ const SPENT: ErrorCode[] = ["device-lost", "out-of-memory"];
  */
 export class Engine implements Host {
   #module: Promise<WebAssembly.Module>;
+  /** Whether this thread is ours alone, so that nobody waits while it computes. */
+  #alone: boolean;
   #request: LoadRequest | undefined;
   #glue: Glue | undefined;
+  #starting: Promise<Glue> | undefined;
   #session: Session | undefined;
   #info: HostInfo | undefined;
   /** Rejects the call in flight. */
   #fail: ((error: UgatitError) => void) | undefined;
   #disposed = false;
 
-  constructor(module: Promise<WebAssembly.Module>) {
+  constructor(module: Promise<WebAssembly.Module>, alone: boolean) {
     this.#module = module;
+    this.#alone = alone;
     // Whoever loads will be told.
     module.catch(() => {});
   }
 
   async load(request: LoadRequest, onProgress: OnProgress, signal: AbortSignal): Promise<Loaded> {
-    const model = await readModel(request, onProgress, signal);
-    await this.#open(request, model, signal);
+    const { model, place } = await this.#arrive(request, onProgress, signal);
+    await this.#open(request, model, place, signal);
     await model.keep();
-    // Later sessions are opened from this, without network and cache. Browsers keep blobs outside
-    // of the page's memory.
+    // Later sessions are opened from a blob, without network and cache. Browsers keep blobs outside
+    // of the page's memory; making one takes a while, for which nobody is to wait.
     const { file } = request;
-    const blob = "blob" in file ? file.blob : new File([model.bytes], modelName(file));
-    this.#request = { ...request, file: { blob }, cache: false };
+    const blob = "blob" in file ? Promise.resolve(file.blob) : later(() => asFile(model, file));
+    this.#request = request;
+    const keep = (blob: Blob) => (this.#request = { ...request, file: { blob }, cache: false });
+    blob.then(keep).catch(() => {});
     const { sha256, bytes, fromCache } = model;
     this.#info = { ...this.#sessionInfo(), sha256, bytes: bytes.length, fromCache };
     return { info: this.#info, blob };
@@ -71,7 +78,11 @@ export class Engine implements Host {
     };
     const run = async (): Promise<Output> => {
       const start = performance.now();
-      const pictures = await this.#guard((session) => translate(session, picture, options, onStep));
+      const module = await this.#module;
+      const help = (survey: Survey, tiles: number) => this.#help(module, survey, tiles);
+      const pictures = await this.#guard((session) =>
+        translate(session, picture, options, onStep, help),
+      );
       return { ...pictures, milliseconds: performance.now() - start, reopened };
     };
     try {
@@ -85,6 +96,15 @@ export class Engine implements Host {
       picture.close();
       if (this.#disposed) this.#free();
     }
+  }
+
+  /** Workers beside ours, where the processor does the work and we are in a worker ourselves. */
+  #help(module: WebAssembly.Module, survey: Survey, tiles: number): Helpers {
+    const { file, direction } = this.#request ?? {};
+    if (!this.#alone || this.#info?.backend !== "wasm" || !file || !("blob" in file)) {
+      return { each: [], end: () => {} };
+    }
+    return startHelpers(module, file.blob, direction, survey, tiles);
   }
 
   dispose(): void {
@@ -117,7 +137,7 @@ export class Engine implements Host {
     const [request, info] = [this.#request, this.#info];
     if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
     const model = await readModel(request, () => {}, signal);
-    await this.#open(request, model, signal);
+    await this.#open(request, model, this.#place(request.backend), signal);
     this.#info = { ...info, ...this.#sessionInfo() };
     return this.#info;
   }
@@ -127,12 +147,16 @@ export class Engine implements Host {
     return this.#session.info();
   }
 
-  async #open(request: LoadRequest, model: ModelBytes, signal: AbortSignal): Promise<void> {
+  async #open(
+    { direction, file }: LoadRequest,
+    model: ModelBytes,
+    opening: Promise<Place>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const glue = await this.#instance();
     throwIfAborted(signal);
-    const { backend, direction, file } = request;
-    const session = await this.#watch(() =>
-      glue.Session.open(model.bytes, modelName(file), backend, direction),
+    const session = await this.#watch(async () =>
+      glue.Session.open(model.bytes, modelName(file), await opening, direction),
     );
     if (signal.aborted || this.#disposed) {
       session.free();
@@ -141,8 +165,70 @@ export class Engine implements Host {
     this.#session = session;
   }
 
+  /** Reads the model. While it is on its way, what it will run on is opened and made ready. */
+  async #arrive(
+    request: LoadRequest,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<{ model: ModelBytes; place: Promise<Place> }> {
+    const place = this.#place(request.backend);
+    let onItsWay = true;
+    let ready = this.#warmUp(place);
+    const prepare = async (metadata: Metadata) => {
+      // The kernel that is being compiled when the model arrives is the last one.
+      await (await place).prepare(metadata, () => onItsWay && !this.#disposed);
+    };
+    const onMetadata = (metadata: Metadata) => {
+      // What goes wrong here will go wrong with the model.
+      ready = Promise.all([ready, prepare(metadata).catch(() => {})]).then(() => {});
+    };
+    try {
+      return { model: await readModel(request, onProgress, signal, onMetadata), place };
+    } finally {
+      onItsWay = false;
+      await ready;
+    }
+  }
+
+  /** What the model is going to run on. */
+  #place(backend: BackendChoice): Promise<Place> {
+    const place = this.#instance().then((glue) => glue.Place.open(backend));
+    // Whoever waits for it will be told.
+    place.catch(() => {});
+    return place;
+  }
+
+  /**
+   * Translates once with a model of zeros, while the real one is on its way. Chromium compiles each
+   * function of a module when it is first called, which takes longer than the first translation.
+   */
+  async #warmUp(opening: Promise<Place>): Promise<void> {
+    if (!this.#alone) return;
+    try {
+      const { backend } = await opening;
+      if (backend !== "wasm") return;
+      const { Place, Session, smallModel } = await this.#instance();
+      const options = { size: "native", fit: "pad", attention: false } as const;
+      await this.#watch(async () => {
+        const place = await Place.open("wasm");
+        const session = await Session.open(smallModel(), "a small model", place);
+        const [width, height] = [32, 32];
+        const rgba = new Uint8Array(4 * width * height);
+        await session.translate(rgba, width, height, options, () => !this.#disposed);
+        session.free();
+      });
+    } catch {
+      // Whatever it is, the real model will meet it too.
+    }
+  }
+
   async #instance(): Promise<Glue> {
     if (this.#glue) return this.#glue;
+    this.#starting ??= this.#start().finally(() => (this.#starting = undefined));
+    return this.#starting;
+  }
+
+  async #start(): Promise<Glue> {
     const module = await this.#module;
     const glue = createGlue();
     await glue.default({ module_or_path: module });
@@ -185,16 +271,24 @@ export class Engine implements Host {
   }
 }
 
+const asFile = ({ bytes }: ModelBytes, file: ModelFile) => new File([bytes], modelName(file));
+
+/** What `make` gives, when what has to be done now is done. */
+function later<T>(make: () => T): Promise<T> {
+  return new Promise<void>((resolve) => setTimeout(resolve)).then(make);
+}
+
 /** One translation, whole or in tiles. */
 async function translate(
   session: Session,
   picture: ImageBitmap,
   options: TranslateRequest["options"],
   onStep: OnStep,
+  help: (survey: Survey, tiles: number) => Helpers,
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   const plan = arrange(picture, options, session);
   const attention = options.attention ?? false;
-  if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep);
+  if (plan.tiled) return translateTiles(session, picture, plan, attention, onStep, help);
   const [width, height] = plan.read;
   const rgba = readPixels(picture, plan.part, width, height);
   const result = await session.translate(

@@ -31,11 +31,18 @@ export function modelName(file: ModelFile): string {
   return ("blob" in file && (file.blob as File).name) || "the model";
 }
 
-/** Fetches, recalls or reads a model file and verifies it. */
+/** What a model file of this project says of itself. */
+export type Metadata = Record<string, string>;
+
+/**
+ * Fetches, recalls or reads a model file and verifies it. Where it is fetched, and says what it is,
+ * `onMetadata` is told while the weights are still on their way.
+ */
 export async function readModel(
   request: ModelRequest,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
+  onMetadata: (metadata: Metadata) => void = () => {},
 ): Promise<ModelBytes> {
   const { file, cache } = request;
   const name = modelName(file);
@@ -52,7 +59,7 @@ export async function readModel(
   const blob = "url" in file ? inside(file.url) : file.blob;
   const bytes = blob
     ? new Uint8Array(await blob.arrayBuffer())
-    : await download((file as { url: string }).url, name, onProgress, signal);
+    : await download((file as { url: string }).url, name, onProgress, signal, onMetadata);
   throwIfAborted(signal);
   const total = bytes.length;
   onProgress({ phase: "verify", done: 0, total });
@@ -91,13 +98,14 @@ async function download(
   name: string,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
+  onMetadata: (metadata: Metadata) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const response = await fetch(url, { signal });
     if (!response.ok) {
       throw unreachable(`${name}: the server answered ${response.status} for ${url}.`);
     }
-    return await collect(response, name, onProgress);
+    return await collect(response, name, onProgress, onMetadata);
   } catch (error) {
     if (signal.aborted) throw aborted();
     if (error instanceof UgatitError) throw error;
@@ -126,6 +134,7 @@ async function collect(
   response: Response,
   name: string,
   onProgress: (progress: Progress) => void,
+  onMetadata: (metadata: Metadata) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Of a compressed answer the length is that of the compressed bytes, which nobody shows us.
   const encoding = response.headers.get("content-encoding") ?? "identity";
@@ -135,6 +144,7 @@ async function collect(
   if (!response.body) return new Uint8Array(await response.arrayBuffer());
   const chunks: Uint8Array[] = [];
   let done = 0;
+  let told = false;
   const reader = response.body.getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
     if (chunks.length === 0) {
@@ -145,11 +155,40 @@ async function collect(
         throw error;
       }
     }
+    // A header that is longer than any of ours is read with the weights.
+    const hopeful = !told && done < LONGEST_HEADER;
     chunks.push(next.value);
     done += next.value.length;
+    const metadata = hopeful && metadataOf(chunks.length > 1 ? joined(chunks, done) : next.value);
+    if (metadata) {
+      told = true;
+      onMetadata(metadata);
+    }
     onProgress({ phase: "download", done, total: done <= total ? total : 0 });
   }
-  const bytes = new Uint8Array(done);
+  return joined(chunks, done);
+}
+
+/** Headers of generators have some 15 kB. */
+const LONGEST_HEADER = 1 << 20;
+
+/** What the beginning of a file says of it, if it is one of ours, and if that much is there. */
+function metadataOf(start: Uint8Array): Metadata | undefined {
+  if (start.length < 8) return undefined;
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (start.length < 8 + length) return undefined;
+  try {
+    const header: unknown = JSON.parse(new TextDecoder().decode(start.subarray(8, 8 + length)));
+    const { __metadata__ } = header as { __metadata__?: Metadata };
+    return __metadata__?.format === "ugatit" ? __metadata__ : undefined;
+  } catch {
+    // What is wrong with it will be found when it is whole.
+    return undefined;
+  }
+}
+
+function joined(chunks: Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, offset);

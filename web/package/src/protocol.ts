@@ -7,6 +7,8 @@ import type {
   TranslateOptions,
   TranslatorInfo,
 } from "./types.js";
+import type { Survey } from "./tiles.js";
+import type { Tile } from "./wasm/glue.js";
 
 /** A model and what it is to run on. */
 export interface LoadRequest extends ModelRequest {
@@ -19,8 +21,8 @@ export type HostInfo = Omit<TranslatorInfo, "worker">;
 
 export interface Loaded {
   info: HostInfo;
-  /** The model file, for another host. */
-  blob: Blob;
+  /** The model file, for another host. Comes a moment later, and not at all where the host dies first. */
+  blob: Promise<Blob>;
 }
 
 export interface TranslateRequest {
@@ -59,10 +61,28 @@ export type ToWorker =
   | { kind: "translate"; id: number; request: TranslateRequest }
   | { kind: "abort"; id: number };
 
+/** From a worker to one that helps it: `help` once, then a tile at a time. */
+export type ToHelper =
+  | {
+      kind: "help";
+      module: WebAssembly.Module;
+      model: Blob;
+      direction: string | undefined;
+      survey: Survey;
+    }
+  | { kind: "tile"; i: number; rgba: Uint8Array<ArrayBuffer> };
+
+/** The tile, or why there is none. */
+export interface FromHelper {
+  tile?: Tile;
+  problem?: string;
+}
+
 /** From the worker to the page. */
 export type FromWorker =
   | { kind: "progress"; id: number; progress: Progress }
-  | { kind: "loaded"; id: number; value: Loaded }
+  | { kind: "loaded"; id: number; value: HostInfo }
+  | { kind: "kept"; id: number; blob: Blob }
   | { kind: "translated"; id: number; value: Output }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
 

@@ -2,15 +2,33 @@ import { type Context2d, canvas2d, discard, readPixels, take, toBitmap } from ".
 import { aborted } from "./errors.js";
 import type { Output, OnStep } from "./protocol.js";
 import type { Arrangement } from "./size.js";
-import type { Hook, Session, Tiles } from "./wasm/glue.js";
+import type { Hook, Session, Tile, Tiles } from "./wasm/glue.js";
 
 /** The whole picture is surveyed at its own size, or at one of so many pixels. */
 const SURVEY_PIXELS = 1 << 20;
 
+/** A picture to survey: `rgba` shows all of it. */
+export interface Survey {
+  rgba: Uint8Array<ArrayBuffer>;
+  width: number;
+  height: number;
+  /** Of the result. */
+  fullWidth: number;
+  fullHeight: number;
+  side: number | undefined;
+}
+
+/** Others that make tiles of a surveyed picture, the same as ours. */
+export interface Helpers {
+  /** Each makes one tile at a time, of its number and the pixels that it is made from. */
+  each: ((i: number, rgba: Uint8Array<ArrayBuffer>) => Promise<Tile>)[];
+  end(): void;
+}
+
 /**
- * Translates a large picture in tiles. Only one tile's pixels are in memory at a time, beside the
- * picture itself and the result. The attention map is that of the whole picture at the model's
- * size.
+ * Translates a large picture in tiles. Beside the picture itself and the result, only the pixels of
+ * as many tiles are in memory as are being made. The attention map is that of the whole picture at
+ * the model's size.
  */
 export async function translateTiles(
   session: Session,
@@ -18,17 +36,20 @@ export async function translateTiles(
   { part, tiled }: Arrangement,
   attention: boolean,
   onStep: OnStep,
+  help: (survey: Survey, tiles: number) => Helpers = () => ({ each: [], end: () => {} }),
 ): Promise<Pick<Output, "bitmap" | "attention">> {
   if (!tiled) throw new TypeError("the arrangement has no tiles");
   const { width, height, side } = tiled;
   const scale = Math.min(1, Math.sqrt(SURVEY_PIXELS / (width * height)));
   const across = Math.max(1, Math.round(width * scale));
   const down = Math.max(1, Math.round(height * scale));
-  const whole = readPixels(picture, part, across, down);
-  const tiles = await session.survey(whole, across, down, width, height, side, onStep);
+  const rgba = readPixels(picture, part, across, down);
+  const tiles = await session.survey(rgba, across, down, width, height, side, onStep);
+  const survey = { rgba, width: across, height: down, fullWidth: width, fullHeight: height, side };
+  const helpers = help(survey, tiles.count);
   const result = canvas2d(width, height, false);
   try {
-    const opaque = await draw(tiles, picture, part, [width, height], result, onStep);
+    const opaque = await draw(tiles, helpers, picture, part, [width, height], result, onStep);
     if (!opaque) {
       // The opacity of the source. For 24 megapixels a tenth of a second, which photos are spared.
       result.globalCompositeOperation = "destination-in";
@@ -40,6 +61,7 @@ export async function translateTiles(
       attention: map && (await toBitmap(map.rgba, map.width, map.height)),
     };
   } finally {
+    helpers.end();
     tiles.free();
     discard(result);
   }
@@ -48,6 +70,7 @@ export async function translateTiles(
 /** Draws all tiles; whether the source is opaque. */
 async function draw(
   tiles: Tiles,
+  helpers: Helpers,
   picture: ImageBitmap,
   part: Arrangement["part"],
   [width, height]: [number, number],
@@ -61,8 +84,7 @@ async function draw(
   const step = (done: number) => {
     if (!onStep("tile", done, total)) throw aborted();
   };
-  step(0);
-  for (let i = 0; i < total; i++) {
+  const read = (i: number) => {
     const [x, y, w, h] = tiles.read(i);
     const [across, down] = [part.width / width, part.height / height];
     const from = {
@@ -73,11 +95,46 @@ async function draw(
     };
     const pixels = readPixels(picture, from, w, h);
     opaque &&= isOpaque(pixels);
-    const tile = await tiles.run(i, pixels, inner);
-    const bitmap = await toBitmap(tile.rgba, tile.width, tile.height);
-    result.drawImage(bitmap, tile.x, tile.y);
-    bitmap.close();
-    step(i + 1);
+    return pixels;
+  };
+
+  // Each fades in over those before it, so they are laid in their order, whoever is done first.
+  let laid = 0;
+  const made = new Map<number, Tile>();
+  let laying = Promise.resolve();
+  const lay = async () => {
+    for (let tile = made.get(laid); tile; tile = made.get(laid)) {
+      made.delete(laid);
+      const bitmap = await toBitmap(tile.rgba, tile.width, tile.height);
+      result.drawImage(bitmap, tile.x, tile.y);
+      bitmap.close();
+      step(++laid);
+    }
+  };
+
+  const left = Array.from({ length: total }, (_, i) => i);
+  let failed = false;
+  const work = async (make: Helpers["each"][number], ours: boolean) => {
+    for (let i = left.shift(); i !== undefined && !failed; i = left.shift()) {
+      try {
+        made.set(i, await make(i, read(i)));
+      } catch (error) {
+        if (ours) throw error;
+        // Whatever became of the helper, we can do without.
+        left.unshift(i);
+        return;
+      }
+      laying = laying.then(lay);
+      await laying;
+    }
+  };
+  const own = () => work((i, rgba) => tiles.run(i, rgba, inner), true);
+  step(0);
+  try {
+    await Promise.all([own(), ...helpers.each.map((make) => work(make, false))]);
+    await own();
+  } finally {
+    failed = true;
   }
   return opaque;
 }

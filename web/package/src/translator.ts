@@ -112,7 +112,7 @@ export class Translator {
     module.catch(() => {});
     let host: Host;
     if (worker) host = new WorkerHost(() => startWorker(workerUrl), module);
-    else host = new Engine(module);
+    else host = new Engine(module, false);
     this.#host = host;
     const report = this.#info ? () => {} : safely(onProgress);
     let loaded: Loaded;
@@ -124,9 +124,13 @@ export class Translator {
       this.#host = undefined;
       throw error;
     }
-    // From now on the bytes are here, whatever becomes of cache, network, or the worker.
+    // From then on the bytes are here, whatever becomes of cache, network, or the worker.
+    // Where there is no room for them, the model is fetched again.
+    const keep = (blob: Blob) => {
+      this.#request = { ...this.#request, file: { blob }, cache: false };
+    };
+    loaded.blob.then(keep).catch(() => {});
     const { fromCache } = this.#info ?? loaded.info;
-    this.#request = { ...this.#request, file: { blob: loaded.blob }, cache: false };
     this.#learn({ ...loaded.info, worker, fromCache });
     return host;
   }

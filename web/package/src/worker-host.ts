@@ -3,6 +3,7 @@ import { UgatitError, aborted, asUgatitError } from "./errors.js";
 import type {
   FromWorker,
   Host,
+  HostInfo,
   LoadRequest,
   Loaded,
   Output,
@@ -23,6 +24,8 @@ export class WorkerHost implements Host {
   #calls = new Map<number, Call>();
   #nextId = 0;
   #failure: UgatitError | undefined;
+  #keep: (blob: Blob) => void = () => {};
+  #kept = new Promise<Blob>((resolve) => (this.#keep = resolve));
 
   constructor(start: () => Worker, module: Promise<WebAssembly.Module>) {
     try {
@@ -46,12 +49,14 @@ export class WorkerHost implements Host {
     );
   }
 
-  load(
+  async load(
     request: LoadRequest,
     onProgress: (progress: Progress) => void,
     signal: AbortSignal,
   ): Promise<Loaded> {
-    return this.#call((id) => ({ kind: "load", id, request }), [], onProgress, signal);
+    const message = (id: number): ToWorker => ({ kind: "load", id, request });
+    const info = await this.#call<HostInfo>(message, [], onProgress, signal);
+    return { info, blob: this.#kept };
   }
 
   translate(
@@ -100,7 +105,8 @@ export class WorkerHost implements Host {
 
   #receive(message: FromWorker): void {
     const call = this.#calls.get(message.id);
-    if (message.kind === "progress") call?.onProgress(message.progress);
+    if (message.kind === "kept") this.#keep(message.blob);
+    else if (message.kind === "progress") call?.onProgress(message.progress);
     else if (message.kind === "failed") {
       call?.reject(new UgatitError(message.code, message.message));
     } else call?.resolve(message.value as never);

@@ -2,12 +2,16 @@
 
 import { Engine } from "./engine.js";
 import { asUgatitError } from "./errors.js";
-import type { FromWorker, ToWorker } from "./protocol.js";
+import { Helper } from "./helper.js";
+import type { FromHelper, FromWorker, ToHelper, ToWorker } from "./protocol.js";
 import type { Progress } from "./types.js";
 
 interface Scope {
-  postMessage(message: FromWorker, transfer?: Transferable[]): void;
-  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker>) => void): void;
+  postMessage(message: FromWorker | FromHelper, transfer?: Transferable[]): void;
+  addEventListener(
+    type: "message",
+    listener: (event: MessageEvent<ToWorker | ToHelper>) => void,
+  ): void;
   addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
   addEventListener(
     type: "unhandledrejection",
@@ -19,12 +23,13 @@ const scope = globalThis as unknown as Scope;
 
 let giveModule: (module: WebAssembly.Module) => void = () => {};
 const module = new Promise<WebAssembly.Module>((resolve) => (giveModule = resolve));
-const engine = new Engine(module);
+const engine = new Engine(module, true);
 /** The calls that are in flight. */
 const calls = new Map<number, AbortController>();
 
 scope.addEventListener("message", ({ data }) => {
-  if (data.kind === "module") giveModule(data.module);
+  if (data.kind === "help" || data.kind === "tile") void help(data);
+  else if (data.kind === "module") giveModule(data.module);
   else if (data.kind === "abort") calls.get(data.id)?.abort();
   else void answer(data);
 });
@@ -39,6 +44,14 @@ scope.addEventListener("unhandledrejection", (event) => {
   engine.die(asUgatitError(event.reason).message);
 });
 
+/** To another worker of ours, not to a page. */
+const helper = new Helper();
+
+async function help(message: ToHelper): Promise<void> {
+  const answer = await helper.answer(message);
+  if (answer) scope.postMessage(answer, answer.tile ? [answer.tile.rgba.buffer] : []);
+}
+
 async function answer(message: Extract<ToWorker, { id: number; request: unknown }>): Promise<void> {
   const { id } = message;
   const controller = new AbortController();
@@ -46,8 +59,9 @@ async function answer(message: Extract<ToWorker, { id: number; request: unknown 
   const onProgress = (progress: Progress) => scope.postMessage({ kind: "progress", id, progress });
   try {
     if (message.kind === "load") {
-      const value = await engine.load(message.request, onProgress, controller.signal);
-      scope.postMessage({ kind: "loaded", id, value });
+      const { info, blob } = await engine.load(message.request, onProgress, controller.signal);
+      scope.postMessage({ kind: "loaded", id, value: info });
+      blob.then((blob) => scope.postMessage({ kind: "kept", id, blob })).catch(() => {});
     } else {
       const value = await engine.translate(message.request, onProgress, controller.signal);
       const pictures = [value.bitmap, value.attention].filter((picture) => picture !== undefined);

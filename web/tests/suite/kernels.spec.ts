@@ -1,3 +1,5 @@
+import type { Page } from "@playwright/test";
+import type { TestServer } from "../support/server.ts";
 import { GOLDEN } from "../support/setup.ts";
 import { expect, test } from "../support/test.ts";
 
@@ -12,19 +14,7 @@ for (const name of GOLDEN) {
     server,
   }) => {
     test.setTimeout(600_000);
-    await page.addInitScript(() => {
-      // Insecure pages, such as the empty one before ours, have no WebGPU.
-      if (!isSecureContext) return;
-      const kernels: string[] = [];
-      Object.assign(window, { kernels });
-      const { createComputePipeline } = GPUDevice.prototype;
-      GPUDevice.prototype.createComputePipeline = function (descriptor) {
-        kernels.push(descriptor.label ?? "");
-        return createComputePipeline.call(this, descriptor);
-      };
-    });
-    await page.goto(server.origin);
-    await page.waitForFunction(() => "ugatit" in window);
+    await openCounting(page, server);
     const seen = await page.evaluate(async (name) => {
       const model = `/out/golden/${name}.safetensors`;
       const backend = "webgpu-as-gpu" as "webgpu";
@@ -41,6 +31,51 @@ for (const name of GOLDEN) {
     expect(seen.kernels).toContain("conv2d_tiled_64x64");
     expect(seen.kernels.filter((kernel) => kernel.endsWith("_serial"))).toEqual([]);
   });
+}
+
+test("kernels are compiled while the weights are on their way, each once", async ({
+  page,
+  server,
+}) => {
+  await openCounting(page, server);
+  const seen = await page.evaluate(async () => {
+    // So that the browser's GPU process runs.
+    await (await navigator.gpu.requestAdapter())!.requestDevice();
+    // The server takes 0.8 s for the model, whose first piece has the header.
+    let early = 0;
+    const translator = await ugatit.Translator.load(`${A2B}?slow`, {
+      backend: "webgpu",
+      worker: false,
+      cache: false,
+      onProgress: ({ phase }) => {
+        if (phase === "download") early = kernels.length;
+      },
+    });
+    const result = await translator.translate("/pictures/faces/toon-head/face-1.png");
+    const worst = await difference(result.bitmap, "/out/native/face-1_A2B.png");
+    translator.dispose();
+    return { early, worst, kernels };
+  });
+  expect(seen.worst).toBeLessThanOrEqual(TOLERANCE);
+  expect(seen.early).toBeGreaterThan(0);
+  expect(new Set(seen.kernels).size).toBe(seen.kernels.length);
+});
+
+/** Opens the site with a list of the kernels that the page compiles. */
+async function openCounting(page: Page, server: TestServer): Promise<void> {
+  await page.addInitScript(() => {
+    // Insecure pages, such as the empty one before ours, have no WebGPU.
+    if (!isSecureContext) return;
+    const kernels: string[] = [];
+    Object.assign(window, { kernels });
+    const { createComputePipeline } = GPUDevice.prototype;
+    GPUDevice.prototype.createComputePipeline = function (descriptor) {
+      kernels.push(descriptor.label ?? "");
+      return createComputePipeline.call(this, descriptor);
+    };
+  });
+  await page.goto(server.origin);
+  await page.waitForFunction(() => "ugatit" in window);
 }
 
 declare const kernels: string[];

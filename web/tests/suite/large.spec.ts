@@ -65,6 +65,40 @@ test("a large photo is translated in tiles, and other tiles give the same pictur
   expect(seen.crop).toEqual([500, 400]);
 });
 
+test("workers for all processors make the tiles, the same bits as one", async ({ site }) => {
+  test.setTimeout(600_000);
+  const seen = await site.evaluate(async () => {
+    const photo = await scene(1024, 768);
+    let started = 0;
+    const channel = new BroadcastChannel("workers");
+    channel.onmessage = () => started++;
+    const translated = async (processors: number) => {
+      started = 0;
+      const workerUrl = `/worker-with-processors.js?n=${processors}`;
+      const translator = await load({ backend: "wasm", workerUrl });
+      // Once to begin with, once for the time.
+      await translator.translate(photo, { size: "native", tile: 256 });
+      const workers = started;
+      const result = await translator.translate(photo, { size: "native", tile: 256 });
+      translator.dispose();
+      return { workers, bitmap: result.bitmap, milliseconds: result.milliseconds };
+    };
+    const [one, two, three] = [await translated(1), await translated(2), await translated(3)];
+    channel.close();
+    return {
+      workers: [one.workers, two.workers, three.workers],
+      worst: Math.max(
+        await difference(one.bitmap, two.bitmap),
+        await difference(one.bitmap, three.bitmap),
+      ),
+      milliseconds: [one, two, three].map(({ milliseconds }) => Math.round(milliseconds)),
+    };
+  });
+  console.log(JSON.stringify(seen));
+  expect(seen.workers).toEqual([1, 2, 3]);
+  expect(seen.worst).toBe(0);
+});
+
 test("small tiles and full models are refused with the reason", async ({ site }) => {
   const seen = await site.evaluate(async () => {
     const translator = await load({ backend: "wasm" });

@@ -50,7 +50,7 @@ test("odd pictures have the pixels that they have natively", async ({ site, brow
   const sheets = readNatively(pictures);
   expect(Object.keys(sheets).sort()).toEqual(Object.keys(pictures).sort());
   const seen = await site.evaluate(async (sheets) => {
-    const { capture } = (await import("/package/picture.js" as string)) as {
+    const { capture } = (await import("/out/internal/picture.js" as string)) as {
       capture(source: string): Promise<ImageBitmap>;
     };
     /** On white, as a sheet shows it. */

@@ -5,7 +5,7 @@ test("tiles are read and laid where they belong, with the opacity of the source"
   site,
 }) => {
   const seen = await site.evaluate(async () => {
-    const { translateTiles } = (await import("/package/tiles.js" as string)) as {
+    const { translateTiles } = (await import("/out/internal/tiles.js" as string)) as {
       translateTiles(...args: unknown[]): Promise<{ bitmap: ImageBitmap; attention?: ImageBitmap }>;
     };
     const canvas = new OffscreenCanvas(300, 200);
@@ -38,22 +38,36 @@ test("tiles are read and laid where they belong, with the opacity of the source"
       free: () => reads.push(-1),
     };
     const session = { survey: async () => tiles };
+    // Of two that help one is faster than we are, and one fails at its second tile.
+    let helped = 0;
+    const help = () => ({
+      each: [
+        (i: number, rgba: Uint8Array) => (helped++, tiles.run(i, rgba)),
+        async (i: number, rgba: Uint8Array) => {
+          if (i > 2) throw new Error("made by the test");
+          await sleep(50);
+          return tiles.run(i, rgba);
+        },
+      ],
+      end: () => reads.push(-2),
+    });
     const picture = await createImageBitmap(canvas);
     const part = { x: 10, y: 10, width, height };
     const steps: string[] = [];
     const hook = (phase: string, done: number, total: number) =>
       steps.push(`${phase} ${done}/${total}`) > 0;
     const plan = { part, tiled: { width, height, side } };
-    const { bitmap } = await translateTiles(session, picture, plan, false, hook);
+    const { bitmap } = await translateTiles(session, picture, plan, false, hook, help);
     context.globalCompositeOperation = "difference";
     context.fillStyle = "white";
     context.fillRect(0, 0, 300, 200);
     context.clearRect(100, 50, 60, 60);
     const expected = await createImageBitmap(canvas, 10, 10, width, height);
-    return { worst: await difference(bitmap, expected), reads: [...new Set(reads)], steps };
+    return { worst: await difference(bitmap, expected), reads: [...new Set(reads)], steps, helped };
   });
   expect(seen.worst).toBeLessThanOrEqual(1);
-  expect(seen.reads).toEqual([0, -1]);
+  expect(seen.reads).toEqual([0, -2, -1]);
+  expect(seen.helped).toBeGreaterThan(1);
   expect(seen.steps[0]).toBe("tile 0/8");
   expect(seen.steps.at(-1)).toBe("tile 8/8");
 });

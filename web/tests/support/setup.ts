@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buildSync } from "esbuild";
 import { SHIPPED, brokenModels, goldenModel } from "./models.ts";
-import { DIST, OUT, ROOT, program } from "./paths.ts";
+import { DIST, OUT, PACKAGE, ROOT, program } from "./paths.ts";
 import { turned } from "./exif.ts";
 
 export const GOLDEN = ["gen_light_ch8_64x48", "gen_full_ch8_32"];
@@ -16,6 +17,14 @@ export default function setup(): void {
   rmSync(OUT, { recursive: true, force: true });
   for (const folder of ["golden", "native", "broken"])
     mkdirSync(join(OUT, folder), { recursive: true });
+
+  // What the package keeps to itself.
+  buildSync({
+    entryPoints: ["picture", "tiles"].map((name) => join(PACKAGE, `src/${name}.ts`)),
+    outdir: join(OUT, "internal"),
+    bundle: true,
+    format: "esm",
+  });
 
   for (const name of GOLDEN) write(`golden/${name}.safetensors`, goldenModel(name));
   const good = readFileSync(join(ROOT, "models/A2B.safetensors"));

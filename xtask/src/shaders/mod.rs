@@ -14,12 +14,22 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use ugatit::shader::{Constants, LOOPS, expand};
 
 use crate::process::{root, say};
 
+/// For each shader file the names of its variants, each with its constants.
+type Files = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
+
 /// `variants.toml`
-type List = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
+#[derive(Deserialize)]
+struct List {
+    training: Files,
+    bench: Files,
+    #[serde(flatten)]
+    always: Files,
+}
 
 /// The folder of the shaders, as messages name it.
 const FOLDER: &str = "shaders";
@@ -75,14 +85,15 @@ fn variants(folder: &Path) -> Result<Vec<Variant>> {
     let text = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
     let list: List = toml::from_str(&text).with_context(|| list.display().to_string())?;
     let mut variants: Vec<Variant> = vec![];
-    for (file, named) in list {
+    for (file, named) in list.always.into_iter().chain(list.training).chain(list.bench) {
         for (name, constants) in named {
             let mut constants: Constants = constants.into_iter().map(|(k, v)| (k, i64::from(v))).collect();
             for (loops, suffix) in [(0, ""), (1, "_loops")] {
                 constants.insert(LOOPS.into(), loops);
                 let read = &mut |f: &str| fs::read_to_string(folder.join(f)).ok();
                 let expanded = expand(&format!("{file}.wgsl"), &constants, read)
-                    .map_err(|e| anyhow::anyhow!("{FOLDER}/{e}"))?;
+                    .map_err(|e| anyhow::anyhow!("{FOLDER}/{e}"))?
+                    .shortened();
                 // Most shaders have but one text.
                 if loops == 0 || variants.last().is_some_and(|v| v.text != expanded.text) {
                     variants.push(Variant {

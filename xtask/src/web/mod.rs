@@ -17,8 +17,11 @@ const PACKAGE_WASM: &str = "web/package/dist/wasm";
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What browsers have had for years; Binaryen's `--all-features` goes beyond it.
-const WASM_OPT: [&str; 11] = [
+const WASM_OPT: [&str; 12] = [
     "-O3",
+    // Functions that are called from one place stay apart where they are large: a browser compiles one when it is
+    // first called, and would have to compile all that lies inside of it.
+    "--one-caller-inline-max-function-size=20",
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-reference-types",

@@ -4,7 +4,7 @@
 
 import type * as ugatit from "./ugatit.js";
 
-export type { Hook, Session, SessionInfo, Tiles } from "./ugatit.js";
+export type { Hook, Place, Session, SessionInfo, Tile, Tiles } from "./ugatit.js";
 
 export type Glue = typeof ugatit;
 

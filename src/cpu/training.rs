@@ -1,0 +1,167 @@
+//! From an operation of training to its function.
+
+use crate::error::Result;
+use crate::graph::{Graph, Node, NodeId, NormKind, Op};
+
+use super::compute::image;
+use super::conv::Extents;
+use super::norm_grad::Operands;
+use super::run::Values;
+use super::{Real, conv_grad, linear, loss, norm_grad, pointwise, pool, spatial, spectral};
+
+/// The rest of [`compute`](super::compute::compute).
+pub(super) fn compute_for_training<T: Real>(
+    graph: &Graph,
+    node: &Node,
+    values: &mut Values<'_, T>,
+    dying: &dyn Fn(&NodeId) -> bool,
+) -> Result<Vec<T>> {
+    let extents = |i: usize| image(graph.shape(node.inputs[i]));
+    Ok(match &node.op {
+        // Operations that work in place.
+        Op::ActivationGrad(activation) => {
+            let mut y = values.take_first(node, dying);
+            pointwise::activation_grad(&mut y, values.get(node.inputs[1]), *activation);
+            y
+        }
+        Op::Scale(factor) => {
+            let mut y = values.take_first(node, dying);
+            pointwise::scale(&mut y, *factor);
+            y
+        }
+        Op::Unflatten { .. } => values.take_first(node, dying),
+
+        // Operations that write a fresh tensor.
+        Op::Stack => values.fresh(node, |x, y| {
+            let (first, second) = y.split_at_mut(x.get(0).len());
+            first.copy_from_slice(x.get(0));
+            second.copy_from_slice(x.get(1));
+        }),
+        Op::Samples { first, .. } => values.fresh(node, |x, y| {
+            let sample = y.len() / node.shape.dims()[0];
+            y.copy_from_slice(&x.get(0)[first * sample..][..y.len()]);
+        }),
+        Op::SamplesGrad { first, total } => values.fresh(node, |x, y| {
+            let from = first * (y.len() / total);
+            y.fill(T::default());
+            y[from..][..x.get(0).len()].copy_from_slice(x.get(0));
+        }),
+
+        Op::Mse { target } => values.fresh(node, |x, y| loss::mse(x.get(0), *target, y)),
+        Op::L1 => values.fresh(node, |x, y| loss::l1(x.get(0), x.get(1), y)),
+        Op::BceWithLogits { target } => {
+            values.fresh(node, |x, y| loss::bce_with_logits(x.get(0), *target, y))
+        }
+        Op::MseGrad { target, scale } => {
+            values.fresh(node, |x, y| loss::mse_grad(x.get(0), *target, *scale, y))
+        }
+        Op::L1Grad { scale } => values.fresh(node, |x, y| loss::l1_grad(x.get(0), x.get(1), *scale, y)),
+        Op::BceWithLogitsGrad { target, scale } => values.fresh(node, |x, y| {
+            loss::bce_with_logits_grad(x.get(0), *target, *scale, y);
+        }),
+
+        Op::PowerIterationV => values.fresh(node, |x, y| spectral::power_iteration_v(x.get(0), x.get(1), y)),
+        Op::PowerIterationU => {
+            let product = spectral_product(values, [node.inputs[0], node.inputs[1]]);
+            values.fresh(node, |_, y| spectral::power_iteration_u(&product, y))
+        }
+        Op::SpectralSigma => {
+            let product = spectral_product(values, [node.inputs[0], node.inputs[2]]);
+            values.fresh(node, |x, y| spectral::sigma(&product, x.get(1), y))
+        }
+        Op::SpectralNorm => values.fresh(node, |x, y| spectral::spectral_norm(x.get(0), x.get(1), y)),
+        Op::SpectralNormGrad => values.fresh(node, |x, y| {
+            spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
+        }),
+
+        Op::Conv2dGradInput { conv, .. } => values.fresh(node, |x, y| {
+            let ([_, _, oh, ow], [outputs, channels, kh, kw]) = (extents(0), extents(1));
+            let [n, _, h, w] = image(&node.shape);
+            let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
+            conv_grad::input(x.get(0), x.get(1), e, *conv, y);
+        }),
+        Op::Conv2dGradWeight { conv, .. } => values.fresh(node, |x, y| {
+            let ([n, channels, h, w], [_, outputs, oh, ow]) = (extents(0), extents(1));
+            let [_, _, kh, kw] = image(&node.shape);
+            let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
+            conv_grad::weight(x.get(0), x.get(1), e, *conv, y);
+        }),
+        Op::SumPixels => values.fresh(node, |x, y| {
+            let [_, _, h, w] = extents(0);
+            conv_grad::sum_pixels(x.get(0), h * w, y);
+        }),
+        Op::SumRows => values.fresh(node, |x, y| linear::sum_rows(x.get(0), y)),
+        Op::LinearGradInput => {
+            values.fresh(node, |x, y| linear::grad_input(x.get(0), x.get(1), node.shape.dims()[1], y))
+        }
+        Op::LinearGradWeight => {
+            values.fresh(node, |x, y| linear::grad_weight(x.get(0), x.get(1), node.shape.dims()[1], y))
+        }
+        Op::NormGrad { norm, wrt } => {
+            let [_, channels, h, w] = extents(1);
+            let mut kept = std::mem::take(&mut values.kept);
+            let result = values.fresh(node, |x, y| {
+                let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
+                let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
+                let planes = kept.planes(&node.inputs, norm.eps, || norm_grad::planes(&operands, *norm));
+                norm_grad::norm_grad(&operands, &planes, *norm, *wrt, y);
+            });
+            values.kept = kept;
+            result
+        }
+        Op::ReflectionPad2dGrad(pad) => values.fresh(node, |x, y| {
+            let [_, _, h, w] = image(&node.shape);
+            let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
+            spatial::scatter(x.get(0), h * w, w, &rows, &columns, y);
+        }),
+        Op::UpsampleNearest2xGrad => values.fresh(node, |x, y| {
+            let [_, _, h, w] = image(&node.shape);
+            let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
+            spatial::scatter(x.get(0), h * w, w, &rows, &columns, y);
+        }),
+        Op::GlobalAvgPoolGrad { height, width } => values.fresh(node, |x, y| {
+            pool::global_average_grad(x.get(0), height * width, y);
+        }),
+        Op::GlobalMaxPoolGrad => values.fresh(node, |x, y| {
+            let [_, _, h, w] = extents(1);
+            pool::global_maximum_grad(x.get(0), x.get(1), h * w, y);
+        }),
+        Op::BroadcastChannels(channels) => values.fresh(node, |x, y| {
+            let [_, _, h, w] = extents(0);
+            pool::broadcast_channels(x.get(0), *channels, h * w, y);
+        }),
+        Op::SliceColumns { start, len } => values.fresh(node, |x, y| {
+            let columns = graph.shape(node.inputs[0]).dims()[1];
+            linear::slice_columns(x.get(0), columns, *start, *len, y);
+        }),
+        Op::CamWeightGrad(wrt) => values.fresh(node, |x, y| {
+            linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);
+        }),
+
+        // Of every network: `compute` has them.
+        Op::Input
+        | Op::Parameter
+        | Op::Conv2d(_)
+        | Op::Norm(_)
+        | Op::NormCoefficients(_)
+        | Op::Linear { .. }
+        | Op::ReflectionPad2d(_)
+        | Op::UpsampleNearest2x
+        | Op::Activation(_)
+        | Op::Add
+        | Op::GlobalAvgPool
+        | Op::GlobalMaxPool
+        | Op::SumChannels
+        | Op::Concat
+        | Op::Flatten
+        | Op::CamWeight => vec![],
+    })
+}
+
+/// `W v` of a spectral normalisation.
+fn spectral_product<T: Real>(values: &mut Values<'_, T>, [w, v]: [NodeId; 2]) -> Vec<f64> {
+    let mut kept = std::mem::take(&mut values.kept);
+    let product = kept.product([w, v], || spectral::product(values.get(w), values.get(v)));
+    values.kept = kept;
+    product
+}

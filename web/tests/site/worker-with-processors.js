@@ -1,0 +1,2 @@
+import "./processors.js";
+import "/package/worker.js";
