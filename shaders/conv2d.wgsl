@@ -11,7 +11,7 @@
 //   bias  [O/4], read only if `has_bias`
 //
 // Launch: an invocation computes PIXELS pixels x QUADS vec4s of output channels. Workgroups
-// cover ceil(pixels / (PIXELS LANES)) in x and z, ceil(O/4 / (QUADS ROWS)) in y.
+// cover ceil(pixels / (PIXELS LANES)) in x and z, ceil(O/4 / (QUADS ROWS)) in y; phases and splits in z.
 //
 // LOOPS = 1: for FXC, which unrolls a loop whose length it knows and takes minutes for the result.
 // It does not know that `reserved` is 0.
@@ -24,8 +24,10 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let phase = phase_of(group.z);
-    let first = ((block_of(group.z) * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
+    let split = group.z % params.splits;
+    let z = group.z / params.splits;
+    let phase = phase_of(z);
+    let first = ((block_of(z) * groups.x + group.x) * ${LANES}u + local.x) * ${PIXELS}u;
     let first_quad = (group.y * ${ROWS}u + local.y) * ${QUADS}u;
     let pixels = pixel_count(phase);
     if (first >= pixels || first_quad >= params.out_quads) {
@@ -42,51 +44,76 @@ fn main(
 #endfor
 
     let extent = taps(phase);
-    for (var ky = 0u; ky < extent.x; ky += 1u) {
-        for (var kx = 0u; kx < extent.y; kx += 1u) {
-            let tap = vec2u(ky, kx);
-            var row = weight_tap(phase, tap) * 4u * params.in_quads * params.out_quads;
+    let summed = part(split, extent.x * extent.y * params.in_quads);
+    var at = summed.x;
+    while (at < summed.y) {
+        let tap = vec2u(at / params.in_quads / extent.y, at / params.in_quads % extent.y);
+        let first_i = at % params.in_quads;
+        let last_i = min(params.in_quads, first_i + summed.y - at);
+        at += last_i - first_i;
+#if TRANSPOSED
+        let row = 4u * weight_tap(phase, tap) * params.out_quads;
+#else
+        var row = 4u * (weight_tap(phase, tap) * params.in_quads + first_i) * params.out_quads;
+#endif
 #for p in 0..PIXELS
-            let from_${p} = source(pixel_${p}, tap);
+        let from_${p} = source(pixel_${p}, tap);
 #endfor
-            for (var i = 0u; i < params.in_quads; i += 1u) {
+        for (var i = first_i; i < last_i; i += 1u) {
+#if TRANSPOSED
+#for p in 0..PIXELS
+            let x_${p} = load(from_${p}, i);
+#endfor
+#for q in 0..QUADS
+            {
+                let at_w = (row + 4u * column_${q}) * params.in_quads + i;
+                let w_0 = w[at_w];
+                let w_1 = w[at_w + params.in_quads];
+                let w_2 = w[at_w + 2u * params.in_quads];
+                let w_3 = w[at_w + 3u * params.in_quads];
+#for p in 0..PIXELS
+                sum_${p}_${q} += vec4f(dot(x_${p}, w_0), dot(x_${p}, w_1), dot(x_${p}, w_2), dot(x_${p}, w_3));
+#endfor
+            }
+#endfor
+#else
 #if LOOPS
 #for p in 0..PIXELS
-                var x_${p} = load(from_${p}, i);
+            var x_${p} = load(from_${p}, i);
 #endfor
-                for (var c = 0u; c < 4u + params.reserved; c += 1u) {
+            for (var c = 0u; c < 4u + params.reserved; c += 1u) {
 #for q in 0..QUADS
-                    let w_${q} = w[row + column_${q}];
+                let w_${q} = w[row + column_${q}];
 #endfor
 #for q in 0..QUADS
 #for p in 0..PIXELS
-                    sum_${p}_${q} = fma(x_${p}.xxxx, w_${q}, sum_${p}_${q});
+                sum_${p}_${q} = fma(x_${p}.xxxx, w_${q}, sum_${p}_${q});
 #endfor
 #endfor
 #for p in 0..PIXELS
-                    x_${p} = x_${p}.yzwx;
+                x_${p} = x_${p}.yzwx;
 #endfor
-                    row += params.out_quads;
-                }
+                row += params.out_quads;
+            }
 #else
 #for p in 0..PIXELS
-                let x_${p} = load(from_${p}, i);
+            let x_${p} = load(from_${p}, i);
 #endfor
 #for c in 0..4
-                {
+            {
 #for q in 0..QUADS
-                    let w_${q} = w[row + column_${q}];
+                let w_${q} = w[row + column_${q}];
 #endfor
 #for q in 0..QUADS
 #for p in 0..PIXELS
-                    sum_${p}_${q} = fma(vec4f(x_${p}[${c}]), w_${q}, sum_${p}_${q});
+                sum_${p}_${q} = fma(vec4f(x_${p}[${c}]), w_${q}, sum_${p}_${q});
 #endfor
 #endfor
-                    row += params.out_quads;
-                }
+                row += params.out_quads;
+            }
 #endfor
 #endif
-            }
+#endif
         }
     }
 
@@ -98,7 +125,7 @@ fn main(
         }
 #for p in 0..PIXELS
         if (first + ${p}u < pixels) {
-            y[pixel_${p}.to * params.out_quads + column_${q}] =
+            y[split * params.split_stride + pixel_${p}.to * params.out_quads + column_${q}] =
                 activate(sum_${p}_${q} + offset, params.activation, params.slope);
         }
 #endfor

@@ -10,7 +10,8 @@
 // TILED = 0, register tiles only: an invocation computes IN_QUADS quads of (ky, kx, i) x QUADS
 // quads of o; a workgroup has LANES x ROWS invocations.
 // TILED = 1, through workgroup memory, for GPUs: a workgroup of 16 x 16 invocations computes
-// 16 IN_QUADS quads of (ky, kx, i) x 16 QUADS quads of o, in steps of 16 pixels.
+// 16 IN_QUADS quads of (ky, kx, i) x 16 QUADS quads of o, in steps of 16 pixels. While one step is multiplied, the
+// next is on its way from memory to registers.
 //
 // Launch: (ky, kx, i) in x, o in y, splits in z.
 #import shared/reflect.wgsl
@@ -108,43 +109,62 @@ fn main(
     let column_${q} = (group.y * ${QUADS}u + ${q}u) * 16u + local.x;
     let carried_column_${q} = min(column_${q}, params.out_quads - 1u);
 #endfor
-    for (var step = first_pixel; step < end; step += 16u) {
-        let at = step + local.y;
-        let p = pixel(min(at, pixels - 1u));
 #for a in 0..IN_QUADS
-        x_tile[${256 * a}u + invocation] = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
+    var next_x_${a}: vec4f;
 #endfor
 #for q in 0..QUADS
-        g_tile[${256 * q}u + invocation] = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
+    var next_g_${q}: vec4f;
 #endfor
+    // Each turn stores the step fetched by the turn before, fetches its own, and multiplies what is stored.
+    for (var step = first_pixel; step < end + 16u; step += 16u) {
+        if (step > first_pixel) {
+#for a in 0..IN_QUADS
+            x_tile[${256 * a}u + invocation] = next_x_${a};
+#endfor
+#for q in 0..QUADS
+            g_tile[${256 * q}u + invocation] = next_g_${q};
+#endfor
+        }
         workgroupBarrier();
+        if (step < end) {
+            let at = step + local.y;
+            let p = pixel(min(at, pixels - 1u));
+#for a in 0..IN_QUADS
+            next_x_${a} = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
+#endfor
+#for q in 0..QUADS
+            next_g_${q} = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
+#endfor
+        }
+        if (step > first_pixel) {
 #for k in 0..LOOPS + 16 * !LOOPS
 #if LOOPS
-        for (var k = 0u; k < 16u; k += 1u) {
+            for (var k = 0u; k < 16u; k += 1u) {
 #for a in 0..IN_QUADS
-            let x_${a} = x_tile[${256 * a}u + 16u * k + local.y];
+                let x_${a} = x_tile[${256 * a}u + 16u * k + local.y];
 #endfor
 #for q in 0..QUADS
-            let g_${q} = g_tile[${256 * q}u + 16u * k + local.x];
+                let g_${q} = g_tile[${256 * q}u + 16u * k + local.x];
 #endfor
 #else
-        {
+            {
 #for a in 0..IN_QUADS
-            let x_${a} = x_tile[${256 * a + 16 * k}u + local.y];
+                let x_${a} = x_tile[${256 * a + 16 * k}u + local.y];
 #endfor
 #for q in 0..QUADS
-            let g_${q} = g_tile[${256 * q + 16 * k}u + local.x];
+                let g_${q} = g_tile[${256 * q + 16 * k}u + local.x];
 #endfor
 #endif
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
 #for c in 0..4
-            sum_${a}_${q}_${c} = fma(vec4f(x_${a}[${c}]), g_${q}, sum_${a}_${q}_${c});
+                sum_${a}_${q}_${c} = fma(vec4f(x_${a}[${c}]), g_${q}, sum_${a}_${q}_${c});
 #endfor
 #endfor
+#endfor
+            }
 #endfor
         }
-#endfor
         workgroupBarrier();
     }
 #else

@@ -10,8 +10,8 @@
 //
 //   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations.
 //
-// `shift` is mu_I rounded; what rounding took from it goes into b, so that a mean of 50 with
-// a deviation of 1e-3 loses nothing.
+// `shift` is mu_I, roughly; what it lacks of it goes into b, so that a mean of 50 with a deviation of 1e-3 loses
+// nothing.
 //
 //   partials [N, chunks, C/4, 3], rho [C/4], gamma and beta [N or 1, C/4],
 //   coefficients [N, C/4, 3]: shift, a, b
@@ -19,6 +19,7 @@
 // Launch: workgroups of COLUMNS vec4s x ROWS chunks; N in y; in x any number for LAYER 0, one
 // for LAYER 1 (it needs all channels). With one row, and for LAYER 1 one column, an invocation
 // does it alone: see reduce.wgsl.
+#import shared/inverse_root.wgsl
 #import shared/moments.wgsl
 
 struct Params {
@@ -104,13 +105,13 @@ fn main(
                 layer = merge(layer, Moments(vec4f(m.shift[c]), vec4f(m.offset[c]), vec4f(m.squares[c]), pixels));
             }
 #else
-            let shift = m.shift + m.offset;
+            let shift = near(m.shift + m.offset);
             coefficients[at] = shift;
 #if MOMENTS
             coefficients[at + 1u] = (m.shift - shift) + m.offset;
             coefficients[at + 2u] = m.squares;
 #else
-            let a = inverseSqrt(m.squares / pixels + params.eps);
+            let a = inverse_root(m.squares / pixels + params.eps);
             coefficients[at + 1u] = a;
             coefficients[at + 2u] = -a * ((m.shift - shift) + m.offset);
 #endif
@@ -136,16 +137,16 @@ fn main(
 #else
     let total = layer;
 #endif
-    let layer_scale = inverseSqrt(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
+    let layer_scale = inverse_root(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
     for (var quad = local.x; local.y == 0u && quad < params.quads; quad += ${COLUMNS}u) {
         let at = 3u * (group.y * params.quads + quad);
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
         let r = rho[quad];
         let g = gamma[group.y * params.gamma_stride + quad];
-        let shift = m.shift + m.offset;
+        let shift = near(m.shift + m.offset);
         let lost = (m.shift - shift) + m.offset;
         let from_layer = (shift - total.shift) + (lost - total.offset);
-        let a = g * (r * inverseSqrt(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);
+        let a = g * (r * inverse_root(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);
         let b = g * (1.0 - r) * layer_scale * from_layer + beta[group.y * params.gamma_stride + quad];
         // A channel that only pads the tensor has gamma = beta = 0 and stays zero.
         coefficients[at] = shift;

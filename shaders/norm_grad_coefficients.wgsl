@@ -19,6 +19,7 @@
 //
 // LOOPS = 1: FXC unrolls a loop whose length it knows, merges and all, and takes minutes. It does not
 // know that `reserved_0` is 0.
+#import shared/inverse_root.wgsl
 #if LAYER
 #import shared/moments.wgsl
 #endif
@@ -97,7 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             layer = merge(layer, Moments(vec4f(shift[c]), vec4f(lost[c]), vec4f(squared[c]), pixels));
         }
 #else
-        let s = inverseSqrt(squared / pixels + params.eps);
+        let s = inverse_root(squared / pixels + params.eps);
         let b = -s * s * s * product / pixels;
         record[at + 1u] = s;
         record[at + 2u] = b;
@@ -122,7 +123,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let total = load(0u);
     workgroupBarrier();
     let elements = pixels * f32(params.channels);
-    let s_l = inverseSqrt(total.squares / (elements - 1.0) + params.eps);
+    let s_l = inverse_root(total.squares / (elements - 1.0) + params.eps);
 
     // L1 in shifts, L2 in offsets.
     var l_1 = vec4f(0.0);
@@ -157,7 +158,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let at = 7u * (n * params.quads + quad);
         let from_moments = 3u * (n * params.quads + quad);
         let lost = moments[from_moments + 1u];
-        let s_i = inverseSqrt(moments[from_moments + 2u] / (pixels - 1.0) + params.eps);
+        let s_i = inverse_root(moments[from_moments + 2u] / (pixels - 1.0) + params.eps);
         let from_layer = (record[at] - total.shift) + (lost - total.offset);
         let g_1 = record[at + 6u];
         let g_2 = record[at + 4u];

@@ -1,6 +1,8 @@
 // The adjoint of resample.wgsl: each element of y gets the sum of its copies in g.
 //
-//   g [N, (H << upsample) + 2 pad, (W << upsample) + 2 pad, C/4], y [N, H, W, C/4]
+//   g [splits, N, (H << upsample) + 2 pad, (W << upsample) + 2 pad, C/4], y [N, H, W, C/4]
+//
+// Where g was computed in parts (shared/conv2d.wgsl), their sum is taken for it.
 //
 // On an axis of `extent`, doubled or not, element i was copied to i + pad, and if it is among
 // the first or last `pad` beside the border also to its mirror image.
@@ -15,8 +17,8 @@ struct Params {
     pad: u32,
     upsample: u32,
     total: u32,
-    reserved_0: u32,
-    reserved_1: u32,
+    splits: u32,
+    split_stride: u32, // vec4s from one part of g to the next
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -54,7 +56,9 @@ fn each(at: u32) {
                     if (rows[r] >= 0 && columns[c] >= 0) {
                         let from_row = n * u32(height + 2 * i32(params.pad)) + u32(rows[r]);
                         let from_pixel = from_row * u32(width + 2 * i32(params.pad)) + u32(columns[c]);
-                        sum += g[from_pixel * params.quads + quad];
+                        for (var s = 0u; s < params.splits; s += 1u) {
+                            sum += g[s * params.split_stride + from_pixel * params.quads + quad];
+                        }
                     }
                 }
             }

@@ -18,8 +18,16 @@ use crate::random::Random;
 /// Channels and picture sizes of the light generators whose convolutions are measured.
 const NETWORKS: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];
 
-/// Runs of which the fastest counts, after one whose result is checked.
+/// How many invocations may keep an adapter busy.
+const BUSY: [usize; 7] = [1, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18];
+
+/// Seconds that a GPU works before it is measured: it raises its clock only then.
+const WARM_UP: f64 = 0.3;
+
+/// Runs of which the fastest counts at least, after one whose result is checked; and how long they go on at
+/// least, in seconds.
 const RUNS: usize = 3;
+const LONG_ENOUGH: f64 = 0.02;
 
 /// A kernel that takes so many times the fastest one's time is not measured again.
 const HOPELESS: f64 = 2.0;
@@ -49,6 +57,19 @@ impl Work {
             work(2 * ch, 4 * ch, size / 2, 3, 2),
             work(4 * ch, 4 * ch, size / 4, 1, 1),
             work(ch, 3, size, 7, 1),
+        ]
+    }
+
+    /// Convolutions with few results and long sums: of small networks, and the last ones of discriminators.
+    fn narrow() -> [Self; 6] {
+        let work = |c, o, side, window, stride| Self { c, o, side, window, stride };
+        [
+            work(64, 64, 16, 3, 1),
+            work(128, 128, 32, 3, 1),
+            work(256, 512, 16, 4, 2),
+            work(512, 1024, 8, 4, 1),
+            work(1024, 1, 7, 4, 1),
+            work(32, 3, 128, 7, 1),
         ]
     }
 
@@ -112,7 +133,9 @@ impl Case {
             return Ok(None);
         }
         let mut fastest = f64::INFINITY;
-        for _ in 0..RUNS {
+        let (begin, mut runs) = (Instant::now(), 0);
+        while runs < RUNS || begin.elapsed().as_secs_f64() < LONG_ENOUGH {
+            runs += 1;
             let ms = if gpu.has_timestamps() {
                 executor.profile().await?.iter().map(|timing| timing.seconds * 1e3).sum()
             } else {
@@ -139,8 +162,11 @@ impl Case {
 pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usize)) -> Result<Tuning> {
     let started = Instant::now();
     let works: Vec<Work> = NETWORKS.iter().flat_map(|&(ch, size)| Work::of(ch, size)).collect();
-    let total = works.len() * select::CONV2D_KERNELS.len();
+    let kernel_runs = works.len() * select::CONV2D_KERNELS.len();
+    let narrow = if gpu.is_software() { vec![] } else { Work::narrow().to_vec() };
+    let total = kernel_runs + narrow.len();
     let mut tuning = Tuning::default();
+    warm_up(gpu).await?;
     for (i, &work) in works.iter().enumerate() {
         if started.elapsed() > limit {
             break;
@@ -176,6 +202,35 @@ pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usiz
         let kernels = kernels.into_iter().map(|(kernel, ms)| (kernel.forward.name.to_owned(), ms)).collect();
         tuning.products.push(MeasuredProduct { product: work.product(), label: work.label(), kernels });
     }
+    let mut cases = vec![];
+    for work in narrow {
+        cases.push(Case::new(work)?);
+    }
+    for (i, invocations) in BUSY.into_iter().enumerate() {
+        if cases.is_empty() || started.elapsed() > limit {
+            break;
+        }
+        report(kernel_runs + i * cases.len() / BUSY.len(), total);
+        let kernels = Some(Arc::new(tuning.clone()));
+        let target = Target { invocations: Some(invocations), tuning: kernels, ..gpu.target() };
+        let mut all = Some(0.0);
+        for case in &cases {
+            let ms = case.time(gpu, &target, f64::INFINITY).await?;
+            all = all.zip(ms).map(|(sum, ms)| sum + ms);
+        }
+        tuning.invocations.extend(all.map(|ms| (invocations, ms)));
+    }
+    tuning.invocations.sort_by(|a, b| a.1.total_cmp(&b.1));
     report(total, total);
     Ok(tuning)
+}
+
+/// Keeps a GPU at work for a moment; a software adapter has no clock to raise.
+async fn warm_up(gpu: &Gpu) -> Result<()> {
+    let started = Instant::now();
+    let case = Case::new(Work { c: 64, o: 64, side: 64, window: 3, stride: 1 })?;
+    while !gpu.is_software() && started.elapsed().as_secs_f64() < WARM_UP {
+        case.time(gpu, &gpu.target(), f64::INFINITY).await?;
+    }
+    Ok(())
 }

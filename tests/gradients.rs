@@ -113,6 +113,8 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         Op::GlobalMaxPool => "GlobalMaxPool",
         Op::SumChannels => "SumChannels",
         Op::Concat => "Concat",
+        Op::Stack => "Stack",
+        Op::Samples { .. } => "Samples",
         Op::Flatten => "Flatten",
         Op::CamWeight => "CamWeight",
         Op::Scale(_) => "Scale",
@@ -141,6 +143,7 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         | Op::GlobalMaxPoolGrad
         | Op::BroadcastChannels(_)
         | Op::SliceColumns { .. }
+        | Op::SamplesGrad { .. }
         | Op::Unflatten { .. }
         | Op::CamWeightGrad(_)
         | Op::MseGrad { .. }
@@ -163,6 +166,8 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
         (Op::GlobalMaxPool, vec![IMAGE]),
         (Op::SumChannels, vec![IMAGE]),
         (Op::Concat, vec![&[2, 3], &[2, 4]]),
+        (Op::Stack, vec![&[2, 3, 2, 2], &[1, 3, 2, 2]]),
+        (Op::Samples { first: 1, count: 2 }, vec![&[4, 3]]),
         (Op::Flatten, vec![IMAGE]),
         (Op::CamWeight, vec![&[3, 8, 1, 1], &[1, 4], &[1, 4]]),
         (Op::Scale(-1.5), vec![IMAGE]),
@@ -187,7 +192,7 @@ fn simple_operations_match_differences() {
         covered.extend(differentiable(&op));
         check(&op, &shapes);
     }
-    assert_eq!(covered.len(), 18, "operations without a case: {covered:?}");
+    assert_eq!(covered.len(), 20, "operations without a case: {covered:?}");
 }
 
 #[test]

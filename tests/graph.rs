@@ -138,6 +138,9 @@ fn shape_errors_name_both_sides() {
         (Op::ReflectionPad2d(3), &[&[1, 1, 3, 4]], &["reflection by 3", "3x4"]),
         (Op::Add, &[&[2, 3], &[3, 2]], &["[2, 3]", "not [3, 2]"]),
         (Op::Concat, &[&[2, 3], &[1, 3]], &["2 rows", "1 rows"]),
+        (Op::Stack, &[&[2, 3], &[1, 4]], &["samples of [1, 4]", "[2, 3]"]),
+        (Op::Samples { first: 2, count: 2 }, &[&[3, 3]], &["2 samples from sample 2", "of 3"]),
+        (Op::SamplesGrad { first: 2, total: 3 }, &[&[2, 3]], &["2 samples from sample 2", "of 3"]),
         (linear.clone(), &[&[2, 3], &[5, 4], &[5]], &["3 columns", "takes 4"]),
         (linear, &[&[2, 3], &[5, 3], &[4]], &["bias must be [5]", "not [4]"]),
         (

@@ -315,6 +315,11 @@ fn everything_else() {
         let average = case.output(Op::GlobalAvgPool, &[x]);
         let maximum = case.output(Op::GlobalMaxPool, &[x]);
         case.output(Op::Concat, &[average, maximum]);
+        let stacked = case.output(Op::Stack, &[x, y]);
+        case.output(Op::Samples { first: n, count: n }, &[stacked]);
+        case.output(Op::SamplesGrad { first: 1, total: n + 2 }, &[x]);
+        let rows = case.output(Op::Stack, &[average, maximum]);
+        case.output(Op::Samples { first: 1, count: n }, &[rows]);
         let (w1, w2) = (case.input(&[1, c]), case.input(&[1, c]));
         let linear = Op::Linear { bias: false, activation: Activation::Identity };
         let a = case.output(linear.clone(), &[average, w1]);

@@ -118,6 +118,9 @@ fn samples() -> Vec<Sample> {
     add(Op::SumChannels, &[image]);
     add(Op::BroadcastChannels(5), &[&[2, 1, 9, 7]]);
     add(Op::Concat, &[&[2, 5], &[2, 7]]);
+    add(Op::Stack, &[image, image]);
+    add(Op::Samples { first: 1, count: 1 }, &[image]);
+    add(Op::SamplesGrad { first: 1, total: 4 }, &[image]);
     add(Op::SliceColumns { start: 3, len: 6 }, &[&[2, 12]]);
     add(Op::Flatten, &[image]);
     add(Op::Unflatten { channels: 5, height: 9, width: 7 }, &[&[2, 315]]);
@@ -157,7 +160,8 @@ fn samples() -> Vec<Sample> {
     }
     add(Op::L1, &[image, image]);
     add(Op::L1Grad { scale: 0.7 }, &[image, image]);
-    for (w, out, rest) in [(&[5, 3, 4, 4][..], 5, 48), (&[6, 70], 6, 70)] {
+    // The gradient of the second takes a dot product in two launches.
+    for (w, out, rest) in [(&[5, 3, 4, 4][..], 5, 48), (&[20, 20, 4, 4], 20, 320), (&[6, 70], 6, 70)] {
         let (u, v): (&[usize], &[usize]) = (&[out], &[rest]);
         add(Op::PowerIterationV, &[w, u]);
         add(Op::PowerIterationU, &[w, v]);

@@ -8,6 +8,10 @@
 //   behind nearest doubling (conv2d_fast_weight.wgsl). `out_height` and `out_width` are those of one,
 //   and x repeats its border.
 // - else as many as there are matrices in a row in x, w and y (winograd_pixels.wgsl).
+//
+// Where a launch has too few results to keep a GPU busy, its sums are cut into `splits` parts of
+// `split_depth` vec4s of the summed dimension (ky, kx, i), which z counts too. Each is written to a y of
+// its own, without bias and activation, for sum_splits.wgsl or resample_grad.wgsl to add.
 #import shared/reflect.wgsl
 
 struct Params {
@@ -28,6 +32,9 @@ struct Params {
     slope: f32,
     phases: u32,
     reserved: u32,
+    splits: u32,
+    split_depth: u32, // a multiple of 4
+    split_stride: u32, // vec4s from one part's y to the next
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,11 +43,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
+// The vec4s of the summed dimension that a part has: from x to y, of `depth`.
+fn part(split: u32, depth: u32) -> vec2u {
+    return min(vec2u(split, split + 1u) * params.split_depth, vec2u(depth));
+}
+
 #if TRANSPOSED
-// The adjoint in the input (Conv2dGradInput): x is the gradient at the result, w has its
-// channels exchanged, and y is the gradient at the doubled and padded input,
+// The adjoint in the input (Conv2dGradInput): x is the gradient at the result, w the convolution's own
+// weight (so that `in_quads` counts its columns, `out_quads` its rows), and y the gradient at the doubled and
+// padded input,
 //
-//   y[n, r, c, i] = sum over ky, kx, o of x[n, (r - ky) / stride, (c - kx) / stride, o] w[ky, kx, o, i]
+//   y[n, r, c, i] = sum over ky, kx, o of x[n, (r - ky) / stride, (c - kx) / stride, o] w[ky, kx, i, o]
 //
 // where both quotients are whole and within x. Pixels whose row and column have the same
 // remainders by the stride meet the same taps: a launch covers stride^2 such phases in z.

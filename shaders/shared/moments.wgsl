@@ -9,6 +9,13 @@ struct Moments {
     count: f32,
 }
 
+// A number beside `v`, at most 2^-19 of it away. Where the difference of the two matters, `v` itself will not do:
+// a compiler may take (v - a) - b for nought if it knows v as a + b, which NVIDIA's does, and the rounding that
+// it was to bring back is lost. NaN stays NaN.
+fn near(v: vec4f) -> vec4f {
+    return bitcast<vec4f>(bitcast<vec4u>(v) & vec4u(0xfffffff0u));
+}
+
 fn merge(a: Moments, b: Moments) -> Moments {
     if (b.count == 0.0) {
         return a;

@@ -32,6 +32,21 @@ pub(super) fn compute_for_training<T: Real>(
         Op::Unflatten { .. } => values.take_first(node, dying),
 
         // Operations that write a fresh tensor.
+        Op::Stack => values.fresh(node, |x, y| {
+            let (first, second) = y.split_at_mut(x.get(0).len());
+            first.copy_from_slice(x.get(0));
+            second.copy_from_slice(x.get(1));
+        }),
+        Op::Samples { first, .. } => values.fresh(node, |x, y| {
+            let sample = y.len() / node.shape.dims()[0];
+            y.copy_from_slice(&x.get(0)[first * sample..][..y.len()]);
+        }),
+        Op::SamplesGrad { first, total } => values.fresh(node, |x, y| {
+            let from = first * (y.len() / total);
+            y.fill(T::default());
+            y[from..][..x.get(0).len()].copy_from_slice(x.get(0));
+        }),
+
         Op::Mse { target } => values.fresh(node, |x, y| loss::mse(x.get(0), *target, y)),
         Op::L1 => values.fresh(node, |x, y| loss::l1(x.get(0), x.get(1), y)),
         Op::BceWithLogits { target } => {

@@ -158,6 +158,8 @@ impl Gpu {
             tuning: self.0.tuning.clone(),
             #[cfg(target_arch = "wasm32")]
             tuning: None,
+            discrete: self.0.info.device_type == wgpu::DeviceType::DiscreteGpu,
+            invocations: None,
             winograd: None,
             alignment: limits
                 .min_uniform_buffer_offset_alignment

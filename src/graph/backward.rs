@@ -218,6 +218,16 @@ impl Rule<'_> {
                 self.give(0, Op::SliceColumns { start: 0, len: a }, &[g])?;
                 self.give(1, Op::SliceColumns { start: a, len: b }, &[g])
             }
+            Op::Stack => {
+                let samples = |graph: &Graph, k: usize| graph.shape(node.inputs[k]).dims()[0];
+                let (n, m) = (samples(self.graph, 0), samples(self.graph, 1));
+                self.give(0, Op::Samples { first: 0, count: n }, &[g])?;
+                self.give(1, Op::Samples { first: n, count: m }, &[g])
+            }
+            Op::Samples { first, .. } => {
+                let total = self.graph.shape(x).dims()[0];
+                self.give(0, Op::SamplesGrad { first, total }, &[g])
+            }
             Op::Flatten => {
                 let [_, channels, height, width] = image(self.graph);
                 self.give(0, Op::Unflatten { channels, height, width }, &[g])
@@ -255,6 +265,7 @@ impl Rule<'_> {
             | Op::GlobalMaxPoolGrad
             | Op::BroadcastChannels(_)
             | Op::SliceColumns { .. }
+            | Op::SamplesGrad { .. }
             | Op::Unflatten { .. }
             | Op::CamWeightGrad(_)
             | Op::MseGrad { .. }

@@ -15,6 +15,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         Op::NormCoefficients(Norm { kind: NormKind::LayerInstance, .. }) => 4,
         Op::Add
         | Op::Concat
+        | Op::Stack
         | Op::L1
         | Op::PowerIterationV
         | Op::PowerIterationU
@@ -38,6 +39,8 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::GlobalAvgPool
         | Op::GlobalMaxPool
         | Op::SumChannels
+        | Op::Samples { .. }
+        | Op::SamplesGrad { .. }
         | Op::Flatten
         | Op::Scale(_)
         | Op::Mse { .. }
@@ -137,6 +140,27 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
                 return Err(format!("{n} rows beside {n2} rows"));
             }
             [n, a + b].into()
+        }
+        Op::Stack => {
+            let [(n, a), (m, b)] = [samples(inputs[0])?, samples(inputs[1])?];
+            if a != b {
+                return Err(format!("samples of {} behind those of {}", inputs[1], inputs[0]));
+            }
+            with_samples(n.saturating_add(m), a)
+        }
+        Op::Samples { first, count } => {
+            let (n, rest) = samples(inputs[0])?;
+            if first.saturating_add(*count) > n || *count == 0 {
+                return Err(format!("{count} samples from sample {first} on, of {n}"));
+            }
+            with_samples(*count, rest)
+        }
+        Op::SamplesGrad { first, total } => {
+            let (count, rest) = samples(inputs[0])?;
+            if first.saturating_add(count) > *total {
+                return Err(format!("{count} samples from sample {first} on, of {total}"));
+            }
+            with_samples(*total, rest)
         }
         Op::Flatten => {
             let [n, c, h, w] = image(0)?;
@@ -346,4 +370,16 @@ fn fits_reflection(pad: usize, h: usize, w: usize) -> Result<(), String> {
         return Err(format!("reflection by {pad} needs a picture larger than {pad} pixels, not {h}x{w}"));
     }
     Ok(())
+}
+
+/// How many samples there are, and the extents of each.
+fn samples(shape: &Shape) -> Result<(usize, &[usize]), String> {
+    match shape.dims() {
+        [n, rest @ ..] if !rest.is_empty() => Ok((*n, rest)),
+        _ => Err(format!("an input must have samples, [N, …], not {shape}")),
+    }
+}
+
+fn with_samples(n: usize, rest: &[usize]) -> Shape {
+    [&[n], rest].concat().into()
 }

@@ -126,6 +126,15 @@ pub enum Op {
     SumChannels,
     /// `[N, A]`, `[N, B]` → `[N, A+B]`: columns side by side.
     Concat,
+    /// `[N, …]`, `[M, …]` → `[N+M, …]`: samples one after the other.
+    Stack,
+    /// `[N, …]` → `[count, …]`: the samples from `first` on.
+    Samples {
+        /// The first sample.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
     /// `[N, C, H, W]` → `[N, C*H*W]`, in C, H, W order.
     Flatten,
     /// conv1x1 weight `[O, 2C, 1, 1]`, gap weight `[1, C]`, gmp weight `[1, C]` →
@@ -234,6 +243,13 @@ pub enum Op {
     GlobalMaxPoolGrad,
     /// g `[N, 1, H, W]` → `[N, channels, H, W]`: the same for each channel.
     BroadcastChannels(usize),
+    /// g `[count, …]` → `[total, …]`: `g` from sample `first` on, before and behind it zeros.
+    SamplesGrad {
+        /// The first sample.
+        first: usize,
+        /// How many samples the result has.
+        total: usize,
+    },
     /// `[N, A]` → `[N, len]`: the columns from `start` on.
     SliceColumns {
         /// The first column.

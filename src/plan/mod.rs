@@ -48,6 +48,10 @@ pub struct Target {
     pub arithmetic: Arithmetic,
     /// What was measured on the adapter, to go before the tables.
     pub tuning: Option<Arc<Tuning>>,
+    /// Whether it is a graphics card of its own, which has many processors.
+    pub discrete: bool,
+    /// How many invocations a launch should have, instead of what the tables say: to test and measure.
+    pub invocations: Option<usize>,
     /// Whether every fast convolution that can be is computed by Winograd's algorithm, or none,
     /// instead of what the tables say: to test and measure both.
     pub winograd: Option<bool>,
@@ -67,6 +71,8 @@ impl Target {
             conv2d: None,
             arithmetic: Arithmetic::Exact,
             tuning: None,
+            discrete: false,
+            invocations: None,
             winograd: None,
         }
     }

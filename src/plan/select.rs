@@ -186,10 +186,23 @@ pub fn winograd(target: &Target, c: usize, o: usize, tiles: usize) -> bool {
     c.min(o) >= channels && tiles >= enough_tiles
 }
 
+/// How many invocations keep an adapter busy: below, a launch's sums are cut into parts.
+pub fn busy(target: &Target) -> usize {
+    let measured = target.tuning.as_ref().and_then(|tuning| tuning.invocations.first());
+    target.invocations.or(measured.map(|(invocations, _)| *invocations)).unwrap_or(match target.class {
+        Gpu if target.discrete => 1 << 15,
+        Gpu => 1 << 14,
+        // As many as there are cores, which the first workgroups take.
+        Software => 1,
+    })
+}
+
 /// The kernel for the gradient at a convolution's weight.
 #[cfg(feature = "training")]
 pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
     match class {
+        // A tile of the other is 32 quads wide.
+        Gpu if out_quads < 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
         Gpu => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED,
         Software if out_quads >= 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4,
         Software => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,

@@ -10,6 +10,10 @@ pub struct Tuning {
     pub products: Vec<MeasuredProduct>,
     /// Whole convolutions, direct and by Winograd's algorithm.
     pub winograd: Vec<MeasuredWinograd>,
+    /// Milliseconds that convolutions with few results take together if so many invocations are wanted for each
+    /// ([`busy`](super::select::busy)), the fastest first.
+    #[serde(default)]
+    pub invocations: Vec<(usize, f64)>,
 }
 
 /// What decides which kernel is the fastest.
@@ -94,7 +98,7 @@ mod tests {
             kernels: vec![(name.into(), 1.0), ("other".into(), 2.0)],
         };
         let tuning =
-            Tuning { products: vec![measured(4096, "large"), measured(256, "small")], winograd: vec![] };
+            Tuning { products: vec![measured(4096, "large"), measured(256, "small")], ..Tuning::default() };
         let asked = |pixels| {
             let product = Product { pixels, in_quads: 64, out_quads: 64 };
             tuning.kernels(product).next().map(str::to_owned)
@@ -106,7 +110,7 @@ mod tests {
         let one =
             |winograd_ms| MeasuredWinograd { channels: [64, 64], tiles: 64, direct_ms: 2.0, winograd_ms };
         for (ms, wins) in [(Some(1.0), true), (Some(3.0), false), (None, false)] {
-            let tuning = Tuning { products: vec![], winograd: vec![one(ms)] };
+            let tuning = Tuning { winograd: vec![one(ms)], ..Tuning::default() };
             assert_eq!(tuning.winograd([80, 64], 100), Some(wins));
         }
     }

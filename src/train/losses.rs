@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Op};
-use crate::model::{Discriminator, Generator};
+use crate::model::Discriminator;
+
+use super::step::Translation;
 
 /// What the terms count (official `--adv_weight`, `--cycle_weight`, `--identity_weight`,
 /// `--cam_weight`).
@@ -94,7 +96,7 @@ impl<'a> Terms<'a> {
         graph: &mut Graph,
         domain: &str,
         real: NodeId,
-        [translated, identity, cycled]: [&Generator; 3],
+        [translated, identity, cycled]: [&Translation; 3],
     ) -> Result<()> {
         let LossWeights { cycle, identity: same, cam, .. } = *self.weights;
         let name = |leaf: &str| format!("G/{domain}/{leaf}");

@@ -1,7 +1,7 @@
 //! The two graphs of one iteration.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Seed, backward, fuse};
+use crate::graph::{Graph, NodeId, Op, Seed, backward, fuse};
 use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
@@ -93,17 +93,16 @@ impl StepGraph {
     }
 
     /// Six translations, judged by the discriminators in training (a power iteration each),
-    /// which get no gradient.
+    /// which get no gradient. Each generator has its pictures of both domains in one batch: no sample
+    /// knows of another, and half as many launches do the same work.
     fn generators(config: &StepConfig) -> Result<Self> {
         use Direction::{A2B, B2A};
         let mut nets = Networks::new(config)?;
         let (real_a, real_b) = (nets.real_a, nets.real_b);
-        let fake_b = nets.translate(A2B, real_a)?;
-        let fake_a = nets.translate(B2A, real_b)?;
+        let [fake_b, same_b] = nets.translate_both(A2B, [real_a, real_b])?;
+        let [fake_a, same_a] = nets.translate_both(B2A, [real_b, real_a])?;
         let cycled_a = nets.translate(B2A, fake_b.image)?;
         let cycled_b = nets.translate(A2B, fake_a.image)?;
-        let same_a = nets.translate(B2A, real_a)?;
-        let same_b = nets.translate(A2B, real_b)?;
         let mut terms = Terms::new(&config.weights);
         for scale in SCALES {
             let fake = if scale.ends_with('A') { &fake_a } else { &fake_b };
@@ -120,6 +119,13 @@ impl StepGraph {
         let named = self.gradients.iter().chain(&self.buffers).map(|(_, node)| *node);
         self.terms.iter().map(|term| term.node).chain(named).collect()
     }
+}
+
+/// What a step needs of a generator's result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Translation {
+    pub(super) image: NodeId,
+    pub(super) cam_logit: NodeId,
 }
 
 /// The networks in the graph of a step while it is built.
@@ -139,9 +145,22 @@ impl<'a> Networks<'a> {
         Ok(Self { config, graph, vectors: SpectralState::train(), real_a, real_b })
     }
 
-    fn translate(&mut self, direction: Direction, x: NodeId) -> Result<Generator> {
+    fn translate(&mut self, direction: Direction, x: NodeId) -> Result<Translation> {
         let prefix = format!("{}.", direction.network());
-        Generator::build(&mut self.graph, &self.config.generator, &prefix, x)
+        let net = Generator::build(&mut self.graph, &self.config.generator, &prefix, x)?;
+        Ok(Translation { image: net.image, cam_logit: net.cam_logit })
+    }
+
+    /// Two batches of pictures as one.
+    fn translate_both(&mut self, direction: Direction, [a, b]: [NodeId; 2]) -> Result<[Translation; 2]> {
+        let x = self.graph.add(Op::Stack, &[a, b])?;
+        let Translation { image, cam_logit } = self.translate(direction, x)?;
+        let count = self.config.batch;
+        let mut part = |first: usize| {
+            let mut samples = |of: NodeId| self.graph.add(Op::Samples { first, count }, &[of]);
+            Ok(Translation { image: samples(image)?, cam_logit: samples(cam_logit)? })
+        };
+        Ok([part(0)?, part(count)?])
     }
 
     fn judge(&mut self, scale: &str, x: NodeId) -> Result<Discriminator> {

@@ -83,6 +83,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         line(format_args!("| {c}→{o}, {} tiles | {direct:.3} | {ms} | {ratio} |", measured.tiles));
     }
+    if !tuning.invocations.is_empty() {
+        line("\n| invocations that convolutions with few results are cut up for | ms |");
+        line("|---:|---:|");
+        for (invocations, ms) in &tuning.invocations {
+            line(format_args!("| {invocations} | {ms:.3} |"));
+        }
+    }
     console::error(format_args!(
         "\nkept in {}, used from now on (`ugatit tune --reset` undoes it); please send the tables in, so that the next version has them",
         path.display()

@@ -1,19 +1,19 @@
 //! The gradients of convolution, padding and upsampling.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight, exchange_channels, resample_grad, sum_splits};
+use crate::catalogue::{conv2d, conv2d_grad_weight, resample_grad, sum_splits};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node, NodeId};
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
-use super::{Lowering, Value, multiply_adds};
+use super::{Lowering, multiply_adds};
 
 /// Workgroups that a launch should have, so that every processor of a large GPU has work.
 const ENOUGH_WORKGROUPS: usize = 512;
 
 impl Lowering<'_> {
-    /// The adjoint in the input: a convolution with exchanged channels onto the padded and
+    /// The adjoint in the input: a convolution with the weight's rows and columns exchanged onto the padded and
     /// doubled picture, then the copies that padding and doubling made are summed.
     pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
@@ -21,34 +21,19 @@ impl Lowering<'_> {
         let (g, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
 
         let taps = kh * kw;
-        let exchanged = self.scratch_quads(taps * 4 * quads(o) * quads(c))?;
-        let total = taps * quads(c) * quads(o);
-        let params = exchange_channels::Params {
-            in_quads: quads(c) as u32,
-            out_quads: quads(o) as u32,
-            total: total as u32,
-            reserved: 0,
-        };
-        let (bindings, workgroups) = ([weight, self.whole(exchanged)], self.spread(total.div_ceil(64)));
-        self.step(
-            &exchange_channels::EXCHANGE_CHANNELS,
-            params,
-            &bindings,
-            workgroups,
-            "exchange channels",
-            0,
-        )?;
-
         let scale = 1 + usize::from(conv.upsample);
         let (ph, pw) = (h * scale + 2 * conv.pad, w * scale + 2 * conv.pad);
         let folds = conv.upsample || conv.pad > 0;
-        let padded = match folds {
-            true => self.scratch(Layout::Image { n, c, pixels: ph * pw }.bytes())?,
-            false => self.result(id)?,
-        };
         let phase_pixels = n * ph.div_ceil(conv.stride) * pw.div_ceil(conv.stride);
         let kernel = select::conv2d(self.target, phase_pixels, quads(o), quads(c));
         let (tile_pixels, tile_quads) = kernel.tile();
+        let [x_groups, z_groups, _] = self.spread(phase_pixels.div_ceil(tile_pixels));
+        let mut workgroups = [x_groups, quads(c).div_ceil(tile_quads), z_groups * conv.stride * conv.stride];
+        // The phase that meets the most taps.
+        let most_taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
+        let total = n * ph * pw * quads(c);
+        let cut = self.cut(kernel.transposed, workgroups, most_taps * quads(o), total);
+        workgroups[2] *= cut.splits;
         let params = conv2d::Params {
             batch: n as u32,
             in_height: oh as u32,
@@ -60,20 +45,23 @@ impl Lowering<'_> {
             kernel_height: kh as u32,
             kernel_width: kw as u32,
             stride: conv.stride as u32,
+            splits: cut.splits as u32,
+            split_depth: cut.depth as u32,
+            split_stride: total as u32,
             ..conv2d::Params::default()
         };
-        let [x_groups, z_groups, _] = self.spread(phase_pixels.div_ceil(tile_pixels));
-        let workgroups = [x_groups, quads(c).div_ceil(tile_quads), z_groups * conv.stride * conv.stride];
         let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
         // The bias is not read.
-        let bindings = [g, self.whole(exchanged), self.whole(exchanged), self.whole(padded)];
         let flops = multiply_adds(&[n, oh, ow, o, c, taps]);
+        let direct = !folds && cut.splits == 1;
+        let parts = if direct { self.result(id)? } else { self.scratch_quads(cut.splits * total)? };
+        let parts = self.whole(parts);
+        let bindings = [g, weight, weight, parts];
         self.step(kernel.transposed, params, &bindings, workgroups, label, flops)?;
-        if folds {
-            let padded = self.whole(padded);
-            self.fold(id, padded, conv.pad, usize::from(conv.upsample))?;
+        match direct {
+            true => Ok(()),
+            false => self.fold(id, parts, conv.pad, usize::from(conv.upsample), cut.splits),
         }
-        Ok(())
     }
 
     pub(super) fn resample_grad(
@@ -84,11 +72,11 @@ impl Lowering<'_> {
         upsample: usize,
     ) -> Result<()> {
         let g = self.operand(node.inputs[0])?;
-        self.fold(id, g, pad, upsample)
+        self.fold(id, g, pad, upsample, 1)
     }
 
-    /// Sums the copies that padding and doubling made.
-    fn fold(&mut self, id: NodeId, g: Bound, pad: usize, upsample: usize) -> Result<()> {
+    /// Sums the copies that padding and doubling made, in the parts that `g` was computed in.
+    fn fold(&mut self, id: NodeId, g: Bound, pad: usize, upsample: usize, splits: usize) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let y = self.result(id)?;
         let total = n * h * w * quads(c);
@@ -99,8 +87,8 @@ impl Lowering<'_> {
             pad: pad as u32,
             upsample: upsample as u32,
             total: total as u32,
-            reserved_0: 0,
-            reserved_1: 0,
+            splits: splits as u32,
+            split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
         };
         let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
         self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
@@ -154,15 +142,14 @@ impl Lowering<'_> {
         )?;
         if splits > 1 {
             let y = self.result_in(id, layout)?;
-            self.sum_splits(partials, splits, total, y)?;
+            let params = sum_splits::Params {
+                total: total as u32,
+                splits: splits as u32,
+                ..sum_splits::Params::default()
+            };
+            let partials = self.whole(partials);
+            self.sum_splits(params, partials, partials, self.whole(y))?;
         }
         Ok(())
-    }
-
-    fn sum_splits(&mut self, partials: Value, splits: usize, total: usize, y: Value) -> Result<()> {
-        let params =
-            sum_splits::Params { total: total as u32, splits: splits as u32, scale: 1.0, reserved: 0 };
-        let (bindings, workgroups) = ([self.whole(partials), self.whole(y)], self.spread(total.div_ceil(64)));
-        self.step(&sum_splits::SUM_SPLITS, params, &bindings, workgroups, "sum splits", 0)
     }
 }

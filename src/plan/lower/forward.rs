@@ -2,7 +2,7 @@
 
 use crate::catalogue::{
     cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
-    resample, sum_channels,
+    resample, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op};
@@ -68,21 +68,45 @@ impl Lowering<'_> {
         })
     }
 
-    /// One launch of the kernel for what [`Products`] says.
+    /// A launch of the kernel for what [`Products`] says, and one to add the parts that it was cut into.
     pub(super) fn products(&mut self, work: Products) -> Result<()> {
-        let Products { params, phases, bindings, pixels, c, o, taps, label } = work;
+        let Products { mut params, phases, bindings: [x, w, bias, y], pixels, c, o, taps, label } = work;
         let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
         let (tile_pixels, tile_quads) = kernel.tile();
+        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
+        let mut workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups * phases];
+        let total = phases * pixels * quads(o);
+        let cut = self.cut(kernel.forward, workgroups, taps * quads(c), total);
+        let sum = sum_splits::Params {
+            total: total as u32,
+            splits: cut.splits as u32,
+            quads: quads(o) as u32,
+            has_bias: params.has_bias,
+            activation: params.activation,
+            slope: params.slope,
+            ..sum_splits::Params::default()
+        };
+        if cut.splits > 1 {
+            (params.has_bias, params.activation) = (0, activation_code(Activation::Identity).0);
+        }
         let params = conv2d::Params {
             in_quads: quads(c) as u32,
             out_quads: quads(o) as u32,
             phases: phases as u32,
+            splits: cut.splits as u32,
+            split_depth: cut.depth as u32,
+            split_stride: total as u32,
             ..params
         };
-        let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
-        let workgroups = [x_groups, quads(o).div_ceil(tile_quads), z_groups * phases];
+        workgroups[2] *= cut.splits;
         let flops = multiply_adds(&[phases, pixels, c, o, taps]);
-        self.step(kernel.forward, params, &bindings, workgroups, label, flops)
+        if cut.splits == 1 {
+            return self.step(kernel.forward, params, &[x, w, bias, y], workgroups, label, flops);
+        }
+        let parts = self.scratch_quads(cut.splits * total)?;
+        let parts = self.whole(parts);
+        self.step(kernel.forward, params, &[x, w, bias, parts], workgroups, label, flops)?;
+        self.sum_splits(sum, parts, bias, y)
     }
 
     pub(super) fn norm(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {

@@ -16,17 +16,38 @@ use std::collections::HashMap;
 
 use bytemuck::NoUninit;
 
+use crate::catalogue::sum_splits;
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, Node, NodeId, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
+use super::select;
 use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
 type Value = usize;
+
+/// A launch whose sums are cut into parts, which another one adds, so that more invocations have work.
+struct Cut {
+    splits: usize,
+    /// Of the summed dimension in each, vec4s: a multiple of 4.
+    depth: usize,
+}
+
+/// The shortest part that sums are cut into, in vec4s: below, writing and adding the parts takes what was gained.
+const SHORTEST_PART: usize = 64;
+
+/// Sums that are shorter, in vec4s, are not cut: the launch that adds the parts takes some microseconds itself.
+const SHORTEST_SUM: usize = 3 * SHORTEST_PART;
+
+/// The most parts: one invocation adds them all.
+const MOST_PARTS: usize = 64;
+
+/// What all parts of one launch may take, bytes.
+const MOST_BYTES_OF_PARTS: usize = 32 << 20;
 
 /// What the first half of a reduction left: partial results of chunks of pixels.
 #[derive(Clone, Copy)]
@@ -51,6 +72,9 @@ pub(super) struct Lowering<'a> {
     values: Vec<Option<(Value, Layout)>>,
     /// The moments of what was normalised, for the gradient.
     moments: HashMap<NodeId, Reduction>,
+    /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
+    #[cfg(feature = "training")]
+    spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
     /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
     /// read one.
     #[cfg(feature = "training")]
@@ -69,6 +93,8 @@ impl<'a> Lowering<'a> {
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
+            #[cfg(feature = "training")]
+            spectral_products: HashMap::new(),
             #[cfg(feature = "training")]
             records: HashMap::new(),
             plan: Plan::default(),
@@ -286,6 +312,24 @@ impl<'a> Lowering<'a> {
     /// `count` workgroups in x and y, for kernels that count them as y * width + x.
     fn spread(&self, count: usize) -> [usize; 3] {
         self.target.spread(count)
+    }
+
+    /// How the sums over `depth` vec4s of a launch with `total` vec4s of results are cut, so that the adapter's
+    /// processors all have work.
+    fn cut(&self, shader: &Shader, workgroups: [usize; 3], depth: usize, total: usize) -> Cut {
+        let invocations: usize =
+            workgroups.iter().product::<usize>() * shader.workgroup_size.iter().product::<u32>() as usize;
+        let wanted = select::busy(self.target) / invocations.max(1);
+        let most = (depth / SHORTEST_PART).min(MOST_PARTS).min(MOST_BYTES_OF_PARTS / (16 * total.max(1)));
+        let splits = if depth < SHORTEST_SUM { 1 } else { wanted.min(most).max(1) };
+        let depth = depth.div_ceil(splits).next_multiple_of(4);
+        Cut { splits, depth }
+    }
+
+    /// Adds the parts of a launch that was cut.
+    fn sum_splits(&mut self, params: sum_splits::Params, parts: Bound, bias: Bound, y: Bound) -> Result<()> {
+        let workgroups = self.spread((params.total as usize).div_ceil(256));
+        self.step(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)
     }
 
     fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {

@@ -1,7 +1,8 @@
 //! What only training asks for: which step each operation is; losses and spectral normalisation.
 
 use crate::catalogue::{
-    dot, linear, linear_grad_input, loss, loss_grad, normalize, scale, spectral_norm_grad,
+    dot, linear, linear_grad_input, loss, loss_grad, normalize, samples, scale, spectral_norm_grad,
+    sum_splits,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Node, NodeId, NormInput, Op};
@@ -9,7 +10,8 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::{Lowering, Value, multiply_adds};
+use super::super::select;
+use super::{Cut, Lowering, Value, multiply_adds};
 
 /// Of which losses are means.
 struct Elements {
@@ -37,6 +39,10 @@ struct Matrix {
 impl Lowering<'_> {
     pub(super) fn lower_for_training(&mut self, id: NodeId, node: &Node) -> Result<()> {
         match &node.op {
+            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
+            Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
+            Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
+
             Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
             Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
             Op::SumPixels => self.sum_pixels(id, node),
@@ -80,6 +86,43 @@ impl Lowering<'_> {
             | Op::Flatten
             | Op::CamWeight => Ok(()),
         }
+    }
+
+    /// `y = g W` for `n` rows of `g` and `columns` vec4s of a row of `W`, or added to `y`.
+    pub(super) fn times_matrix(
+        &mut self,
+        params: linear_grad_input::Params,
+        [g, w, y]: [Bound; 3],
+        n: usize,
+        label: &str,
+    ) -> Result<()> {
+        let (rows, columns) = (params.rows as usize, params.in_quads as usize);
+        let shader = select::joined_or_serial(
+            self.target.class,
+            [&linear_grad_input::LINEAR_GRAD_INPUT_16, &linear_grad_input::LINEAR_GRAD_INPUT_SERIAL],
+        );
+        let [width, height] = ["COLUMNS", "ROWS"].map(|name| shader.constant(name) as usize);
+        let mut workgroups = [columns.div_ceil(width), n, 1];
+        let cut = match params.accumulate {
+            0 => self.cut(shader, workgroups, rows / height, n * columns),
+            // Rows of a matrix too large for one binding: many columns.
+            _ => Cut { splits: 1, depth: 0 },
+        };
+        workgroups[2] = cut.splits;
+        let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
+        let flops = multiply_adds(&[n, rows, 4 * columns]);
+        if cut.splits == 1 {
+            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
+        }
+        let parts = self.scratch_quads(cut.splits * n * columns)?;
+        let parts = self.whole(parts);
+        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
+        let sum = sum_splits::Params {
+            total: (n * columns) as u32,
+            splits: cut.splits as u32,
+            ..sum_splits::Params::default()
+        };
+        self.sum_splits(sum, parts, parts, y)
     }
 
     fn elements(&self, id: NodeId) -> Result<Elements> {
@@ -204,17 +247,7 @@ impl Lowering<'_> {
             rows: w.rows as u32,
             ..linear_grad_input::Params::default()
         };
-        let bindings = [x, w.bound, self.whole(y)];
-        let shader = &linear_grad_input::LINEAR_GRAD_INPUT;
-        let workgroups = [w.columns.div_ceil(64), 1, 1];
-        self.step(
-            shader,
-            params,
-            &bindings,
-            workgroups,
-            "spectral matrix product",
-            multiply_adds(&[w.rows, 4 * w.columns]),
-        )
+        self.times_matrix(params, [x, w.bound, self.whole(y)], 1, "spectral matrix product")
     }
 
     /// The product of W with the vector that goes with its inputs (`outputs` false: that goes
@@ -237,6 +270,9 @@ impl Lowering<'_> {
         let x = self.operand(node.inputs[1])?;
         let from_u = node.op == Op::PowerIterationV;
         let (product, total) = self.product(&w, x, from_u)?;
+        if !from_u {
+            self.spectral_products.insert((node.inputs[0], node.inputs[1]), (product, total));
+        }
         let layout = if from_u { self.v_layout(&w, id) } else { Layout::activation(&node.shape) };
         let y = self.result_in(id, layout)?;
         let params = normalize::Params { total: total as u32, ..normalize::Params::default() };
@@ -248,7 +284,11 @@ impl Lowering<'_> {
     pub(super) fn spectral_sigma(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let w = self.spectral_matrix(node.inputs[0])?;
         let (u, v) = (self.operand(node.inputs[1])?, self.operand(node.inputs[2])?);
-        let (product, total) = self.product(&w, v, false)?;
+        // The power iteration for u has computed it.
+        let (product, total) = match self.spectral_products.get(&(node.inputs[0], node.inputs[2])) {
+            Some(&product) => product,
+            None => self.product(&w, v, false)?,
+        };
         let y = self.result(id)?;
         // The vector u may have fewer vec4s than the product, whose padding is zero.
         let total = total.min((u.bytes / 16) as usize);
@@ -258,7 +298,7 @@ impl Lowering<'_> {
     /// The dot product of `total` vec4s of `a` and `b`.
     fn dot(&mut self, a: Bound, b: Bound, total: usize, y: Value) -> Result<()> {
         let groups = total.div_ceil(1024).clamp(1, 256);
-        let partials = self.scratch_quads(groups)?;
+        let partials = if groups == 1 { y } else { self.scratch_quads(groups)? };
         // `y` may be older than this scratch memory; both are written from here on.
         let launch =
             |this: &mut Self, shader: &'static Shader, total: usize, from: [Bound; 2], to, groups| {
@@ -267,6 +307,9 @@ impl Lowering<'_> {
                 this.step(shader, params, &bindings, [groups, 1, 1], "dot", 0)
             };
         launch(self, &dot::DOT_PARTIAL, total, [a, b], partials, groups)?;
+        if groups == 1 {
+            return Ok(());
+        }
         let partials = self.whole(partials);
         launch(self, &dot::DOT_FINAL, groups, [partials, partials], y, 1)
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ugatit::catalogue::ALL;
 use ugatit::exec::Timing;
 use ugatit::gpu::Gpu;
-use ugatit::graph::{Activation, Conv2d, Graph, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormKind, Op};
 use ugatit::plan::{AdapterClass, Target, select};
 
 use super::measure::time_graph;
@@ -63,9 +63,15 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
                     let taken = [forward.forward.name, adjoint.transposed.name].contains(&timing.kernel);
                     rows.push(Kernel::new(&timing, peaks, taken));
                 } else {
-                    add(&mut rows, [timing], peaks);
+                    add(&mut rows, [timing], peaks, true);
                 }
             }
+        }
+        if (k, stride) == (3, 1) {
+            // The same by fewer multiplications.
+            let target = Target { arithmetic: Arithmetic::Fast, winograd: Some(true), ..gpu.target() };
+            let fast = time_graph(gpu, &graph, &outputs[..1], &target).await?;
+            add(&mut rows, fast.into_iter().filter(|t| !t.kernel.starts_with("conv2d")), peaks, true);
         }
         let y = graph.add(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g])?;
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
@@ -78,30 +84,42 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
                     if timing.kernel.starts_with("conv2d_grad_weight") {
                         rows.push(Kernel::new(&timing, peaks, class == gpu.target().class));
                     } else {
-                        add(&mut rows, [timing], peaks);
+                        add(&mut rows, [timing], peaks, true);
                     }
                 }
             }
         }
     }
 
-    for (c, size) in [(256, 64), (8, 256)] {
+    // The kernels of both classes: all must be measured.
+    for (class, c, size) in
+        [(AdapterClass::Gpu, 256, 64), (AdapterClass::Gpu, 8, 256), (AdapterClass::Software, 8, 64)]
+    {
         let (graph, outputs) = everything_else(c, size)?;
-        let target = Target { class: AdapterClass::Gpu, ..gpu.target() };
-        add(&mut rows, time_graph(gpu, &graph, &outputs, &target).await?, peaks);
+        let target = Target { class, ..gpu.target() };
+        let taken = class == gpu.target().class;
+        add(&mut rows, time_graph(gpu, &graph, &outputs, &target).await?, peaks, taken);
     }
-    add(&mut rows, super::training::kernels(gpu).await?, peaks);
-    let measured = |name: &str| {
-        name.starts_with("micro") || name.starts_with("matmul") || rows.iter().any(|r| r.kernel == name)
-    };
-    if let Some(missing) = ALL.iter().find(|s| !measured(s.name)) {
+    let own = gpu.target().class;
+    for class in [own, AdapterClass::Gpu, AdapterClass::Software] {
+        let missing = || ALL.iter().any(|s| !is_measured(&rows, s.name));
+        if class == own || missing() {
+            add(&mut rows, super::training::kernels(gpu, class).await?, peaks, class == own);
+        }
+    }
+    if let Some(missing) = ALL.iter().find(|s| !is_measured(&rows, s.name)) {
         bail!("the benchmark does not measure `{}`", missing.name);
     }
     Ok(rows)
 }
 
+/// The peaks' kernels are measured elsewhere.
+fn is_measured(rows: &[Kernel], name: &str) -> bool {
+    name.starts_with("micro") || name.starts_with("matmul") || rows.iter().any(|r| r.kernel == name)
+}
+
 /// Takes in what has not been measured yet, of each kernel its longest launch here.
-fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks: &Peaks) {
+fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks: &Peaks, taken: bool) {
     let mut longest: BTreeMap<&str, Timing> = BTreeMap::new();
     for timing in timings {
         let known = rows.iter().any(|r| r.kernel == timing.kernel);
@@ -109,7 +127,7 @@ fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks:
             longest.insert(timing.kernel, timing);
         }
     }
-    rows.extend(longest.values().map(|timing| Kernel::new(timing, peaks, true)));
+    rows.extend(longest.values().map(|timing| Kernel::new(timing, peaks, taken)));
 }
 
 /// A graph with every operation but the convolution, over `c` channels of `size` x `size`.
@@ -148,5 +166,8 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
     outputs.push(graph.add(Op::BroadcastChannels(c), &[heatmap])?);
     let row = graph.input("row", [1, c * size * size]);
     outputs.push(graph.add(Op::Unflatten { channels: c, height: size, width: size }, &[row])?);
+    // Sums over many rows: those of the spectral normalisation are of this size.
+    let [g, tall] = [[1, 16 * c], [16 * c, c]].map(|shape| graph.input(format!("{shape:?}"), shape));
+    outputs.push(graph.add(Op::LinearGradInput, &[g, tall])?);
     Ok((graph, outputs))
 }

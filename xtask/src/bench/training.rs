@@ -13,7 +13,7 @@ use ugatit::exec::{Executor, Parameters, Timing};
 use ugatit::gpu::Gpu;
 use ugatit::graph::{Graph, Op, Seed, backward, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
-use ugatit::plan::{ParameterMap, Plan};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, TrainState, Trainer};
 
 use super::measure::{counted, enough, filled, median};
@@ -125,13 +125,15 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
     Ok(result)
 }
 
-/// The launches of an iteration that uses all that there is in training.
-pub(crate) async fn kernels(gpu: &Gpu) -> Result<Vec<Timing>> {
-    let (ch, img_size) = if gpu.is_software() { (16, 64) } else { (64, 256) };
+/// The launches of an iteration that uses all that there is in training, by the kernels of `class`.
+pub(crate) async fn kernels(gpu: &Gpu, class: AdapterClass) -> Result<Vec<Timing>> {
+    let hopeless = gpu.is_software() || class != gpu.target().class;
+    let (ch, img_size) = if hopeless { (16, 64) } else { (64, 256) };
     let generator = GeneratorConfig { ch, img_size, ..GeneratorConfig::default() };
     let config =
         StepConfig { generator, global_layers: 6, accumulation: 2, ema: 0.999, ..StepConfig::default() };
-    let mut trainer = GpuTrainer::new(gpu, &gpu.target(), config, &TrainState::new(&config, 1)?)?;
+    let target = Target { class, ..gpu.target() };
+    let mut trainer = GpuTrainer::new(gpu, &target, config, &TrainState::new(&config, 1)?)?;
     trainer.iterate(&[batch(&config)?, batch(&config)?]).await?;
     trainer.finish().await?;
     let timings = trainer.profile().await?;
@@ -199,7 +201,7 @@ pub(crate) fn on_cpu(options: &TrainOptions) -> Result<Training> {
         times.push(started.elapsed().as_secs_f64());
     }
     times.remove(0);
-    let target = ugatit::plan::Target::browser(ugatit::plan::AdapterClass::Gpu);
+    let target = Target::browser(AdapterClass::Gpu);
     let flops = Player::BOTH.map(|player| {
         let step = trainer.graph(player);
         let map = ParameterMap::new(&step.graph, &target)?;

@@ -40,10 +40,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         models.push(Model::from_bytes(&path, &bytes, None)?);
         files.push((path, bytes));
     }
-    let [first, _] = models.as_slice() else {
+    let [a2b, b2a] = models.as_slice() else {
         bail!("{} does not hold both directions", options.model.display());
     };
-    let made = first.metadata.provenance.clone().unwrap_or_else(|| "nothing is known of it".to_owned());
+    let [a2b, b2a] = [a2b, b2a].map(|model| {
+        let known = model.metadata.provenance.clone();
+        known.unwrap_or_else(|| "nothing is known of it".to_owned())
+    });
+    // Each direction may come from the checkpoint that is best for it.
+    let made = if a2b == b2a { a2b } else { format!("A2B {a2b}; B2A {b2a}") };
 
     let judged = pollster::block_on(judge(models, &options.data, &labels, COUNT))?;
     let card = fs::read_to_string(root().join(CARD)).with_context(|| format!("{CARD} cannot be read"))?;
