@@ -3,10 +3,11 @@
 use crate::catalogue::{
     activation_grad, broadcast, cam_weight_grad, linear_grad_input, linear_grad_weight, max_pool_grad,
     norm_coefficients, norm_grad_apply, norm_grad_coefficients, norm_grad_parameter, norm_grad_reduce, pool,
-    reduce, slice_columns, unflatten,
+    reduce, samples, slice_columns, unflatten,
 };
 use crate::error::Result;
 use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind, Op};
+use crate::shader::Shader;
 
 use super::super::layout::{Layout, quads};
 use super::super::select;
@@ -318,5 +319,27 @@ impl Lowering<'_> {
         };
         let workgroups = self.spread(if wrt == CamInput::Mix { total.div_ceil(256) } else { total });
         self.step(shader, params, &bindings, workgroups, "cam weight grad", 0)
+    }
+
+    /// Samples put one after the other, or taken out from the sample `first` on.
+    pub(super) fn samples(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        shader: &'static Shader,
+        first: usize,
+    ) -> Result<()> {
+        let vec4s = |this: &Self, id: NodeId| Layout::activation(this.graph.shape(id)).floats() / 4;
+        let (a, total) = (vec4s(self, node.inputs[0]), vec4s(self, id));
+        let start = match node.op {
+            Op::Stack => a,
+            _ => first * (total / node.shape.dims()[0]),
+        };
+        let params =
+            samples::Params { total: total as u32, start: start as u32, count: a as u32, reserved: 0 };
+        let mut bindings = node.inputs.iter().map(|&x| self.operand(x)).collect::<Result<Vec<_>>>()?;
+        let y = self.result(id)?;
+        bindings.push(self.whole(y));
+        self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
     }
 }

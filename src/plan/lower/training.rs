@@ -39,6 +39,10 @@ struct Matrix {
 impl Lowering<'_> {
     pub(super) fn lower_for_training(&mut self, id: NodeId, node: &Node) -> Result<()> {
         match &node.op {
+            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
+            Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
+            Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
+
             Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
             Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
             Op::SumPixels => self.sum_pixels(id, node),
@@ -85,6 +89,43 @@ impl Lowering<'_> {
             | Op::Flatten
             | Op::CamWeight => Ok(()),
         }
+    }
+
+    /// `y = g W` for `n` rows of `g` and `columns` vec4s of a row of `W`, or added to `y`.
+    pub(super) fn times_matrix(
+        &mut self,
+        params: linear_grad_input::Params,
+        [g, w, y]: [Bound; 3],
+        n: usize,
+        label: &str,
+    ) -> Result<()> {
+        let (rows, columns) = (params.rows as usize, params.in_quads as usize);
+        let shader = select::joined_or_serial(
+            self.target.class,
+            [&linear_grad_input::LINEAR_GRAD_INPUT_16, &linear_grad_input::LINEAR_GRAD_INPUT_SERIAL],
+        );
+        let [width, height] = ["COLUMNS", "ROWS"].map(|name| shader.constant(name) as usize);
+        let mut workgroups = [columns.div_ceil(width), n, 1];
+        let cut = match params.accumulate {
+            0 => self.cut(shader, workgroups, rows / height, n * columns),
+            // Rows of a matrix too large for one binding: many columns.
+            _ => Cut { splits: 1, depth: 0 },
+        };
+        workgroups[2] = cut.splits;
+        let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
+        let flops = multiply_adds(&[n, rows, 4 * columns]);
+        if cut.splits == 1 {
+            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
+        }
+        let parts = self.scratch_quads(cut.splits * n * columns)?;
+        let parts = self.whole(parts);
+        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
+        let sum = sum_splits::Params {
+            total: (n * columns) as u32,
+            splits: cut.splits as u32,
+            ..sum_splits::Params::default()
+        };
+        self.sum_splits(sum, parts, parts, y)
     }
 
     fn elements(&self, id: NodeId) -> Result<Elements> {
