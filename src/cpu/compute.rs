@@ -100,6 +100,7 @@ pub(super) fn compute<T: Real>(
             pool::sum_channels(x.get(0), channels, h * w, y);
         }),
         Op::Concat => values.fresh(node, |x, y| linear::concat(x.get(0), x.get(1), node.shape.dims()[0], y)),
+        Op::AddScalar => values.fresh(node, |x, y| linear::add_scalar(x.get(0), x.get(1)[0], y)),
         Op::CamWeight => values.fresh(node, |x, y| linear::cam_weight(x.get(0), x.get(1), x.get(2), y)),
 
         Op::Mse { target } => values.fresh(node, |x, y| loss::mse(x.get(0), *target, y)),
@@ -140,6 +141,7 @@ pub(super) fn compute<T: Real>(
             conv_grad::sum_pixels(x.get(0), h * w, y);
         }),
         Op::SumRows => values.fresh(node, |x, y| linear::sum_rows(x.get(0), y)),
+        Op::SumColumns => values.fresh(node, |x, y| y[0] = T::from_f64(pool::sum(x.get(0)))),
         Op::LinearGradInput => {
             values.fresh(node, |x, y| linear::grad_input(x.get(0), x.get(1), node.shape.dims()[1], y))
         }
@@ -174,8 +176,10 @@ pub(super) fn compute<T: Real>(
             pool::broadcast_channels(x.get(0), *channels, h * w, y);
         }),
         Op::SliceColumns { start, len } => values.fresh(node, |x, y| {
-            let columns = graph.shape(node.inputs[0]).dims()[1];
-            linear::slice_columns(x.get(0), columns, *start, *len, y);
+            let shape = graph.shape(node.inputs[0]);
+            let pixels = shape.nchw().map_or(1, |[_, _, h, w]| h * w);
+            let columns = shape.dims()[1] * pixels;
+            linear::slice_columns(x.get(0), columns, start * pixels, len * pixels, y);
         }),
         Op::CamWeightGrad(wrt) => values.fresh(node, |x, y| {
             linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);

@@ -11,6 +11,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
+use super::row::rows;
 use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
 /// A launch of `conv2d.wgsl`, or of a kernel like it: one convolution, or several of one shape.
@@ -142,7 +143,7 @@ impl Lowering<'_> {
             chunk: moments.chunk as u32,
             gamma_stride: 0,
             eps: norm.eps,
-            reserved: 0,
+            unbiased: u32::from(norm.unbiased),
         };
         let (shader, groups) = match norm.kind {
             NormKind::Instance => {
@@ -355,7 +356,7 @@ impl Lowering<'_> {
 
     pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let columns = |i: usize| self.graph.shape(node.inputs[i]).dims()[1];
-        let (a_columns, b_columns, n) = (columns(0), columns(1), node.shape.dims()[0]);
+        let (a_columns, b_columns, n) = (columns(0), columns(1), rows(&node.shape));
         let (a, b) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let y = self.result(id)?;
         let total = n * quads(a_columns + b_columns);
@@ -370,7 +371,8 @@ impl Lowering<'_> {
             reserved_1: 0,
         };
         let bindings = [a, b, self.whole(y)];
-        self.step(&concat::CONCAT, params, &bindings, [total.div_ceil(64), 1, 1], "concat", 0)
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&concat::CONCAT, params, &bindings, workgroups, "concat", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the

@@ -6,6 +6,7 @@ mod forward;
 mod gradient;
 #[cfg(test)]
 mod lifetimes;
+mod row;
 mod training;
 
 use std::collections::HashMap;
@@ -47,9 +48,9 @@ pub(super) struct Lowering<'a> {
     values: Vec<Option<(Value, Layout)>>,
     /// The moments of what was normalised, for the gradient.
     moments: HashMap<NodeId, Reduction>,
-    /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
-    /// read one.
-    records: HashMap<(Vec<NodeId>, u32), Value>,
+    /// The records of normalisations' gradients, by operands, the bits of eps and whether variances
+    /// are unbiased: several nodes read one.
+    records: HashMap<(Vec<NodeId>, u32, bool), Value>,
     plan: Plan,
 }
 
@@ -298,11 +299,13 @@ impl<'a> Lowering<'a> {
             Op::Concat => self.concat(id, node),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
+            Op::AddScalar => self.add_scalar(id, node),
 
             Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
             Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
             Op::SumPixels => self.sum_pixels(id, node),
             Op::SumRows => self.sum_rows(id, node),
+            Op::SumColumns => self.sum_columns_of_row(id, node),
             Op::LinearGradInput => self.linear_grad_input(id, node),
             Op::LinearGradWeight => self.linear_grad_weight(id, node),
             Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
