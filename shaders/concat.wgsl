@@ -1,8 +1,11 @@
-// y[n, j] = a[n, j] for j < A, b[n, j - A] for j < A + B, else 0: columns side by side.
+// y[n, j] = a[n, j] for j < A, b[n, j - A] for j < A + B, else 0: columns side by side. Of pictures n is a
+// pixel of a sample, j a channel.
 //
 //   a [N, A/4], b [N, B/4], y [N, (A+B)/4]
 //
-// Launch: one invocation per vec4 of y.
+// Launch: one invocation per vec4 of y, workgroups in x and y.
+#import shared/spread.wgsl
+
 struct Params {
     a_columns: u32,
     b_columns: u32,
@@ -19,15 +22,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if (id.x >= params.total) {
+fn each(i: u32) {
+    if (i >= params.total) {
         return;
     }
-    let n = id.x / params.y_quads;
+    let n = i / params.y_quads;
     var v = vec4f(0.0);
     for (var c = 0u; c < 4u; c += 1u) {
-        let j = 4u * (id.x % params.y_quads) + c;
+        let j = 4u * (i % params.y_quads) + c;
         if (j < params.a_columns) {
             v[c] = a[n * params.a_quads + j / 4u][j % 4u];
         } else if (j < params.a_columns + params.b_columns) {
@@ -35,5 +37,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             v[c] = b[n * params.b_quads + k / 4u][k % 4u];
         }
     }
-    y[id.x] = v;
+    y[i] = v;
 }

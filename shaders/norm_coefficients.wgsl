@@ -5,7 +5,7 @@
 //   LAYER 0, instance normalisation:  a = 1 / sqrt(var_I + eps), b = 0; biased variance.
 //   LAYER 1, (adaptive) layer-instance normalisation (paper, eq. 1; official adaILN, ILN):
 //     y = gamma (rho (x - mu_I) s_I + (1 - rho) (x - mu_L) s_L) + beta, s = 1 / sqrt(var + eps),
-//     unbiased variances, so that
+//     variances unbiased or not, so that
 //     a = gamma (rho s_I + (1 - rho) s_L),  b = gamma (1 - rho) s_L (mu_I - mu_L) + beta.
 //
 //   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations.
@@ -30,7 +30,7 @@ struct Params {
     chunk: u32,
     gamma_stride: u32, // from one sample's gamma and beta to the next: C/4, or 0 if they share them
     eps: f32,
-    reserved: u32,
+    unbiased: u32, // 1: LAYER divides squares by one less than their number; 0: by it
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -137,7 +137,8 @@ fn main(
 #else
     let total = layer;
 #endif
-    let layer_scale = inverse_root(total.squares / (pixels * f32(params.channels) - 1.0) + params.eps);
+    let fewer = f32(params.unbiased);
+    let layer_scale = inverse_root(total.squares / (pixels * f32(params.channels) - fewer) + params.eps);
     for (var quad = local.x; local.y == 0u && quad < params.quads; quad += ${COLUMNS}u) {
         let at = 3u * (group.y * params.quads + quad);
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
@@ -146,7 +147,7 @@ fn main(
         let shift = near(m.shift + m.offset);
         let lost = (m.shift - shift) + m.offset;
         let from_layer = (shift - total.shift) + (lost - total.offset);
-        let a = g * (r * inverse_root(m.squares / (pixels - 1.0) + params.eps) + (1.0 - r) * layer_scale);
+        let a = g * (r * inverse_root(m.squares / (pixels - fewer) + params.eps) + (1.0 - r) * layer_scale);
         let b = g * (1.0 - r) * layer_scale * from_layer + beta[group.y * params.gamma_stride + quad];
         // A channel that only pads the tensor has gamma = beta = 0 and stays zero.
         coefficients[at] = shift;

@@ -6,7 +6,7 @@
 // With m pixels, G1 = sum g, G2 = sum g (x - mu_I), s = 1 / sqrt(var + eps):
 //
 //   LAYER 0 (biased variance):  a = s, b = -s^3 G2 / m, and -s G1 / m in d.
-//   LAYER 1 (unbiased): with p = gamma rho, q = gamma (1 - rho), M = C m,
+//   LAYER 1 (unbiased variances; of biased ones without the `- 1`): with p = gamma rho, q = gamma (1 - rho), M = C m,
 //     L1 = sum over c of q G1, L2 = sum over c of q (G2 + (mu_I - mu_L) G1),
 //     gx = p s_I (g - G1 / m - s_I^2 (x - mu_I) G2 / (m - 1))
 //        + s_L (q g - L1 / M - s_L^2 (x - mu_L) L2 / (M - 1)).
@@ -32,7 +32,7 @@ struct Params {
     gamma_stride: u32,
     eps: f32,
     reserved_0: u32,
-    reserved_1: u32,
+    unbiased: u32, // of LAYER: 1 or 0, what is taken from the number of values
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -123,7 +123,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let total = load(0u);
     workgroupBarrier();
     let elements = pixels * f32(params.channels);
-    let s_l = inverse_root(total.squares / (elements - 1.0) + params.eps);
+    let fewer = f32(params.unbiased);
+    let s_l = inverse_root(total.squares / (elements - fewer) + params.eps);
 
     // L1 in shifts, L2 in offsets.
     var l_1 = vec4f(0.0);
@@ -152,19 +153,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let sum_1 = dot(shifts[0], vec4f(1.0));
     let sum_2 = dot(offsets[0], vec4f(1.0));
-    let b_l = -s_l * s_l * s_l * sum_2 / (elements - 1.0);
+    let b_l = -s_l * s_l * s_l * sum_2 / (elements - fewer);
 
     for (var quad = lane; quad < params.quads; quad += 256u) {
         let at = 7u * (n * params.quads + quad);
         let from_moments = 3u * (n * params.quads + quad);
         let lost = moments[from_moments + 1u];
-        let s_i = inverse_root(moments[from_moments + 2u] / (pixels - 1.0) + params.eps);
+        let s_i = inverse_root(moments[from_moments + 2u] / (pixels - fewer) + params.eps);
         let from_layer = (record[at] - total.shift) + (lost - total.offset);
         let g_1 = record[at + 6u];
         let g_2 = record[at + 4u];
         let p = gamma[n * params.gamma_stride + quad] * rho[quad];
         let q = gamma[n * params.gamma_stride + quad] * (1.0 - rho[quad]);
-        let b_i = -p * s_i * s_i * s_i * g_2 / (pixels - 1.0);
+        let b_i = -p * s_i * s_i * s_i * g_2 / (pixels - fewer);
         let mask = channel_mask(quad);
         record[at + 1u] = mask * (p * s_i + q * s_l);
         record[at + 2u] = mask * (b_i + b_l);

@@ -1,4 +1,4 @@
-// y[n, j] = x[n, start + j] for j < len, else 0.
+// y[n, j] = x[n, start + j] for j < len, else 0. Of pictures n is a pixel of a sample, j a channel.
 //
 //   x [N, x_quads], y [N, y_quads]
 //

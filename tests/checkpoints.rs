@@ -32,7 +32,15 @@ fn both() -> (Vec<Model>, Vec<Network<'static>>) {
 #[test]
 fn the_official_checkpoint_is_understood() {
     let models = read(&files::tiny_checkpoint());
-    let config = GeneratorConfig { ch: 4, n_res: 4, n_res_decoder: 4, img_size: 256, img_ch: 3, light: true };
+    let config = GeneratorConfig {
+        ch: 4,
+        n_res: 4,
+        n_res_decoder: 4,
+        img_size: 256,
+        img_ch: 3,
+        light: true,
+        ..GeneratorConfig::default()
+    };
     for (model, direction) in models.iter().zip(Direction::BOTH) {
         assert_eq!((model.config, model.direction), (config, direction));
         let note = model.metadata.provenance.as_deref().unwrap();

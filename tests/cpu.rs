@@ -212,8 +212,9 @@ fn naive_norm(x: &Tensor<f64>, op: Norm, rho: &[f64], gamma: &[f64], beta: &[f64
             y.extend(plane.iter().map(|&x| match op.kind {
                 NormKind::Instance => standardise(plane, 0.0, x),
                 NormKind::LayerInstance => {
+                    let less = if op.unbiased { 1.0 } else { 0.0 };
                     let mixed =
-                        rho[k] * standardise(plane, 1.0, x) + (1.0 - rho[k]) * standardise(sample, 1.0, x);
+                        rho[k] * standardise(plane, less, x) + (1.0 - rho[k]) * standardise(sample, less, x);
                     mixed * gamma[s * c + k] + beta[s * c + k]
                 }
             }));
@@ -227,7 +228,9 @@ fn naive_norm(x: &Tensor<f64>, op: Norm, rho: &[f64], gamma: &[f64], beta: &[f64
 #[test]
 fn normalisation_is_its_definition_also_for_large_means() {
     let (n, c, h, w) = (2, 3, 7, 9);
-    for kind in [NormKind::Instance, NormKind::LayerInstance] {
+    for (kind, unbiased) in
+        [(NormKind::Instance, true), (NormKind::LayerInstance, true), (NormKind::LayerInstance, false)]
+    {
         for (mean, deviation) in [(0.0, 1.0), (50.0, 1e-3), (-1e4, 1.0)] {
             for (activation, residual, own) in [
                 (Activation::Identity, false, false),
@@ -235,7 +238,7 @@ fn normalisation_is_its_definition_also_for_large_means() {
                 (Activation::LeakyRelu(0.2), true, false),
                 (Activation::Tanh, true, true),
             ] {
-                let op = Norm { kind, eps: 1e-5, activation, residual };
+                let op = Norm { kind, eps: 1e-5, unbiased, activation, residual };
                 // What is fed in f32 is what the definition sees.
                 let x = to_f32(&tensor(&[n, c, h, w], 3).map(|x| mean + deviation * 3.46 * x));
                 let exact = x.map(|&x| f64::from(x));

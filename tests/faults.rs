@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use pollster::block_on;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::io::{Model, ModelMetadata};
-use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::model::{Dialect, Direction, GeneratorConfig};
 use ugatit::train::{Session, StepConfig, StepReport, TrainState};
 use ugatit::translate::{Device, TileOptions, Translation, Translator};
 use ugatit::{Error, Result, Tensor};
@@ -23,8 +23,15 @@ fn open() -> Gpu {
     block_on(Gpu::open(&AdapterOptions::any())).unwrap()
 }
 
-const GENERATOR: GeneratorConfig =
-    GeneratorConfig { ch: 4, n_res: 1, n_res_decoder: 1, img_size: 32, img_ch: 3, light: true };
+const GENERATOR: GeneratorConfig = GeneratorConfig {
+    ch: 4,
+    n_res: 1,
+    n_res_decoder: 1,
+    img_size: 32,
+    img_ch: 3,
+    light: true,
+    dialect: Dialect::Pytorch,
+};
 
 fn wave(shape: impl Into<ugatit::graph::Shape>, step: f32) -> Tensor {
     let shape = shape.into();

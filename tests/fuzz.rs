@@ -94,6 +94,7 @@ fn readers_of_bytes_from_outside_return_within_their_memory() {
 #[ignore = "writes into the checkout"]
 fn write_seeds() {
     use files::checkpoint::{Storage, hostile, legacy_checkpoint, with_options, zip_checkpoint};
+    use files::tensorflow;
     use support::random::weights;
     use ugatit::io::{Model, ModelMetadata, Precision};
     use ugatit::model::{Direction, GeneratorConfig};
@@ -105,7 +106,15 @@ fn write_seeds() {
         fs::create_dir_all(corpus(target)).unwrap();
         fs::write(corpus(target).join(name), bytes).unwrap();
     };
-    let config = GeneratorConfig { ch: 1, n_res: 1, n_res_decoder: 1, img_size: 8, img_ch: 1, light: true };
+    let config = GeneratorConfig {
+        ch: 1,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size: 8,
+        img_ch: 1,
+        light: true,
+        ..GeneratorConfig::default()
+    };
     let tensors = weights(&config, 1);
     let metadata = ModelMetadata { domain_a: Some("cat".into()), ..ModelMetadata::default() };
     let model = Model::new(config, Direction::A2B, metadata, tensors.clone()).unwrap();
@@ -122,6 +131,21 @@ fn write_seeds() {
     put("pytorch", "options.pt", &with_options(&networks));
     put("pytorch", "hostile.pt", &hostile(&[], "true", true));
     put("pytorch", "hostile_legacy.pt", &hostile(&[], "true", false));
+
+    let mut next = 0.0;
+    let value = || {
+        next = (next + 0.37) % 1.0;
+        next - 0.5
+    };
+    let variables = tensorflow::generator("generator_B", [1, 1, 1, 1], value);
+    let (entries, data) = tensorflow::entries(&variables, 1);
+    let content = tensorflow::block(&entries);
+    for (name, kind, index) in
+        [("whole", 0, tensorflow::table_of(std::slice::from_ref(&content))), ("entries", 1, content)]
+    {
+        let length = (index.len() as u32).to_le_bytes();
+        put("tensorflow", name, &[&[kind], &length[..3], &index, &data[0]].concat());
+    }
 
     let run = "light = true\nimg_size = 16\nch = 1\nn_res = 1\nn_dis_global = 3\nn_dis_local = 3\nema = 0.9\niteration = 9\n";
     let table = RunConfig::read(run).unwrap();

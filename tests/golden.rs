@@ -15,7 +15,7 @@ mod support;
 
 use support::golden::{Case, Check, File, files};
 use ugatit::graph::{Activation, Conv2d, NodeId, Norm, NormKind, Op};
-use ugatit::model::cam;
+use ugatit::model::{Classifier, cam};
 
 /// Files that other tests read: `tests/golden_networks.rs`, `tests/trajectory.rs`,
 /// `tests/optimiser.rs`, `tests/pictures.rs`.
@@ -131,7 +131,8 @@ fn normalisations() {
         if kind == NormKind::LayerInstance {
             inputs.extend(["rho", "gamma", "beta"].map(|leaf| check.parameter(leaf, case.tensor(leaf))));
         }
-        let norm = Norm { kind, eps: 1e-5, activation: Activation::Identity, residual: false };
+        let norm =
+            Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Identity, residual: false };
         let y = check.graph.add(Op::Norm(norm), &inputs).unwrap();
         let [result, gradient] = norm_tolerances(case);
         check.expect("y", y, case.tensor("y"), result);
@@ -207,7 +208,12 @@ fn attention() {
         } else {
             [gap, gmp]
         };
-        let cam = cam(&mut check.graph, x, gap, gmp, gap_logit, gmp_logit, mix, bias, activation).unwrap();
+        let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
+            features,
+            logit,
+            bias: None,
+        });
+        let cam = cam(&mut check.graph, x, classifiers, [mix, bias], activation).unwrap();
         for (name, node) in [("feat", cam.features), ("cam_logit", cam.logit), ("heatmap", cam.heatmap)] {
             check.expect(name, node, case.tensor(name), PLAIN);
             check.upstream(node, case.tensor(&format!("g_{name}")));

@@ -45,6 +45,7 @@ fn generators() {
             img_size: file.field("img_h"),
             img_ch: file.tensor("x").shape().dims()[1],
             light: file.field("light"),
+            ..GeneratorConfig::default()
         };
         let mut check = Check::new(&file.name);
         let x = check.input("x", file.tensor("x"));

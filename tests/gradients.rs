@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
+use ugatit::model::{Dialect, Generator, GeneratorConfig};
 use ugatit::{Error, Tensor, cpu};
 
 mod support;
@@ -117,6 +118,8 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         Op::Samples { .. } => "Samples",
         Op::Flatten => "Flatten",
         Op::CamWeight => "CamWeight",
+        Op::AddScalar => "AddScalar",
+        Op::UpsampleNearest2xGrad => "UpsampleNearest2xGrad",
         Op::Scale(_) => "Scale",
         Op::Mse { .. } => "Mse",
         Op::L1 => "L1",
@@ -133,12 +136,12 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         | Op::Conv2dGradWeight { .. }
         | Op::SumPixels
         | Op::SumRows
+        | Op::SumColumns
         | Op::LinearGradInput
         | Op::LinearGradWeight
         | Op::NormGrad { .. }
         | Op::ActivationGrad(_)
         | Op::ReflectionPad2dGrad(_)
-        | Op::UpsampleNearest2xGrad
         | Op::GlobalAvgPoolGrad { .. }
         | Op::GlobalMaxPoolGrad
         | Op::BroadcastChannels(_)
@@ -168,6 +171,9 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
         (Op::Concat, vec![&[2, 3], &[2, 4]]),
         (Op::Stack, vec![&[2, 3, 2, 2], &[1, 3, 2, 2]]),
         (Op::Samples { first: 1, count: 2 }, vec![&[4, 3]]),
+        (Op::Concat, vec![IMAGE, &[2, 2, 4, 5]]),
+        (Op::AddScalar, vec![&[1, 5], &[1]]),
+        (Op::UpsampleNearest2xGrad, vec![&[2, 3, 4, 6]]),
         (Op::Flatten, vec![IMAGE]),
         (Op::CamWeight, vec![&[3, 8, 1, 1], &[1, 4], &[1, 4]]),
         (Op::Scale(-1.5), vec![IMAGE]),
@@ -192,7 +198,7 @@ fn simple_operations_match_differences() {
         covered.extend(differentiable(&op));
         check(&op, &shapes);
     }
-    assert_eq!(covered.len(), 20, "operations without a case: {covered:?}");
+    assert_eq!(covered.len(), 22, "operations without a case: {covered:?}");
 }
 
 #[test]
@@ -251,7 +257,7 @@ fn normalisations_match_differences() {
     for kind in [NormKind::Instance, NormKind::LayerInstance] {
         for gamma in [&[2, 3][..], &[1, 3, 1, 1]] {
             for activation in ACTIVATIONS {
-                for residual in [false, true] {
+                for (residual, unbiased) in [(false, true), (true, true), (false, false)] {
                     let mut shapes = vec![image];
                     if kind == NormKind::LayerInstance {
                         shapes.extend([&[1, 3, 1, 1], gamma, gamma]);
@@ -259,7 +265,7 @@ fn normalisations_match_differences() {
                     if residual {
                         shapes.push(image);
                     }
-                    check(&Op::Norm(Norm { kind, eps: 1e-5, activation, residual }), &shapes);
+                    check(&Op::Norm(Norm { kind, eps: 1e-5, unbiased, activation, residual }), &shapes);
                 }
             }
         }
@@ -352,4 +358,60 @@ fn seeds_that_do_not_fit_are_errors() {
     // No gradient of a gradient.
     let g = backward(graph, &[(loss, Seed::Weight(1.0))], &[x]).unwrap()[0].unwrap();
     assert!(matches!(seeded(graph, g, Seed::Node(x)), Error::Config(_)));
+}
+
+/// A whole generator of every dialect: the gradient along a random direction of all its parameters and of the
+/// picture.
+#[test]
+fn generators_of_every_dialect_match_differences() {
+    for dialect in Dialect::ALL {
+        let config = GeneratorConfig {
+            ch: 4,
+            n_res: 1,
+            n_res_decoder: 1,
+            img_size: 32,
+            img_ch: 3,
+            light: true,
+            dialect,
+        };
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 3, 32, 32]);
+        let net = Generator::build(&mut graph, &config, "", x).unwrap();
+        let outputs = [net.image, net.cam_logit, net.heatmap];
+        let leaves: Vec<NodeId> = std::iter::once(x).chain(graph.parameters().map(|(id, _)| id)).collect();
+        let value = |(id, seed): (&NodeId, u64)| {
+            let node = graph.node(*id);
+            (node.name.clone(), noise(&node.shape, seed).map(|v| 0.5 * v))
+        };
+        let feed: Feed = leaves.iter().zip(1..).map(value).collect();
+        let along: Feed = leaves.iter().zip(1001..).map(value).collect();
+        let upstream = outputs.map(|id| noise(graph.shape(id), 7 + id.index() as u64));
+        let names = ["g0", "g1", "g2"];
+
+        let mut whole = graph.clone();
+        let seeds: Vec<(NodeId, Seed)> = (outputs.iter().zip(names).zip(&upstream))
+            .map(|((&id, name), g)| (id, Seed::Node(whole.input(name, g.shape()))))
+            .collect();
+        let gradients = backward(&mut whole, &seeds, &leaves).unwrap();
+        let gradients: Vec<NodeId> = gradients.into_iter().map(Option::unwrap).collect();
+        let mut fed = feed.clone();
+        fed.extend(names.iter().zip(&upstream).map(|(name, g)| (name.to_string(), g.clone())));
+        let exact = run(&whole, &gradients, &fed);
+        let slope: f64 = leaves.iter().zip(&exact).map(|(id, g)| dot(g, &along[&graph.node(*id).name])).sum();
+
+        let at = |step: f64| -> f64 {
+            let moved = |(name, value): (&String, &Tensor<f64>)| {
+                let mut value = value.clone();
+                value.data_mut().iter_mut().zip(along[name].data()).for_each(|(v, d)| *v += step * d);
+                (name.clone(), value)
+            };
+            let feed: Feed = feed.iter().map(moved).collect();
+            run(&graph, &outputs, &feed).iter().zip(&upstream).map(|(y, g)| dot(y, g)).sum()
+        };
+        let step = 1e-8;
+        let difference = (at(step) - at(-step)) / (2.0 * step);
+        // Few of many relus are met by so small a step, each of which is a kink.
+        let error = (difference - slope).abs() / slope.abs();
+        assert!(error < 1e-5, "{dialect}: {slope} by the rules, {difference} by differences ({error:.1e})");
+    }
 }

@@ -17,8 +17,13 @@ use support::random::noise;
 
 const PLAIN: Conv2d =
     Conv2d { stride: 1, pad: 0, upsample: false, bias: false, activation: Activation::Identity };
-const INSTANCE: Norm =
-    Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Identity, residual: false };
+const INSTANCE: Norm = Norm {
+    kind: NormKind::Instance,
+    eps: 1e-5,
+    unbiased: true,
+    activation: Activation::Identity,
+    residual: false,
+};
 
 /// Something for every input and parameter.
 fn feed(graph: &Graph) -> HashMap<String, Tensor<f64>> {
@@ -48,7 +53,15 @@ fn count(graph: &Graph, is: impl Fn(&Op) -> bool) -> usize {
 #[test]
 fn a_fused_generator_gives_the_same_numbers() {
     for light in [true, false] {
-        let config = GeneratorConfig { ch: 4, n_res: 2, n_res_decoder: 3, img_size: 16, light, img_ch: 3 };
+        let config = GeneratorConfig {
+            ch: 4,
+            n_res: 2,
+            n_res_decoder: 3,
+            img_size: 16,
+            light,
+            img_ch: 3,
+            ..GeneratorConfig::default()
+        };
         let mut graph = Graph::new();
         let x = graph.input("x", [2, 3, 16, 16]);
         let generator = Generator::build(&mut graph, &config, "genA2B.", x).unwrap();
@@ -141,6 +154,10 @@ fn shape_errors_name_both_sides() {
         (Op::Stack, &[&[2, 3], &[1, 4]], &["samples of [1, 4]", "[2, 3]"]),
         (Op::Samples { first: 2, count: 2 }, &[&[3, 3]], &["2 samples from sample 2", "of 3"]),
         (Op::SamplesGrad { first: 2, total: 3 }, &[&[2, 3]], &["2 samples from sample 2", "of 3"]),
+        (Op::Concat, &[&[2, 3, 4, 4], &[2, 3, 4, 5]], &["2 4x4", "2 4x5"]),
+        (Op::AddScalar, &[&[2, 3], &[1]], &["weight must be [1, 3]", "not [2, 3]"]),
+        (Op::AddScalar, &[&[1, 3], &[3]], &["summand must be [1]", "not [3]"]),
+        (Op::SumColumns, &[&[2, 3]], &["row must be [1, 3]", "not [2, 3]"]),
         (linear.clone(), &[&[2, 3], &[5, 4], &[5]], &["3 columns", "takes 4"]),
         (linear, &[&[2, 3], &[5, 3], &[4]], &["bias must be [5]", "not [4]"]),
         (
@@ -178,6 +195,7 @@ fn shape_errors_name_both_sides() {
         (Op::ReflectionPad2dGrad(3), &[&[1, 2, 6, 9]], &["padded by 3", "6x9"]),
         (Op::UpsampleNearest2xGrad, &[&[1, 2, 4, 5]], &["even sides", "4x5"]),
         (Op::SliceColumns { start: 2, len: 2 }, &[&[1, 3]], &["2 columns from column 2", "of 3"]),
+        (Op::SliceColumns { start: 2, len: 2 }, &[&[1, 3, 4, 5]], &["2 columns from column 2", "of 3"]),
         (Op::PowerIterationV, &[&[4, 3, 2, 2], &[12]], &["u must be [4]", "not [12]"]),
         (Op::SpectralSigma, &[&[4, 3, 2, 2], &[4], &[4]], &["v must be [12]", "not [4]"]),
         (

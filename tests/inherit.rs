@@ -211,3 +211,33 @@ fn what_does_not_fit_is_an_error() {
     assert!(matches!(problem(target(&other)), Error::ModelFile { .. }));
     assert!(target(Path::new("")).start().unwrap().inherited.is_none());
 }
+
+/// A run in an imported model's own dialect takes all of it over, and in another one says what to change.
+#[test]
+fn models_of_other_programs_are_trained_on() {
+    for (dialect, fixture, size) in
+        [("tensorflow", "tf/tf_light_ch4_48_nosmooth", 48), ("photo2cartoon", "p2c/p2c_ngf4_32.pt", 32)]
+    {
+        let init = files::committed_dir().join(fixture);
+        let text = format!(
+            "img_size = {size}\nch = 4\nn_res = 4\nn_dis_global = 4\nn_dis_local = 3\nseed = 1\ndialect = \"{dialect}\""
+        );
+        let config = RunConfig::layered(None, &[RunConfig::read(&text).unwrap()]).unwrap();
+        let config = RunConfig { init: init.clone(), ..config };
+        let start = config.start().unwrap();
+        let counts = taken(start.inherited.as_ref().unwrap());
+        for network in ["genA2B", "genB2A"] {
+            assert!(counts[network][0] > 30 && counts[network][1] == 0, "{dialect}: {counts:?}");
+        }
+        assert_eq!(counts["disGA"][0], 0);
+        let model = Model::open(&init, Some(Direction::B2A)).unwrap();
+        for (key, tensor) in &model.tensors {
+            assert_eq!(start.state.tensors[&format!("genB2A.{key}")], *tensor, "{key}");
+        }
+        if dialect == "tensorflow" {
+            let other = RunConfig { ch: 8, ..config };
+            let error = other.start().map(drop).unwrap_err().to_string();
+            assert!(error.contains("dialect"), "{error}");
+        }
+    }
+}

@@ -229,9 +229,12 @@ fn normalisation() {
     for (n, c, h, w) in
         [(1, 5, 6, 7), (2, 7, 5, 4), (2, 70, 33, 17), (1, 64, 64, 64), (1, 3, 2, 1), (2, 12, 150, 120)]
     {
-        for (kind, own) in
-            [(NormKind::Instance, false), (NormKind::LayerInstance, false), (NormKind::LayerInstance, true)]
-        {
+        for (kind, own, unbiased) in [
+            (NormKind::Instance, false, true),
+            (NormKind::LayerInstance, false, true),
+            (NormKind::LayerInstance, true, true),
+            (NormKind::LayerInstance, true, false),
+        ] {
             for (activation, residual) in [(Activation::Relu, false), (Activation::Identity, true)] {
                 let mut case = Case::new(format!(
                     "{kind:?} own {own} {n}x{c}x{h}x{w} {activation:?} residual {residual}"
@@ -245,7 +248,7 @@ fn normalisation() {
                 if residual {
                     inputs.push(case.input(&[n, c, h, w]));
                 }
-                let norm = Norm { kind, eps: 1e-5, activation, residual };
+                let norm = Norm { kind, eps: 1e-5, unbiased, activation, residual };
                 case.output(Op::Norm(norm), &inputs);
                 case.output(Op::NormCoefficients(norm), &inputs[..inputs.len() - usize::from(residual)]);
                 case.check(AdapterClass::Gpu, None, 2e-6);
@@ -258,15 +261,21 @@ fn normalisation() {
 fn the_gradients_of_normalisation() {
     for class in [AdapterClass::Gpu, AdapterClass::Software] {
         for (n, c, h, w) in [(2, 7, 5, 4), (2, 70, 33, 17), (1, 12, 64, 64)] {
-            for kind in [NormKind::Instance, NormKind::LayerInstance] {
-                let mut case = Case::new(format!("gradients of {kind:?} {n}x{c}x{h}x{w} {class:?}"));
+            for (kind, unbiased) in [
+                (NormKind::Instance, true),
+                (NormKind::LayerInstance, true),
+                (NormKind::LayerInstance, false),
+            ] {
+                let mut case =
+                    Case::new(format!("gradients of {kind:?} {unbiased} {n}x{c}x{h}x{w} {class:?}"));
                 let mut inputs = vec![case.input(&[n, c, h, w]), case.input(&[n, c, h, w])];
                 let mut wrt = vec![NormInput::X];
                 if kind == NormKind::LayerInstance {
                     inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[n, c])]);
                     wrt.extend([NormInput::Rho, NormInput::Gamma, NormInput::Beta]);
                 }
-                let norm = Norm { kind, eps: 1e-5, activation: Activation::Identity, residual: false };
+                let norm =
+                    Norm { kind, eps: 1e-5, unbiased, activation: Activation::Identity, residual: false };
                 for wrt in wrt {
                     case.output(Op::NormGrad { norm, wrt }, &inputs);
                 }
@@ -289,7 +298,8 @@ fn normalisation_keeps_a_tiny_deviation_on_a_large_mean() {
             if kind == NormKind::LayerInstance {
                 inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[1, c]), case.input(&[1, c])]);
             }
-            let norm = Norm { kind, eps: 1e-5, activation: Activation::Identity, residual: false };
+            let norm =
+                Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Identity, residual: false };
             case.output(Op::Norm(norm), &inputs);
             // One rounding of the differences from the mean is what f32 can give.
             case.check(AdapterClass::Gpu, None, 2e-5);
@@ -326,6 +336,13 @@ fn everything_else() {
         let a = case.output(linear.clone(), &[average, w1]);
         let b = case.output(linear.clone(), &[maximum, w2]);
         case.output(Op::Concat, &[a, b]);
+        let z = case.input(&[n, c + 2, h, w]);
+        case.output(Op::Concat, &[x, z]);
+        case.output(Op::SliceColumns { start: 1, len: c }, &[z]);
+        let scalar = case.input(&[1]);
+        case.output(Op::AddScalar, &[w1, scalar]);
+        let row = case.input(&[1, c]);
+        case.output(Op::SumColumns, &[row]);
         let mix = case.input(&[5, 2 * c, 1, 1]);
         case.output(Op::CamWeight, &[mix, w1, w2]);
         let (w3, bias) = (case.input(&[9, c]), case.input(&[9]));

@@ -14,7 +14,15 @@ mod support;
 use support::random::weights;
 
 fn config(light: bool) -> GeneratorConfig {
-    GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 2, img_size: 16, img_ch: 3, light }
+    GeneratorConfig {
+        ch: 2,
+        n_res: 1,
+        n_res_decoder: 2,
+        img_size: 16,
+        img_ch: 3,
+        light,
+        ..GeneratorConfig::default()
+    }
 }
 
 fn model(light: bool) -> Model {

@@ -122,6 +122,10 @@ fn samples() -> Vec<Sample> {
     add(Op::Samples { first: 1, count: 1 }, &[image]);
     add(Op::SamplesGrad { first: 1, total: 4 }, &[image]);
     add(Op::SliceColumns { start: 3, len: 6 }, &[&[2, 12]]);
+    add(Op::Concat, &[image, &[2, 3, 9, 7]]);
+    add(Op::SliceColumns { start: 1, len: 3 }, &[image]);
+    add(Op::AddScalar, &[&[1, 7], &[1]]);
+    add(Op::SumColumns, &[&[1, 7]]);
     add(Op::Flatten, &[image]);
     add(Op::Unflatten { channels: 5, height: 9, width: 7 }, &[&[2, 315]]);
     for shape in [image, wide] {
@@ -131,7 +135,8 @@ fn samples() -> Vec<Sample> {
         add(Op::GlobalAvgPoolGrad { height, width }, &[&[n, c]]);
         add(Op::GlobalMaxPoolGrad, &[&[n, c], shape]);
         for activation in [Activation::Relu, Activation::Tanh] {
-            let instance = Norm { kind: NormKind::Instance, eps: 1e-5, activation, residual: false };
+            let instance =
+                Norm { kind: NormKind::Instance, eps: 1e-5, unbiased: true, activation, residual: false };
             let layer = Norm { kind: NormKind::LayerInstance, residual: true, ..instance };
             let (own, given): (&[usize], &[usize]) = (&[1, c, 1, 1], &[n, c]);
             add(Op::Norm(instance), &[shape]);
@@ -308,7 +313,13 @@ fn the_cpu_treats_them_as_pytorch_does() {
     same(run(Op::GlobalMaxPoolGrad, &[(&[1, 1], &[4.0]), x]), &[0.0, 0.0, 4.0, 0.0]);
     same(run(Op::GlobalMaxPool, &[(four, &[-INF, -INF, -INF, -INF])]), &[-INF]);
     // The variance of what holds an infinity is NaN.
-    let norm = Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Relu, residual: false };
+    let norm = Norm {
+        kind: NormKind::Instance,
+        eps: 1e-5,
+        unbiased: true,
+        activation: Activation::Relu,
+        residual: false,
+    };
     same(run(Op::Norm(norm), &[(four, &[1.0, INF, 2.0, 3.0])]), &[NAN; 4]);
     // torch.sign(nan) is 0; clamp_min keeps NaN.
     same(

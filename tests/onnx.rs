@@ -197,6 +197,7 @@ fn golden_model(file: &File) -> Model {
         img_size: file.field("img_h"),
         img_ch: file.tensor("x").shape().dims()[1],
         light: file.field("light"),
+        ..GeneratorConfig::default()
     };
     let state =
         file.tensors.iter().filter_map(|(key, t)| Some((key.strip_prefix("state/")?.into(), t.clone())));
@@ -245,6 +246,21 @@ fn official_checkpoint() {
     for model in read_checkpoint(files::tiny_checkpoint(), None, &ImportOptions::default()).unwrap() {
         let name = cases.model(&model.direction.to_string(), &model, Precision::F32);
         for shape in [[2, 3, 8, 12], [1, 3, 256, 256]] {
+            cases.push_computed(&name, &model, shape);
+        }
+    }
+    cases.pass();
+}
+
+/// Generators of other programs, of the fixtures that are committed: a size of their own, a larger one, and batches.
+#[test]
+fn dialects() {
+    let mut cases = Cases::new();
+    for fixture in ["tf/tf_light_ch4_48_nosmooth", "p2c/p2c_ngf4_32.pt"] {
+        let path = files::committed_dir().join(fixture);
+        let model = read_checkpoint(path, Some(Direction::A2B), &ImportOptions::default()).unwrap().remove(0);
+        let name = cases.model(model.config.dialect.name(), &model, Precision::F32);
+        for shape in [[1, 3, 48, 48], [2, 3, 64, 96]] {
             cases.push_computed(&name, &model, shape);
         }
     }

@@ -60,7 +60,15 @@ fn assert_says_what_to_do(error: &Error) {
 }
 
 fn generator(ch: usize, img_size: usize) -> GeneratorConfig {
-    GeneratorConfig { ch, n_res: 1, n_res_decoder: 1, img_size, img_ch: 3, light: true }
+    GeneratorConfig {
+        ch,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size,
+        img_ch: 3,
+        light: true,
+        ..GeneratorConfig::default()
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use support::engine::gpu;
 use ugatit::gpu::{AdapterOptions, Gpu};
-use ugatit::model::GeneratorConfig;
+use ugatit::model::{Dialect, GeneratorConfig};
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
     CpuEngine, GpuTrainer, LossWeights, Schedule, Session, StepConfig, StepReport, TrainState, Trainer,
@@ -23,8 +23,26 @@ use ugatit::{Error, Tensor};
 
 /// A run small enough to be always there; no extent is a multiple of what kernels like.
 fn tiny(light: bool) -> StepConfig {
-    let generator = GeneratorConfig { ch: 6, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch: 3, light };
+    let generator = GeneratorConfig {
+        ch: 6,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size: 16,
+        img_ch: 3,
+        light,
+        ..GeneratorConfig::default()
+    };
     StepConfig { generator, global_layers: 4, local_layers: 3, ..StepConfig::default() }
+}
+
+/// The same with another program's generator.
+fn of_dialect(dialect: Dialect) -> StepConfig {
+    let mut config = tiny(true);
+    config.generator.dialect = dialect;
+    if dialect == Dialect::Photo2cartoon {
+        (config.generator.ch, config.generator.img_size) = (4, 32);
+    }
+    config
 }
 
 /// The pictures of iteration `k`.
@@ -78,6 +96,8 @@ fn a_gpu_trains_as_the_processor_does() {
         ("full", tiny(false)),
         ("two batches, an average", accumulating),
         ("two in a batch", StepConfig { batch: 2, ..tiny(true) }),
+        ("TensorFlow's", of_dialect(Dialect::Tensorflow)),
+        ("photo2cartoon's", of_dialect(Dialect::Photo2cartoon)),
     ] {
         let start = TrainState::new(&config, 7).unwrap();
         let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine).unwrap();

@@ -22,8 +22,15 @@ use support::random::{Noise, weights};
 
 /// A light model with random weights.
 fn random(ch: usize, blocks: usize, img_size: usize) -> Model {
-    let config =
-        GeneratorConfig { ch, n_res: blocks, n_res_decoder: blocks, img_size, img_ch: 3, light: true };
+    let config = GeneratorConfig {
+        ch,
+        n_res: blocks,
+        n_res_decoder: blocks,
+        img_size,
+        img_ch: 3,
+        light: true,
+        ..GeneratorConfig::default()
+    };
     let tensors = weights(&config, 7);
     Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
 }

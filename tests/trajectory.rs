@@ -213,7 +213,15 @@ fn first_gradients() {
 
 /// A run small enough to be always there.
 fn tiny(light: bool, batch: usize) -> StepConfig {
-    let generator = GeneratorConfig { ch: 4, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch: 3, light };
+    let generator = GeneratorConfig {
+        ch: 4,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size: 16,
+        img_ch: 3,
+        light,
+        ..GeneratorConfig::default()
+    };
     StepConfig { generator, global_layers: 4, local_layers: 3, batch, ..StepConfig::default() }
 }
 

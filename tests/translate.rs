@@ -17,7 +17,15 @@ mod support;
 use support::random::weights;
 
 fn model(light: bool, img_ch: usize) -> Model {
-    let config = GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch, light };
+    let config = GeneratorConfig {
+        ch: 2,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size: 16,
+        img_ch,
+        light,
+        ..GeneratorConfig::default()
+    };
     let tensors = weights(&config, 7);
     Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap()
 }

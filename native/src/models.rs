@@ -2,7 +2,31 @@
 
 use std::path::PathBuf;
 
+use ugatit::io::{ImportOptions, Model, checkpoint_directions, read_checkpoint};
+use ugatit::model::Direction;
+
 use crate::console::Usage;
+
+/// The model of a direction, or the first that there is. `smoothing` is what a TensorFlow checkpoint does
+/// not say of itself.
+///
+/// # Errors
+/// As [`find`] and [`Model::open`].
+pub(crate) fn open(
+    named: Option<&PathBuf>,
+    direction: Option<Direction>,
+    smoothing: Option<bool>,
+) -> anyhow::Result<Model> {
+    let path = find(named)?;
+    if smoothing.is_none() {
+        return Ok(Model::open(path, direction)?);
+    }
+    let options = ImportOptions { smoothing, ..ImportOptions::default() };
+    let first = || Ok::<_, ugatit::Error>(checkpoint_directions(&path)?.first().copied());
+    let direction = direction.map_or_else(first, |direction| Ok(Some(direction)))?;
+    let model = read_checkpoint(&path, direction, &options)?.into_iter().next();
+    Ok(model.ok_or_else(|| Usage(format!("{} holds no generator", path.display())))?)
+}
 
 /// The model to use: the one named, or the `models` folder of the working folder, of the
 /// program's folder, or of the project that the program was built in.

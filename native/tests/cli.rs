@@ -370,6 +370,56 @@ fn models_are_imported_described_and_used() {
     assert!(lacks.code == 1 && lacks.err.contains("B2A only"), "{lacks:?}");
 }
 
+/// Imported, and as they are.
+#[test]
+fn models_of_other_programs_are_imported_described_and_used() {
+    let place = Place::new();
+    place.picture("a.png", 40, 40);
+    let fixtures = checkpoint();
+    let fixture = |name: &str| fixtures.with_file_name(name).to_str().unwrap().to_owned();
+    let folder = fixture("tf/tf_light_ch4_48_nosmooth");
+    let index = format!("{folder}/UGATIT_light.model-1000001.index");
+    let portrait = fixture("p2c/p2c_ngf4_32.pt");
+    for (checkpoint, options, dialect, size) in [
+        (&folder, &["--smoothing", "false"][..], "tensorflow", (40, 40)),
+        (&index, &[], "tensorflow", (40, 40)),
+        (&portrait, &[], "photo2cartoon", (256, 256)),
+    ] {
+        let done = place.run(&[&["import", checkpoint, "-o", "models", "--force"], options].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        assert_eq!(place.files("models"), ["A2B.safetensors", "B2A.safetensors"]);
+        assert_eq!(
+            done.out.contains("--smoothing corrects it"),
+            dialect == "tensorflow" && options.is_empty()
+        );
+        for model in ["models", checkpoint] {
+            let done = place.run(&["info", model, "--json"]);
+            let info: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+            for model in [&info[0], &info[1]] {
+                assert_eq!((model["dialect"].as_str(), model["ch"].as_u64()), (Some(dialect), Some(4)));
+            }
+        }
+        let text = place.run(&["info", checkpoint]).out;
+        assert!(text.contains(&format!("dialect      {dialect}: the network of")), "{text}");
+        let translate = |model: &str, output: &str, options: &[&str]| {
+            let arguments = ["translate", "a.png", "-o", output, "-m", model, "--device", "cpu", "--force"];
+            let done = place.run(&[&arguments[..], options].concat());
+            assert_eq!(done.code, 0, "{done:?}");
+            fs::read(place.path(output)).unwrap()
+        };
+        let imported = translate("models", "1.png", &[]);
+        assert!(imported == translate(checkpoint, "2.png", options), "{checkpoint}");
+        assert_eq!(place.size("1.png"), size);
+    }
+    let refused = place.run(&["import", &portrait, "-o", "other", "--smoothing", "true"]);
+    assert!(refused.code == 1 && refused.err.contains("no TensorFlow checkpoint"), "{refused:?}");
+    let refused = place.run(&["import", "models", "-o", "other", "--smoothing", "true"]);
+    assert!(refused.code == 2 && refused.err.contains("--smoothing"), "{refused:?}");
+    let tile = ["translate", "a.png", "-o", "3.png", "-m", &portrait, "--device", "cpu", "--tile", "128"];
+    let refused = place.run(&tile);
+    assert!(refused.code == 2 && refused.err.contains("photo2cartoon"), "{refused:?}");
+}
+
 #[test]
 fn models_are_averaged() {
     let place = Place::new();

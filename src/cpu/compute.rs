@@ -46,6 +46,11 @@ pub(super) fn compute<T: Real>(
             norm::norm(&mut y, channels, h * w, *op, affine, residual);
             y
         }
+        Op::Scale(factor) => {
+            let mut y = values.take_first(node, dying);
+            pointwise::scale(&mut y, *factor);
+            y
+        }
         Op::Flatten => values.take_first(node, dying),
 
         // Operations that write a fresh tensor.
@@ -95,6 +100,12 @@ pub(super) fn compute<T: Real>(
             pool::sum_channels(x.get(0), channels, h * w, y);
         }),
         Op::Concat => values.fresh(node, |x, y| linear::concat(x.get(0), x.get(1), node.shape.dims()[0], y)),
+        Op::UpsampleNearest2xGrad => values.fresh(node, |x, y| {
+            let [_, _, h, w] = image(&node.shape);
+            let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
+            spatial::scatter(x.get(0), h * w, w, &rows, &columns, y);
+        }),
+        Op::AddScalar => values.fresh(node, |x, y| linear::add_scalar(x.get(0), x.get(1)[0], y)),
         Op::CamWeight => values.fresh(node, |x, y| linear::cam_weight(x.get(0), x.get(1), x.get(2), y)),
         _ => return compute_for_training(graph, node, values, dying),
     })

@@ -57,6 +57,11 @@ pub(super) fn concat<T: Real>(a: &[T], b: &[T], rows: usize, y: &mut [T]) {
     }
 }
 
+/// `y[k] = w[k] + b`
+pub(super) fn add_scalar<T: Real>(w: &[T], b: T, y: &mut [T]) {
+    y.iter_mut().zip(w).for_each(|(y, &w)| *y = w + b);
+}
+
 /// `y[o, c] = weight[o, c] * gap[c] + weight[o, C + c] * gmp[c]`
 pub(super) fn cam_weight<T: Real>(weight: &[T], gap: &[T], gmp: &[T], y: &mut [T]) {
     let channels = gap.len();

@@ -91,7 +91,7 @@ pub(super) fn norm<T: Real>(
             Map::instance(moments(y), pixels, eps).apply(y, residual(plane), f);
         })),
         Some(affine) => {
-            let maps = layer_instance_maps(y, channels, pixels, eps, &affine);
+            let maps = layer_instance_maps(y, channels, pixels, norm, &affine);
             with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
                 maps[plane].apply(y, residual(plane), f);
             }));
@@ -111,7 +111,7 @@ pub(super) fn coefficients<T: Real>(
 ) {
     let eps = f64::from(norm.eps);
     let maps = match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
-        Some(affine) => layer_instance_maps(x, channels, pixels, eps, &affine),
+        Some(affine) => layer_instance_maps(x, channels, pixels, norm, &affine),
         None => x.chunks(pixels).map(|plane| Map::instance(moments(plane), pixels, eps)).collect(),
     };
     for (y, maps) in y.chunks_mut(3 * channels).zip(maps.chunks(channels)) {
@@ -122,19 +122,19 @@ pub(super) fn coefficients<T: Real>(
 }
 
 /// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`, as one map for each plane.
-/// Variances are divided by one less than the number of elements, as `torch.var` does.
 fn layer_instance_maps<T: Real>(
     x: &[T],
     channels: usize,
     pixels: usize,
-    eps: f64,
+    norm: Norm,
     affine: &Affine<'_, T>,
 ) -> Vec<Map<T>> {
     let mut planes = vec![Moments::default(); x.len() / pixels];
     parallel::chunks(&mut planes, 1, pixels, |plane, m| m[0] = moments(&x[plane * pixels..][..pixels]));
 
-    let count = pixels as f64;
-    let inverse_deviation = |squares: f64, count: f64| 1.0 / (squares / (count - 1.0) + eps).sqrt();
+    let (count, eps) = (pixels as f64, f64::from(norm.eps));
+    let fewer = if norm.unbiased { 1.0 } else { 0.0 };
+    let inverse_deviation = |squares: f64, count: f64| 1.0 / (squares / (count - fewer) + eps).sqrt();
     let mut maps = Vec::with_capacity(planes.len());
     for sample in planes.chunks(channels) {
         let layer_mean = sample.iter().map(|m| m.mean).sum::<f64>() / channels as f64;

@@ -78,11 +78,9 @@ pub(super) fn norm_grad<T: Real>(
 }
 
 /// What a sum of squared deviations over `count` elements is divided by.
-fn divisor(kind: NormKind, count: usize) -> f64 {
-    match kind {
-        NormKind::Instance => count as f64,
-        NormKind::LayerInstance => count as f64 - 1.0,
-    }
+fn divisor(norm: Norm, count: usize) -> f64 {
+    let unbiased = norm.kind == NormKind::LayerInstance && norm.unbiased;
+    if unbiased { count as f64 - 1.0 } else { count as f64 }
 }
 
 /// What all gradients of one normalisation share.
@@ -93,8 +91,7 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
         let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
         sums[0] = gather(x, g);
     });
-    let inverse =
-        |squares: f64, count| 1.0 / (squares / divisor(norm.kind, count) + f64::from(norm.eps)).sqrt();
+    let inverse = |squares: f64, count| 1.0 / (squares / divisor(norm, count) + f64::from(norm.eps)).sqrt();
     let mut planes = Vec::with_capacity(sums.len());
     for sample in sums.chunks(channels) {
         let mean = sample.iter().map(|s| s.moments.mean).sum::<f64>() / channels as f64;
@@ -137,7 +134,7 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
             let weight = |p: &Plane| (1.0 - p.rho) * p.gamma;
             let mean: f64 = sample.iter().map(|p| weight(p) * p.sums.g).sum::<f64>() / count;
             let product: f64 = sample.iter().map(|p| weight(p) * p.g_layer()).sum();
-            [mean, product / divisor(norm.kind, pixels * channels)]
+            [mean, product / divisor(norm, pixels * channels)]
         })
         .collect();
     parallel::chunks(y, pixels, 3 * pixels, |i, y| {
@@ -148,7 +145,7 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
             NormKind::Instance => own * p.instance,
             NormKind::LayerInstance => p.gamma * (p.rho * p.instance + (1.0 - p.rho) * p.layer),
         };
-        let along = own * p.g_instance() / divisor(norm.kind, pixels) * p.instance.powi(2);
+        let along = own * p.g_instance() / divisor(norm, pixels) * p.instance.powi(2);
         let mut b = -along;
         let mut c = -p.instance * own * p.sums.g / pixels as f64;
         if norm.kind == NormKind::LayerInstance {

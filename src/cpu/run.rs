@@ -1,6 +1,8 @@
 //! Walks a graph.
 
 use crate::error::{Error, Result};
+#[cfg(feature = "training")]
+use crate::graph::Norm;
 use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
 use crate::tensor::Tensor;
 
@@ -180,20 +182,20 @@ pub(super) struct Values<'a, T> {
 /// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
 #[derive(Default)]
 pub(super) struct Kept {
-    planes: Option<((Vec<NodeId>, u32), Vec<Plane>)>,
+    planes: Option<((Vec<NodeId>, u32, bool), Vec<Plane>)>,
     product: Option<([NodeId; 2], Vec<f64>)>,
 }
 
 #[cfg(feature = "training")]
 impl Kept {
-    /// What all gradients of a normalisation with these operands and `eps` share.
+    /// What all gradients of this normalisation with these operands share.
     pub(super) fn planes(
         &mut self,
         operands: &[NodeId],
-        eps: f32,
+        norm: Norm,
         make: impl FnOnce() -> Vec<Plane>,
     ) -> Vec<Plane> {
-        again(&mut self.planes, (operands.to_vec(), eps.to_bits()), make)
+        again(&mut self.planes, (operands.to_vec(), norm.eps.to_bits(), norm.unbiased), make)
     }
 
     /// `W v`, which the power iteration and sigma both need.

@@ -24,11 +24,6 @@ pub(super) fn compute_for_training<T: Real>(
             pointwise::activation_grad(&mut y, values.get(node.inputs[1]), *activation);
             y
         }
-        Op::Scale(factor) => {
-            let mut y = values.take_first(node, dying);
-            pointwise::scale(&mut y, *factor);
-            y
-        }
         Op::Unflatten { .. } => values.take_first(node, dying),
 
         // Operations that write a fresh tensor.
@@ -91,6 +86,7 @@ pub(super) fn compute_for_training<T: Real>(
             conv_grad::sum_pixels(x.get(0), h * w, y);
         }),
         Op::SumRows => values.fresh(node, |x, y| linear::sum_rows(x.get(0), y)),
+        Op::SumColumns => values.fresh(node, |x, y| y[0] = T::from_f64(pool::sum(x.get(0)))),
         Op::LinearGradInput => {
             values.fresh(node, |x, y| linear::grad_input(x.get(0), x.get(1), node.shape.dims()[1], y))
         }
@@ -103,7 +99,7 @@ pub(super) fn compute_for_training<T: Real>(
             let result = values.fresh(node, |x, y| {
                 let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
                 let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
-                let planes = kept.planes(&node.inputs, norm.eps, || norm_grad::planes(&operands, *norm));
+                let planes = kept.planes(&node.inputs, *norm, || norm_grad::planes(&operands, *norm));
                 norm_grad::norm_grad(&operands, &planes, *norm, *wrt, y);
             });
             values.kept = kept;
@@ -112,11 +108,6 @@ pub(super) fn compute_for_training<T: Real>(
         Op::ReflectionPad2dGrad(pad) => values.fresh(node, |x, y| {
             let [_, _, h, w] = image(&node.shape);
             let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
-            spatial::scatter(x.get(0), h * w, w, &rows, &columns, y);
-        }),
-        Op::UpsampleNearest2xGrad => values.fresh(node, |x, y| {
-            let [_, _, h, w] = image(&node.shape);
-            let (rows, columns) = (spatial::axis(h, true, 0), spatial::axis(w, true, 0));
             spatial::scatter(x.get(0), h * w, w, &rows, &columns, y);
         }),
         Op::GlobalAvgPoolGrad { height, width } => values.fresh(node, |x, y| {
@@ -131,8 +122,10 @@ pub(super) fn compute_for_training<T: Real>(
             pool::broadcast_channels(x.get(0), *channels, h * w, y);
         }),
         Op::SliceColumns { start, len } => values.fresh(node, |x, y| {
-            let columns = graph.shape(node.inputs[0]).dims()[1];
-            linear::slice_columns(x.get(0), columns, *start, *len, y);
+            let shape = graph.shape(node.inputs[0]);
+            let pixels = shape.nchw().map_or(1, |[_, _, h, w]| h * w);
+            let columns = shape.dims()[1] * pixels;
+            linear::slice_columns(x.get(0), columns, start * pixels, len * pixels, y);
         }),
         Op::CamWeightGrad(wrt) => values.fresh(node, |x, y| {
             linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);
@@ -154,7 +147,10 @@ pub(super) fn compute_for_training<T: Real>(
         | Op::SumChannels
         | Op::Concat
         | Op::Flatten
-        | Op::CamWeight => vec![],
+        | Op::CamWeight
+        | Op::AddScalar
+        | Op::Scale(_)
+        | Op::UpsampleNearest2xGrad => vec![],
     })
 }
 

@@ -202,7 +202,12 @@ impl Rule<'_> {
                 self.pass(1, Seed::Node(g));
                 Ok(())
             }
+            Op::AddScalar => {
+                self.pass(0, Seed::Node(g));
+                self.give(1, Op::SumColumns, &[g])
+            }
             Op::Scale(factor) => self.give(0, Op::Scale(factor), &[g]),
+            Op::UpsampleNearest2xGrad => self.give(0, Op::UpsampleNearest2x, &[g]),
             Op::GlobalAvgPool => {
                 let [_, _, height, width] = image(self.graph);
                 self.give(0, Op::GlobalAvgPoolGrad { height, width }, &[g])
@@ -255,12 +260,12 @@ impl Rule<'_> {
             | Op::Conv2dGradWeight { .. }
             | Op::SumPixels
             | Op::SumRows
+            | Op::SumColumns
             | Op::LinearGradInput
             | Op::LinearGradWeight
             | Op::NormGrad { .. }
             | Op::ActivationGrad(_)
             | Op::ReflectionPad2dGrad(_)
-            | Op::UpsampleNearest2xGrad
             | Op::GlobalAvgPoolGrad { .. }
             | Op::GlobalMaxPoolGrad
             | Op::BroadcastChannels(_)

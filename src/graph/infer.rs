@@ -14,6 +14,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         Op::NormCoefficients(Norm { kind: NormKind::Instance, .. }) => 1,
         Op::NormCoefficients(Norm { kind: NormKind::LayerInstance, .. }) => 4,
         Op::Add
+        | Op::AddScalar
         | Op::Concat
         | Op::Stack
         | Op::L1
@@ -47,6 +48,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::BceWithLogits { .. }
         | Op::SumPixels
         | Op::SumRows
+        | Op::SumColumns
         | Op::ReflectionPad2dGrad(_)
         | Op::UpsampleNearest2xGrad
         | Op::GlobalAvgPoolGrad { .. }
@@ -103,7 +105,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         Op::Norm(norm) | Op::NormCoefficients(norm) => {
             let [n, c, h, w] = image(0)?;
             if norm.kind == NormKind::LayerInstance {
-                if h * w < 2 {
+                if norm.unbiased && h * w < 2 {
                     return Err("the unbiased variance of one pixel is not defined".into());
                 }
                 same("rho", inputs[1], [1, c, 1, 1].into())?;
@@ -135,6 +137,14 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             [n, 1, h, w].into()
         }
         Op::Concat => {
+            if let (Some([n, a, h, w]), Some([n2, b, h2, w2])) = (inputs[0].nchw(), inputs[1].nchw()) {
+                if [n, h, w] != [n2, h2, w2] {
+                    return Err(format!(
+                        "channels of {n} {h}x{w} pictures beside those of {n2} {h2}x{w2} ones"
+                    ));
+                }
+                return Ok([n, a.saturating_add(b), h, w].into());
+            }
             let ([n, a], [n2, b]) = (matrix(0)?, matrix(1)?);
             if n != n2 {
                 return Err(format!("{n} rows beside {n2} rows"));
@@ -161,6 +171,12 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
                 return Err(format!("{count} samples from sample {first} on, of {total}"));
             }
             with_samples(*total, rest)
+        }
+        Op::AddScalar => {
+            let [_, k] = matrix(0)?;
+            same("the weight", inputs[0], [1, k].into())?;
+            same("the summand", inputs[1], [1].into())?;
+            inputs[0].clone()
         }
         Op::Flatten => {
             let [n, c, h, w] = image(0)?;
@@ -218,6 +234,11 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         }
         Op::SumPixels => [image(0)?[1]].into(),
         Op::SumRows => [matrix(0)?[1]].into(),
+        Op::SumColumns => {
+            let [_, k] = matrix(0)?;
+            same("the row", inputs[0], [1, k].into())?;
+            [1].into()
+        }
         Op::LinearGradInput => {
             let ([n, m], [wm, k]) = (matrix(0)?, matrix(1)?);
             if m != wm {
@@ -236,7 +257,7 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             let [n, c, h, w] = image(1)?;
             same("the gradient", inputs[0], inputs[1].clone())?;
             if norm.kind == NormKind::LayerInstance {
-                if h * w < 2 {
+                if norm.unbiased && h * w < 2 {
                     return Err("the unbiased variance of one pixel is not defined".into());
                 }
                 same("rho", inputs[2], [1, c, 1, 1].into())?;
@@ -287,11 +308,16 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             [n, c.saturating_mul(*channels), h, w].into()
         }
         Op::SliceColumns { start, len } => {
-            let [n, columns] = matrix(0)?;
-            if start + len > columns {
+            let columns = match inputs[0].nchw() {
+                Some([_, channels, ..]) => channels,
+                None => matrix(0)?[1],
+            };
+            if start.saturating_add(*len) > columns {
                 return Err(format!("{len} columns from column {start} on, of {columns}"));
             }
-            [n, *len].into()
+            let mut dims = inputs[0].dims().to_vec();
+            dims[1] = *len;
+            dims.as_slice().into()
         }
         Op::Unflatten { channels, height, width } => {
             let [n, _] = matrix(0)?;

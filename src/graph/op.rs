@@ -44,9 +44,9 @@ pub enum NormKind {
     /// (`torch.nn.InstanceNorm2d(affine=False)`).
     Instance,
     /// Adaptive layer-instance normalisation (paper, eq. 1; official `adaILN` and `ILN`):
-    /// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`; unbiased variances
-    /// (`torch.var`). Inputs `rho` `[1, C, 1, 1]`, `gamma` and `beta` `[N, C]` (AdaLIN) or
-    /// `[1, C, 1, 1]` (LIN, the same for each sample).
+    /// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`. Inputs `rho` `[1, C, 1, 1]`,
+    /// `gamma` and `beta` `[N, C]` (AdaLIN) or `[1, C, 1, 1]` (LIN, the same for each sample).
+    /// With rho 1 it is an instance normalisation with a factor and a summand for each channel.
     LayerInstance,
 }
 
@@ -81,6 +81,10 @@ pub struct Norm {
     pub kind: NormKind,
     /// Added to the variance inside the square root.
     pub eps: f32,
+    /// Whether the variances of [`NormKind::LayerInstance`] are divided by one less than the number
+    /// of elements (`torch.var`), else by that number (`tf.nn.moments`). Not looked at for
+    /// [`NormKind::Instance`].
+    pub unbiased: bool,
     /// Applied last, but before the residual.
     pub activation: Activation,
     /// Whether the last input is added to the result (no activation after the sum).
@@ -124,7 +128,8 @@ pub enum Op {
     GlobalMaxPool,
     /// `[N, C, H, W]` → `[N, 1, H, W]`: the sum over channels (the attention heat-map).
     SumChannels,
-    /// `[N, A]`, `[N, B]` → `[N, A+B]`: columns side by side.
+    /// `[N, A]`, `[N, B]` → `[N, A+B]`: columns side by side; or `[N, A, H, W]`, `[N, B, H, W]` →
+    /// `[N, A+B, H, W]`: channels.
     Concat,
     /// `[N, …]`, `[M, …]` → `[N+M, …]`: samples one after the other.
     Stack,
@@ -144,6 +149,9 @@ pub enum Op {
     /// `networks.py`). Both factors are per channel, so they move into the kernel: the same
     /// numbers with half the multiplications and without the doubled tensor.
     CamWeight,
+
+    /// w `[1, K]` (the weight of a linear layer with one result), b `[1]` → `[1, K]`: `w + b`.
+    AddScalar,
 
     /// Any shape → `factor * x`.
     Scale(f32),
@@ -201,6 +209,8 @@ pub enum Op {
     SumPixels,
     /// `[N, M]` → `[M]`: the sum over rows (the gradient of a linear layer's bias).
     SumRows,
+    /// `[1, K]` → `[1]`: the sum (the gradient of the summand of [`Op::AddScalar`]).
+    SumColumns,
     /// g `[N, M]`, weight `[M, K]` → `[N, K]`: `g · weight`.
     LinearGradInput,
     /// x `[N, K]`, g `[N, M]` → `[M, K]`: `gᵀ · x`.
@@ -229,7 +239,7 @@ pub enum Op {
     ActivationGrad(Activation),
     /// g `[N, C, H+2p, W+2p]` → `[N, C, H, W]`: each element gets the sum of its copies.
     ReflectionPad2dGrad(usize),
-    /// g `[N, C, 2H, 2W]` → `[N, C, H, W]`: the sum of each 2x2.
+    /// g `[N, C, 2H, 2W]` → `[N, C, H, W]`: the sum of each 2x2; a quarter of it is `nn.AvgPool2d(2)`.
     UpsampleNearest2xGrad,
     /// g `[N, C]` → `[N, C, height, width]`: `g / (height * width)` everywhere.
     GlobalAvgPoolGrad {
@@ -250,7 +260,8 @@ pub enum Op {
         /// How many samples the result has.
         total: usize,
     },
-    /// `[N, A]` → `[N, len]`: the columns from `start` on.
+    /// `[N, A]` → `[N, len]`: the columns from `start` on; or `[N, A, H, W]` → `[N, len, H, W]`: the
+    /// channels.
     SliceColumns {
         /// The first column.
         start: usize,

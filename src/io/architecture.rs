@@ -7,16 +7,18 @@ use std::path::Path;
 use crate::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Shape};
-use crate::model::{Direction, Generator, GeneratorConfig};
+use crate::model::{Dialect, Direction, Generator, GeneratorConfig};
 
 /// The networks of an official checkpoint that are not generators.
 const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
 
 /// What stands between the parts of a tensor's name.
 const SEPARATORS: [char; 2] = ['.', '/'];
-/// A tensor that every generator has, and the part that its name begins with.
-const FIRST_KEY: &str = "DownBlock.1.weight";
-const FIRST_SEGMENT: &str = "DownBlock";
+/// The tensor of the first layer, and the part that its name begins with, in every dialect.
+const FIRST_KEYS: [(&str, &str); 2] =
+    [("DownBlock.1.weight", "DownBlock"), ("ConvBlock1.1.weight", "ConvBlock1")];
+/// A tensor that only the dialect of TensorFlow has.
+const TENSORFLOW_KEY: &str = "cam_fc.weight";
 
 /// Parts of names that wrappers add: `torch.nn.DataParallel`, `torch.compile`, fully sharded training,
 /// activation checkpointing; Lightning's and others' checkpoints. No key of a generator has such a part.
@@ -105,14 +107,16 @@ impl<'a> Networks<'a> {
     /// name of its own, what lies beside it (an optimiser's state) is left out.
     fn unwrap_bare(&mut self) {
         let within = |name: &String| {
-            let wrapped = name.as_str() != FIRST_KEY && without_wrappers(name) == FIRST_KEY;
-            wrapped.then(|| name.split(SEPARATORS).next().unwrap_or_default().to_owned())
+            let plain = without_wrappers(name);
+            let (_, segment) =
+                FIRST_KEYS.into_iter().find(|(key, _)| name.as_str() != *key && plain == *key)?;
+            Some((name.split(SEPARATORS).next().unwrap_or_default().to_owned(), segment))
         };
-        let Some(first) = self.bare.keys().find_map(within) else { return };
+        let Some((first, segment)) = self.bare.keys().find_map(within) else { return };
         let beside = |name: &str| name.split(SEPARATORS).next() != Some(&first);
         for (name, source) in std::mem::take(&mut self.bare) {
             let plain = without_wrappers(&name);
-            if first != FIRST_SEGMENT && beside(&name) {
+            if first != segment && beside(&name) {
                 continue;
             }
             let key = if self.bare.contains_key(&plain) { name } else { plain };
@@ -154,16 +158,27 @@ pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Re
             ))
         })
     };
-    let &[ch, img_ch, 7, 7] = shape(FIRST_KEY)? else {
-        return Err(refuse("tensor `DownBlock.1.weight` is no 7x7 convolution".into()));
+    let [(first, _), (portrait, _)] = FIRST_KEYS;
+    let dialect = match [first, portrait, TENSORFLOW_KEY].map(|key| tensors.contains_key(key)) {
+        [false, true, _] => Dialect::Photo2cartoon,
+        [_, _, true] => Dialect::Tensorflow,
+        _ => Dialect::Pytorch,
+    };
+    let first = if dialect == Dialect::Photo2cartoon { portrait } else { first };
+    let &[ch, img_ch, 7, 7] = shape(first)? else {
+        return Err(refuse(format!("tensor `{first}` is no 7x7 convolution")));
     };
     // The highest number tells: a block that is missing below it is reported as missing.
     let highest = |prefix: &str, suffix: &str| {
         let number = |key: &String| key.strip_prefix(prefix)?.strip_suffix(suffix)?.parse::<usize>().ok();
         tensors.keys().filter_map(number).max()
     };
-    let n_res = highest("DownBlock.", ".conv_block.1.weight").map_or(0, |n| n.saturating_sub(11));
-    let n_res_decoder = highest("UpBlock1_", ".conv1.weight").unwrap_or(0);
+    let (encoder, before, decoder) = match dialect {
+        Dialect::Photo2cartoon => ("EncodeBlock", 0, "DecodeBlock"),
+        Dialect::Pytorch | Dialect::Tensorflow => ("DownBlock.", 11, "UpBlock1_"),
+    };
+    let n_res = highest(encoder, ".conv_block.1.weight").map_or(0, |n| n.saturating_sub(before));
+    let n_res_decoder = highest(decoder, ".conv1.weight").unwrap_or(0);
 
     let features = ch.saturating_mul(4);
     let &[_, inputs] = shape("FC.0.weight")? else {
@@ -181,7 +196,7 @@ pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Re
         }
         4 * side
     };
-    let config = GeneratorConfig { ch, n_res, n_res_decoder, img_size, img_ch, light };
+    let config = GeneratorConfig { ch, n_res, n_res_decoder, img_size, img_ch, light, dialect };
     config.validate()?;
     Ok(config)
 }

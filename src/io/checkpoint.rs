@@ -1,5 +1,5 @@
 //! Official PyTorch checkpoints (`.pt`): `torch.save({"genA2B": state_dict, …})`, as
-//! znxlwm/UGATIT-pytorch writes them, in every container that `torch.save` has had.
+//! znxlwm/UGATIT-pytorch and photo2cartoon write them, in every container that `torch.save` has had.
 //!
 //! A pickle is a program. It is parsed here and never run: what it would call is kept as a name only.
 //! Objects beside the tensors (a run's options, numbers of NumPy) are passed over, and named in the
@@ -14,101 +14,13 @@ use std::path::Path;
 use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader};
 
 use crate::error::{Error, Result};
-use crate::model::Direction;
 
-use super::architecture::{Networks, Source, assemble, infer};
+use super::architecture::Source;
 use super::foreign::what_it_is;
-use super::model_file::{Model, ModelMetadata, USUAL_SIZE, choose, direction_in_name, file_name};
 use super::safetensors::Element;
 
 /// How much of a file tells what it is.
 const KIND_BYTES: u64 = 1024;
-
-/// What a checkpoint does not say about itself.
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    /// Height and width of the training pictures. A light checkpoint does not tell (256 is
-    /// assumed), a full one does, and this must agree with it.
-    pub img_size: Option<usize>,
-    /// Domain names and licence. A missing provenance is filled with the file's name.
-    pub metadata: ModelMetadata,
-}
-
-/// Reads the generators of an official checkpoint: both, or the one of `direction`.
-///
-/// A bare `state_dict` of one generator is taken too: its direction is `direction`, or what
-/// the file's name says, or A2B. Weights of f16, bf16 and f64 are converted to f32.
-///
-/// # Errors
-/// [`Error::UnsafeCheckpoint`] where the pickle would run a program or code in Python;
-/// [`Error::ModelFile`], [`Error::MissingTensor`], [`Error::TensorShape`],
-/// [`Error::NonFiniteWeights`] or [`Error::Config`] where the file is damaged or of another
-/// kind; [`Error::Direction`] where it lacks `direction`; [`Error::Io`] where it cannot be read.
-pub fn read_checkpoint(
-    path: impl AsRef<Path>,
-    direction: Option<Direction>,
-    options: &ImportOptions,
-) -> Result<Vec<Model>> {
-    read(path.as_ref(), direction, false, options)
-}
-
-/// Reads one generator of a checkpoint: that of `direction`, or else the first that is there.
-///
-/// # Errors
-/// As [`read_checkpoint`].
-pub(super) fn read_one(path: &Path, direction: Option<Direction>) -> Result<Model> {
-    let models = read(path, direction, true, &ImportOptions::default())?;
-    models
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::ModelFile { path: path.into(), problem: "it holds no generator".into() })
-}
-
-fn read(
-    path: &Path,
-    direction: Option<Direction>,
-    only_one: bool,
-    options: &ImportOptions,
-) -> Result<Vec<Model>> {
-    let (sources, passed_over) = sources(path)?;
-    let mut networks = Networks::sort(sources);
-    let mut there = networks.directions();
-    if there.is_empty() {
-        let only = direction.unwrap_or_else(|| direction_in_name(path));
-        *networks.generator_mut(only) = std::mem::take(&mut networks.bare);
-        there = vec![only];
-    }
-    let wanted = if only_one || direction.is_some() { vec![choose(path, direction, &there)?] } else { there };
-    wanted
-        .into_iter()
-        .map(|direction| {
-            let sources = std::mem::take(networks.generator_mut(direction));
-            let config = infer(path, &sources, options.img_size.unwrap_or(USUAL_SIZE))?;
-            if let Some(size) = options.img_size.filter(|&size| size != config.img_size) {
-                return Err(Error::Config(format!(
-                    "{} holds a full model of {1}x{1} pictures; it cannot be imported as {size}x{size}",
-                    path.display(),
-                    config.img_size
-                )));
-            }
-            let tensors = assemble(path, &config, sources)?;
-            let mut metadata = options.metadata.clone();
-            metadata.provenance.get_or_insert_with(|| {
-                let size = if config.light && options.img_size.is_none() {
-                    format!("; the size of its training pictures is not known, {USUAL_SIZE} is assumed")
-                } else {
-                    String::new()
-                };
-                format!(
-                    "imported from {} of the PyTorch checkpoint {}{size}{passed_over}",
-                    direction.network(),
-                    file_name(path)
-                )
-            });
-            Ok(Model { config, direction, metadata, tensors })
-        })
-        .collect()
-}
 
 /// The tensors of a checkpoint, by network and key as the file names them, and what beside them was passed over,
 /// in words that follow a provenance.

@@ -9,8 +9,8 @@ pub(super) fn what_it_is(path: &Path, bytes: &[u8]) -> Option<String> {
     by_content(bytes).or_else(|| by_name(path)).map(str::to_owned).or_else(|| text(bytes))
 }
 
-/// What a TensorFlow checkpoint is told.
-pub(super) const TENSORFLOW: &str = "it is a checkpoint of TensorFlow, which is not read; UGATIT-pytorch's checkpoints (.pt) and safetensors are";
+/// What a part of a TensorFlow checkpoint is told that is not read by itself.
+const TENSORFLOW: &str = "it is a part of a TensorFlow checkpoint; `ugatit import` reads those, by the name of their folder or of the file that ends in .index";
 
 const ONNX: &str = "it is an ONNX model; those are written here (`export --onnx`), not read: use the checkpoint that it was made of";
 
@@ -52,7 +52,7 @@ const BEGINNINGS: [(usize, &[u8], &str); 19] = [
 ];
 
 /// The bytes that the index of a TensorFlow checkpoint ends with (a LevelDB table).
-const TABLE_END: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
+pub(super) const TABLE_END: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 
 fn by_content(bytes: &[u8]) -> Option<&'static str> {
     let begins =
@@ -109,15 +109,6 @@ fn text(bytes: &[u8]) -> Option<String> {
     Some(format!("it is a text that begins {shown:?}{more}, not a model; download the file again"))
 }
 
-/// Whether a folder holds a checkpoint of TensorFlow: an index, and beside it data or the file `checkpoint`.
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) fn is_tensorflow_folder(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().to_ascii_lowercase()).collect();
-    let index = names.iter().any(|name| name.ends_with(".index"));
-    index && names.iter().any(|name| name == "checkpoint" || name.contains(".data-"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +124,7 @@ mod tests {
         assert!(of(b"\x1c\0\0\0TFL3").contains("TensorFlow Lite"));
         assert!(of(b"RIFF\0\0\0\0WEBPVP8 ").contains("WebP"));
         assert!(of(&[&[0_u8; 257][..], b"ustar\0"].concat()).contains("tar archive"));
-        assert!(of(&[&[1_u8; 40][..], &TABLE_END].concat()).contains("TensorFlow"));
+        assert!(of(&[&[1_u8; 40][..], &TABLE_END].concat()).contains("TensorFlow checkpoint"));
         assert!(of(b"\x08\x08\x12\x07pytorch").contains("ONNX"));
         assert!(of(b"\x80\x04\x95").contains("pickle"));
         assert_eq!(

@@ -4,7 +4,7 @@ mod architecture;
 #[cfg(not(target_arch = "wasm32"))]
 mod atomic;
 mod average;
-#[cfg(feature = "pytorch")]
+#[cfg(all(feature = "pytorch", not(target_arch = "wasm32")))]
 mod checkpoint;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod copies;
@@ -13,8 +13,11 @@ mod dataset;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod examine;
 mod features;
+mod fold;
 mod foreign;
 pub mod heatmap;
+#[cfg(not(target_arch = "wasm32"))]
+mod import;
 #[cfg(feature = "pictures")]
 mod jpeg;
 mod model_file;
@@ -32,6 +35,8 @@ mod picture_file;
 mod repair;
 mod resize;
 pub(crate) mod safetensors;
+#[cfg(not(target_arch = "wasm32"))]
+mod tensorflow;
 #[cfg(feature = "pictures")]
 mod unread;
 
@@ -39,8 +44,6 @@ mod unread;
 pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]
 pub use atomic::write_atomically;
-#[cfg(feature = "pytorch")]
-pub use checkpoint::{ImportOptions, read_checkpoint};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use copies::look_alikes;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
@@ -50,12 +53,14 @@ pub use examine::{PictureFacts, examine_picture};
 pub use features::decode_features;
 #[cfg(not(target_arch = "wasm32"))]
 pub use features::read_features;
+#[cfg(not(target_arch = "wasm32"))]
+pub use import::{ImportOptions, checkpoint_directions, read_checkpoint};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use networks::Networks;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
-pub use picture::{Picture, quantize};
+pub use picture::{Picture, Rounding, quantize};
 #[cfg(feature = "pictures")]
 pub use picture_file::{
     MAX_PIXELS, PICTURE_ENDINGS, PictureFormat, RemarkedPicture, decode_picture, decode_picture_with_remarks,
@@ -63,5 +68,7 @@ pub use picture_file::{
 };
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use picture_file::{read_picture, read_picture_size, read_picture_with_remarks, write_picture};
+#[cfg(not(target_arch = "wasm32"))]
+pub use tensorflow::is_tensorflow_checkpoint;
 #[cfg(feature = "pictures")]
 pub use unread::unread_picture;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::model::{Direction, GeneratorConfig};
+use crate::model::{Dialect, Direction, GeneratorConfig};
 
 use super::architecture::{Networks, Source, Sources, assemble, check_finite, infer, parameters};
+use super::fold::fold;
 use super::safetensors::{self, Contents};
 
 /// The version of the model file that is written, and the newest one that is read.
@@ -110,7 +111,7 @@ impl Model {
     pub(super) fn all_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Self>> {
         let contents = safetensors::parse(path, bytes)?;
         if !is_own(&contents) {
-            let there = Networks::sort(sources(path, contents)).directions();
+            let there = Networks::sort(fold(path, sources(path, contents))?).directions();
             if there.len() > 1 {
                 return there.into_iter().map(|each| Self::from_bytes(path, bytes, Some(each))).collect();
             }
@@ -179,6 +180,10 @@ impl Model {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
+        // Older programs know one only.
+        if !c.dialect.is_usual() {
+            header.insert("dialect".into(), c.dialect.to_string());
+        }
         let m = &self.metadata;
         for (key, value) in [
             ("domain_a", &m.domain_a),
@@ -228,6 +233,10 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
         img_size: number("img_size")?,
         img_ch: number("img_ch")?,
         light,
+        dialect: match contents.metadata.get("dialect") {
+            None => Dialect::default(),
+            Some(name) => name.parse().map_err(|e: Error| refuse(format!("its metadata `dialect`: {e}")))?,
+        },
     };
     let found: Direction = field("direction")?
         .parse()
@@ -248,7 +257,7 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
 /// Somebody's `state_dict`: the tensors say what it is.
 fn foreign(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Result<Model> {
     let size = contents.metadata.get("img_size").and_then(|s| s.parse().ok());
-    let mut networks = Networks::sort(sources(path, contents));
+    let mut networks = Networks::sort(fold(path, sources(path, contents))?);
     let there = networks.directions();
     let (direction, tensors) = if there.is_empty() {
         (direction.unwrap_or_else(|| direction_in_name(path)), networks.bare)

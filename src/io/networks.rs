@@ -9,9 +9,11 @@ use crate::graph::Shape;
 use crate::tensor::Tensor;
 
 use super::architecture::{Source, check_finite, network_and_key, without_wrappers};
+use super::fold::fold;
 use super::model_file::{Model, direction_in_name, is_own, sources};
 use super::open::{files, not_empty};
 use super::safetensors;
+use super::tensorflow::{self, is_tensorflow_checkpoint};
 
 /// What of some wanted tensors there is. Names are those of a training run: the network, then the
 /// official key (`genA2B.conv1x1.bias`, `disGA.model.1.weight_orig`).
@@ -24,14 +26,18 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Reads what is `wanted` of a model file or folder, an official `.pt` (feature `pytorch`), or any
-    /// safetensors file with the official keys. A nameless `state_dict` is the generator that its
+    /// Reads what is `wanted` of a model file or folder, an official `.pt` (feature `pytorch`), a checkpoint of
+    /// TensorFlow, or any safetensors file with the official keys. A nameless `state_dict` is the generator that its
     /// file's name says, else A2B.
     ///
     /// # Errors
     /// As [`Model::open_all`]; of a `state_dict` that is not ours only what is wanted is checked.
     pub(crate) fn read(path: &Path, wanted: &BTreeMap<String, Shape>) -> Result<Self> {
         let mut networks = Self::default();
+        if is_tensorflow_checkpoint(path) {
+            networks.state_dicts(path, tensorflow::sources(path, None)?.0, wanted)?;
+            return Ok(networks);
+        }
         for file in files(path)? {
             networks.file(&file, wanted)?;
         }
@@ -42,11 +48,11 @@ impl Networks {
         let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
         if super::checkpoint::is_checkpoint(&bytes) {
-            return self.state_dicts(path, super::checkpoint::sources(path)?.0, wanted);
+            return self.state_dicts(path, fold(path, super::checkpoint::sources(path)?.0)?, wanted);
         }
         let contents = safetensors::parse(path, &bytes)?;
         if !is_own(&contents) {
-            return self.state_dicts(path, sources(path, contents), wanted);
+            return self.state_dicts(path, fold(path, sources(path, contents))?, wanted);
         }
         let Model { direction, tensors, .. } = Model::from_bytes(path, &bytes, None)?;
         for (key, tensor) in tensors {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::model::Direction;
 
-use super::foreign::{TENSORFLOW, is_tensorflow_folder};
+use super::import::{ImportOptions, read_checkpoint, read_one};
 use super::model_file::Model;
+use super::tensorflow::is_tensorflow_checkpoint;
 
 impl Model {
     /// Loads all generators of a model file or folder: both of a checkpoint, of a `state_dict` or of a
@@ -17,6 +18,9 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
+        if is_tensorflow_checkpoint(path) {
+            return read_checkpoint(path, None, &ImportOptions::default());
+        }
         if path.is_dir() {
             let files = files(path)?;
             return match files.as_slice() {
@@ -27,7 +31,7 @@ impl Model {
         let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
         if super::checkpoint::is_checkpoint(&bytes) {
-            return super::read_checkpoint(path, None, &super::ImportOptions::default());
+            return read_checkpoint(path, None, &ImportOptions::default());
         }
         Self::all_from_bytes(path, &bytes)
     }
@@ -35,7 +39,7 @@ impl Model {
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
     /// generator ([`Model::from_bytes`]), an official `.pt` (feature `pytorch`), or a folder
     /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model, or that of a training
-    /// run.
+    /// run, or a checkpoint of TensorFlow.
     ///
     /// `direction` chooses where there are both; without it the first is taken, A2B first.
     ///
@@ -43,13 +47,16 @@ impl Model {
     /// As [`Model::from_bytes`]; [`Error::Io`] where the file cannot be read.
     pub fn open(path: impl AsRef<Path>, direction: Option<Direction>) -> Result<Self> {
         let path = path.as_ref();
+        if is_tensorflow_checkpoint(path) {
+            return read_one(path, direction);
+        }
         if path.is_dir() {
             return Self::open(in_folder(&of_run(path), direction)?, direction);
         }
         let bytes = not_empty(path)?;
         #[cfg(feature = "pytorch")]
         if super::checkpoint::is_checkpoint(&bytes) {
-            return super::checkpoint::read_one(path, direction);
+            return read_one(path, direction);
         }
         Self::from_bytes(path, &bytes, direction)
     }
@@ -105,6 +112,12 @@ fn of_run(folder: &Path) -> PathBuf {
     if models.is_dir() && !own() { models } else { folder.into() }
 }
 
+/// Whether a folder has no model file, nor a training run's.
+pub(super) fn holds_no_model(folder: &Path) -> bool {
+    let of = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    !of(folder.into()).chain(of(folder.join("models"))).any(|entry| is_model(&entry.path()))
+}
+
 /// Whether a file's name is that of a model.
 fn is_model(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
@@ -131,12 +144,9 @@ fn in_folder(folder: &Path, direction: Option<Direction>) -> Result<PathBuf> {
     models.sort();
     match models.as_slice() {
         [only] => Ok(only.clone()),
-        [] if is_tensorflow_folder(folder) => {
-            Err(Error::ModelFile { path: folder.into(), problem: TENSORFLOW.into() })
-        }
         [] => Err(Error::ModelFile {
             path: folder.into(),
-            problem: "the folder holds no model (.safetensors or .pt)".into(),
+            problem: "the folder holds no model (.safetensors, .pt, or a checkpoint of TensorFlow)".into(),
         }),
         [first, ..] => Err(Error::ModelFile {
             path: folder.into(),

@@ -24,6 +24,27 @@ pub fn quantize(x: f32) -> u8 {
     ((x * 0.5 + 0.5) * 255.0).round_ties_even() as u8
 }
 
+/// How a value between two bytes becomes one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// The nearest, half to even: [`quantize`].
+    #[default]
+    Nearest,
+    /// What is behind the point is cut off, as the authors' TensorFlow program does:
+    /// `((x + 1) / 2) * 255`.
+    Down,
+}
+
+impl Rounding {
+    /// A value of a translated tensor as a byte of a picture.
+    pub fn byte(self, x: f32) -> u8 {
+        match self {
+            Self::Nearest => quantize(x),
+            Self::Down => ((x + 1.0) / 2.0 * 255.0) as u8,
+        }
+    }
+}
+
 /// A byte of a picture as the networks see it: `(v / 255 - 0.5) / 0.5`.
 pub(crate) const NORMALIZED: [f32; 256] = {
     let mut table = [0.0; 256];
@@ -92,13 +113,21 @@ impl Picture {
     /// # Errors
     /// [`Error::Shape`] where the tensor is no such batch or has no picture `index`.
     pub fn from_tensor(tensor: &Tensor, index: usize) -> Result<Self> {
+        Self::from_tensor_rounded(tensor, index, Rounding::Nearest)
+    }
+
+    /// [`Self::from_tensor`] with another rounding.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_tensor`].
+    pub fn from_tensor_rounded(tensor: &Tensor, index: usize, rounding: Rounding) -> Result<Self> {
         let shape = tensor.shape();
         let Some([n, channels, height, width]) = shape.nchw().filter(|s| index < s[0]) else {
             return Err(Error::Shape(format!("a tensor of shape {shape} has no picture {index}")));
         };
         let area = height * width;
         let planes = &tensor.data()[index * (tensor.data().len() / n)..][..channels * area];
-        let pixel = |i: usize| (0..channels).map(move |c| quantize(planes[c * area + i]));
+        let pixel = |i: usize| (0..channels).map(move |c| rounding.byte(planes[c * area + i]));
         Self::new(width, height, channels, (0..area).flat_map(pixel).collect())
     }
 
@@ -249,6 +278,8 @@ mod tests {
     #[test]
     fn values_out_of_range_are_held() {
         assert_eq!([-2.0, -1.0, 1.0, 1.5, f32::NAN].map(quantize), [0, 0, 255, 255, 0]);
+        let down = [-2.0, -1.0, 0.999, 1.0, 1.5, f32::NAN].map(|x| Rounding::Down.byte(x));
+        assert_eq!(down, [0, 0, 254, 255, 255, 0]);
     }
 
     /// The largest published size: every product of sizes holds.

@@ -3,6 +3,18 @@
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Op};
 
+/// One of the two auxiliary classifiers: that of the averages over pixels, or that of the maxima.
+#[derive(Clone, Copy, Debug)]
+pub struct Classifier {
+    /// `[1, C]`: what the features are multiplied by.
+    pub features: NodeId,
+    /// `[1, C]`: what gives the logit. In a generator the same tensor, in a discriminator the
+    /// spectrally normalised one.
+    pub logit: NodeId,
+    /// `[1]`: added to the logit, where there is one.
+    pub bias: Option<NodeId>,
+}
+
 /// What the attention block gives.
 #[derive(Clone, Copy, Debug)]
 pub struct Cam {
@@ -16,36 +28,29 @@ pub struct Cam {
 
 /// Appends the attention block to `graph`.
 ///
-/// `x` is `[N, C, H, W]`; `gap_weight` and `gmp_weight` `[1, C]` weigh the features,
-/// `gap_logit_weight` and `gmp_logit_weight` `[1, C]` give the logits (the same tensors in a
-/// generator; the spectrally normalised ones in a discriminator); `mix_weight` `[C, 2C, 1, 1]`
-/// and `mix_bias` `[C]` are `conv1x1`.
+/// `x` is `[N, C, H, W]`; the classifiers are those of average and of maximum pooling; `mix` are
+/// the weight `[C, 2C, 1, 1]` and the bias `[C]` of `conv1x1`.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] where these shapes do not fit.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "six tensors and an activation, each with its own official name"
-)]
 pub fn cam(
     graph: &mut Graph,
     x: NodeId,
-    gap_weight: NodeId,
-    gmp_weight: NodeId,
-    gap_logit_weight: NodeId,
-    gmp_logit_weight: NodeId,
-    mix_weight: NodeId,
-    mix_bias: NodeId,
+    [gap, gmp]: [Classifier; 2],
+    [mix_weight, mix_bias]: [NodeId; 2],
     activation: Activation,
 ) -> Result<Cam> {
-    let linear = Op::Linear { bias: false, activation: Activation::Identity };
     let average = graph.add(Op::GlobalAvgPool, &[x])?;
     let maximum = graph.add(Op::GlobalMaxPool, &[x])?;
-    let gap_logit = graph.add(linear.clone(), &[average, gap_logit_weight])?;
-    let gmp_logit = graph.add(linear, &[maximum, gmp_logit_weight])?;
-    let logit = graph.add(Op::Concat, &[gap_logit, gmp_logit])?;
+    let mut classify = |pooled: NodeId, classifier: Classifier| {
+        let inputs: Vec<NodeId> = [pooled, classifier.logit].into_iter().chain(classifier.bias).collect();
+        let bias = classifier.bias.is_some();
+        graph.add(Op::Linear { bias, activation: Activation::Identity }, &inputs)
+    };
+    let logits = [classify(average, gap)?, classify(maximum, gmp)?];
+    let logit = graph.add(Op::Concat, &logits)?;
 
-    let weight = graph.add(Op::CamWeight, &[mix_weight, gap_weight, gmp_weight])?;
+    let weight = graph.add(Op::CamWeight, &[mix_weight, gap.features, gmp.features])?;
     let conv = Conv2d { stride: 1, pad: 0, upsample: false, bias: true, activation: Activation::Identity };
     let mixed = graph.add(Op::Conv2d(conv), &[x, weight, mix_bias])?;
     let features = graph.add(Op::Activation(activation), &[mixed])?;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+use super::dialect::Dialect;
+
 /// Which way a generator translates: the official `genA2B` or `genB2A`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
@@ -68,11 +70,22 @@ pub struct GeneratorConfig {
     /// The light architecture: gamma and beta from the globally pooled features. The full one
     /// feeds every pixel of the features to the first fully connected layer.
     pub light: bool,
+    /// Whose network it is.
+    #[serde(default, skip_serializing_if = "Dialect::is_usual")]
+    pub dialect: Dialect,
 }
 
 impl Default for GeneratorConfig {
     fn default() -> Self {
-        Self { ch: 64, n_res: 4, n_res_decoder: 4, img_size: 256, img_ch: 3, light: true }
+        Self {
+            ch: 64,
+            n_res: 4,
+            n_res_decoder: 4,
+            img_size: 256,
+            img_ch: 3,
+            light: true,
+            dialect: Dialect::Pytorch,
+        }
     }
 }
 
@@ -104,23 +117,57 @@ impl GeneratorConfig {
         in_range("n_res_decoder", self.n_res_decoder, 0, 64)?;
         in_range("img_ch", self.img_ch, 1, 64)?;
         in_range("img_size", self.img_size, 8, 8192)?;
+        if self.dialect == Dialect::Photo2cartoon {
+            if !self.ch.is_multiple_of(4) {
+                return Err(Error::Config(format!(
+                    "ch is {}; photo2cartoon's generator splits it into a half and two quarters, so it must be a multiple of 4",
+                    self.ch
+                )));
+            }
+            if self.n_res != self.n_res_decoder {
+                return Err(Error::Config(format!(
+                    "photo2cartoon's generator has as many blocks in the decoder as in the encoder, not {} and {}",
+                    self.n_res_decoder, self.n_res
+                )));
+            }
+        }
         self.check_size(self.img_size, self.img_size)
+    }
+
+    /// The side that pictures are brought to unless they are to have another size; `None` where they keep
+    /// their own: with a light model, but not photo2cartoon's, which knows portraits of one size.
+    pub fn native_side(&self) -> Option<usize> {
+        (!self.light || self.dialect == Dialect::Photo2cartoon).then_some(self.img_size)
+    }
+
+    /// Whether a large picture can be translated in tiles: not by a full model, which takes one size, nor by
+    /// photo2cartoon's, whose hourglasses look far beyond a tile.
+    pub fn takes_tiles(&self) -> bool {
+        self.light && !self.dialect.form().hourglasses
+    }
+
+    /// The next larger side of a picture that the network takes.
+    pub fn padded_side(&self, side: usize) -> usize {
+        side.next_multiple_of(self.dialect.side_multiple()).max(self.dialect.smallest_side())
     }
 
     /// Checks that the network can translate pictures of `height` x `width`.
     ///
     /// # Errors
-    /// [`Error::Config`] where a side is no multiple of 4, is smaller than 8 (the smallest
-    /// that the encoder's reflection padding allows), or is not the full model's own.
+    /// [`Error::Config`] where a side is no multiple of [`Dialect::side_multiple`] (4, or 16 with
+    /// hourglasses), is smaller than [`Dialect::smallest_side`] (the smallest that reflection padding
+    /// allows), or is not the full model's own.
     pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
-        if !height.is_multiple_of(4) || !width.is_multiple_of(4) {
+        let (multiple, smallest) = (self.dialect.side_multiple(), self.dialect.smallest_side());
+        if !height.is_multiple_of(multiple) || !width.is_multiple_of(multiple) {
+            let times = if multiple == 4 { "twice" } else { "four times" };
             return Err(Error::Config(format!(
-                "the picture size {width}x{height} must be a multiple of 4 on both sides: the network halves it twice and doubles it twice"
+                "the picture size {width}x{height} must be a multiple of {multiple} on both sides: the network halves it {times} and doubles it {times}"
             )));
         }
-        if height < 8 || width < 8 {
+        if height < smallest || width < smallest {
             return Err(Error::Config(format!(
-                "the picture size {width}x{height} is too small: reflection padding needs at least 8 pixels on both sides"
+                "the picture size {width}x{height} is too small: reflection padding needs at least {smallest} pixels on both sides"
             )));
         }
         if !self.light && (height, width) != (self.img_size, self.img_size) {

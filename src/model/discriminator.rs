@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Op};
 
-use super::cam::cam;
+use super::cam::{Classifier, cam};
 
 /// Of every layer but the last.
 const ACTIVATION: Activation = Activation::LeakyRelu(0.2);
@@ -168,7 +168,12 @@ impl Discriminator {
         let gmp_logit = net.normalise("gmp_fc", gmp)?;
         let mix = net.parameter("conv1x1", "weight", [features, 2 * features, 1, 1]);
         let bias = net.parameter("conv1x1", "bias", [features]);
-        let attention = cam(net.graph, y, gap, gmp, gap_logit, gmp_logit, mix, bias, ACTIVATION)?;
+        let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
+            features,
+            logit,
+            bias: None,
+        });
+        let attention = cam(net.graph, y, classifiers, [mix, bias], ACTIVATION)?;
 
         let judgement = net.conv(attention.features, "conv", [1, features, 4, 4], 1, false)?;
         Ok(Self { judgement, cam_logit: attention.logit, heatmap: attention.heatmap })

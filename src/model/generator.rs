@@ -1,13 +1,13 @@
-//! The generator (paper, section 2.1.1 and appendix B; official `ResnetGenerator`).
+//! The generator (paper, section 2.1.1 and appendix B; official `ResnetGenerator`), in every
+//! [`Dialect`](super::Dialect).
 
 use crate::error::Result;
-use crate::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op};
+use crate::graph::{Activation, Graph, NodeId, Op};
 
-use super::cam::cam;
+use super::builder::Builder;
+use super::cam::{Classifier, cam};
 use super::config::GeneratorConfig;
-
-/// The variance's guard in every normalisation.
-const EPS: f32 = 1e-5;
+use super::dialect::Classifiers;
 
 /// The nodes of a generator in a graph.
 #[derive(Clone, Debug)]
@@ -34,78 +34,33 @@ impl Generator {
         if let Some([_, _, h, w]) = graph.shape(x).nchw() {
             config.check_size(h, w)?;
         }
-        let mut net = Builder { graph, prefix, stages: vec![] };
+        let mut net = Builder { graph, form: config.dialect.form(), prefix, stages: vec![] };
         let (ch, features) = (config.ch, config.features());
 
-        // Encoder: 7x7, two strided 3x3, residual blocks.
-        let mut y = net.conv(x, "DownBlock.1.weight", [ch, config.img_ch, 7, 7], 1)?;
-        y = net.instance_norm(y)?;
-        y = net.stage("DownBlock.3", Op::Activation(Activation::Relu), &[y])?;
-        for (i, (key, stage)) in
-            [("DownBlock.5.weight", "DownBlock.7"), ("DownBlock.9.weight", "DownBlock.11")]
-                .into_iter()
-                .enumerate()
-        {
-            let width = ch << i;
-            y = net.conv(y, key, [2 * width, width, 3, 3], 2)?;
-            y = net.instance_norm(y)?;
-            y = net.stage(stage, Op::Activation(Activation::Relu), &[y])?;
-        }
-        for block in 0..config.n_res {
-            let name = format!("DownBlock.{}", 12 + block);
-            let key = |layer: usize| format!("{name}.conv_block.{layer}.weight");
-            let mut z = net.conv(y, &key(1), [features, features, 3, 3], 1)?;
-            z = net.instance_norm(z)?;
-            z = net.relu(z)?;
-            z = net.conv(z, &key(5), [features, features, 3, 3], 1)?;
-            z = net.instance_norm(z)?;
-            y = net.stage(&name, Op::Add, &[y, z])?;
-        }
-        net.stages.push(("DownBlock".into(), y));
-
-        // Attention. The features are weighted by the same tensors that classify them.
-        let gap = net.parameter("gap_fc.weight", [1, features]);
-        let gmp = net.parameter("gmp_fc.weight", [1, features]);
+        let (y, contents) = net.encoder(config, x)?;
+        let classifiers = net.classifiers(features)?;
         let mix = net.parameter("conv1x1.weight", [features, 2 * features, 1, 1]);
         let bias = net.parameter("conv1x1.bias", [features]);
-        let attention = cam(net.graph, y, gap, gmp, gap, gmp, mix, bias, Activation::Relu)?;
-        y = attention.features;
+        let attention = cam(net.graph, y, classifiers, [mix, bias], Activation::Relu)?;
+        let style = net.style(config, attention.features)?;
+        let mut y = net.adaptive_blocks(config, attention.features, style, &contents)?;
 
-        // gamma and beta, one pair for all adaptive layers.
-        let (pooled, inputs) = if config.light {
-            (net.graph.add(Op::GlobalAvgPool, &[y])?, features)
-        } else {
-            (net.graph.add(Op::Flatten, &[y])?, config.img_size / 4 * (config.img_size / 4) * features)
-        };
-        let mut z = net.linear(pooled, "FC.0.weight", [features, inputs])?;
-        z = net.relu(z)?;
-        z = net.linear(z, "FC.2.weight", [features, features])?;
-        z = net.stage("FC", Op::Activation(Activation::Relu), &[z])?;
-        let gamma = net.linear(z, "gamma.weight", [features, features])?;
-        let beta = net.linear(z, "beta.weight", [features, features])?;
-        net.stages.extend([("gamma".into(), gamma), ("beta".into(), beta)]);
-
-        // Decoder: adaptive residual blocks, two upsamplings, 7x7.
-        for block in 1..=config.n_res_decoder {
-            let name = format!("UpBlock1_{block}");
-            let mut z = net.conv(y, &format!("{name}.conv1.weight"), [features, features, 3, 3], 1)?;
-            let rho = net.parameter(&format!("{name}.norm1.rho"), [1, features, 1, 1]);
-            z = net.layer_instance_norm(z, rho, gamma, beta)?;
-            z = net.relu(z)?;
-            z = net.conv(z, &format!("{name}.conv2.weight"), [features, features, 3, 3], 1)?;
-            let rho = net.parameter(&format!("{name}.norm2.rho"), [1, features, 1, 1]);
-            z = net.layer_instance_norm(z, rho, gamma, beta)?;
-            y = net.stage(&name, Op::Add, &[y, z])?;
-        }
-        for (conv, norm, width) in [(2, 3, 2 * ch), (7, 8, ch)] {
+        // Two upsamplings, 7x7.
+        let names = &net.form.names;
+        for ((module, at), width) in names.up.into_iter().zip([2 * ch, ch]) {
             y = net.graph.add(Op::UpsampleNearest2x, &[y])?;
-            y = net.conv(y, &format!("UpBlock2.{conv}.weight"), [width, 2 * width, 3, 3], 1)?;
-            let [rho, gamma, beta] = ["rho", "gamma", "beta"]
-                .map(|name| net.parameter(&format!("UpBlock2.{norm}.{name}"), [1, width, 1, 1]));
-            y = net.layer_instance_norm(y, rho, gamma, beta)?;
+            y = net.decoder_conv(y, &format!("{module}.{at}"), [width, 2 * width, 3, 3])?;
+            y = net.own_norm(y, &format!("{module}.{}", at + 1), width)?;
             y = net.relu(y)?;
         }
-        y = net.conv(y, "UpBlock2.11.weight", [config.img_ch, ch, 7, 7], 1)?;
+        let mut width = ch;
+        if net.form.hourglasses {
+            y = net.hourglass(y, "HourGlass3", ch, true)?;
+            y = net.hourglass(y, "HourGlass4", ch, false)?;
+            width = net.graph.shape(y).dims()[1];
+        }
+        let (module, at) = names.last;
+        y = net.decoder_conv(y, &format!("{module}.{at}"), [config.img_ch, width, 7, 7])?;
         let image = net.graph.add(Op::Activation(Activation::Tanh), &[y])?;
 
         let stages = net.stages;
@@ -113,52 +68,143 @@ impl Generator {
     }
 }
 
-/// The layers that the generator repeats.
-struct Builder<'a> {
-    graph: &'a mut Graph,
-    prefix: &'a str,
-    stages: Vec<(String, NodeId)>,
-}
-
 impl Builder<'_> {
-    fn parameter<const N: usize>(&mut self, key: &str, shape: [usize; N]) -> NodeId {
-        self.graph.parameter(format!("{}{key}", self.prefix), shape)
+    /// 7x7, two strided 3x3, residual blocks. The features, and their averages behind each block where the
+    /// dialect wants them.
+    fn encoder(&mut self, config: &GeneratorConfig, x: NodeId) -> Result<(NodeId, Vec<NodeId>)> {
+        let (ch, features, names) = (config.ch, config.features(), &self.form.names);
+        let layers = std::iter::once((names.stem, [ch, config.img_ch, 7, 7], 1));
+        let layers = layers.chain(
+            names
+                .down
+                .into_iter()
+                .zip([ch, 2 * ch])
+                .map(|(layer, width)| (layer, [2 * width, width, 3, 3], 2)),
+        );
+        let mut y = x;
+        for (i, ((module, at), shape, stride)) in layers.enumerate() {
+            y = self.conv(y, &format!("{module}.{at}"), shape, stride)?;
+            y = self.encoder_norm(y, &format!("{module}.{}", at + 1), shape[0])?;
+            y = self.stage(&format!("{module}.{}", at + 2), Op::Activation(Activation::Relu), &[y])?;
+            if i == 0 && self.form.hourglasses {
+                y = self.hourglass(y, "HourGlass1", ch, true)?;
+                y = self.hourglass(y, "HourGlass2", ch, true)?;
+            }
+        }
+        let mut contents = vec![];
+        for block in 1..=config.n_res {
+            let name = (names.encode)(block);
+            let module = |layer: usize| format!("{name}.conv_block.{layer}");
+            let mut z = self.conv(y, &module(1), [features, features, 3, 3], 1)?;
+            z = self.encoder_norm(z, &module(2), features)?;
+            z = self.relu(z)?;
+            z = self.conv(z, &module(5), [features, features, 3, 3], 1)?;
+            z = self.encoder_norm(z, &module(6), features)?;
+            y = self.stage(&name, Op::Add, &[y, z])?;
+            if self.form.soft {
+                contents.push(self.graph.add(Op::GlobalAvgPool, &[y])?);
+            }
+        }
+        if names.stem.0 == "DownBlock" {
+            self.stages.push(("DownBlock".into(), y));
+        }
+        Ok((y, contents))
     }
 
-    /// An operation whose result bears an official module's name.
-    fn stage(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
-        let id = self.graph.add(op, inputs)?;
-        self.stages.push((name.into(), id));
-        Ok(id)
+    /// The auxiliary classifiers, that of average pooling first. The features are weighted by the same
+    /// tensors that classify them.
+    fn classifiers(&mut self, features: usize) -> Result<[Classifier; 2]> {
+        let form = self.form.classifiers;
+        let mut layer = |name: &str| {
+            let weight = self.parameter(&format!("{name}.weight"), [1, features]);
+            let bias = (form != Classifiers::Two).then(|| self.parameter(&format!("{name}.bias"), [1]));
+            (weight, bias)
+        };
+        if form != Classifiers::One {
+            return Ok(["gap_fc", "gmp_fc"].map(|name| {
+                let (weight, bias) = layer(name);
+                Classifier { features: weight, logit: weight, bias }
+            }));
+        }
+        let (logit, bias) = layer("cam_fc");
+        let operands: Vec<NodeId> = std::iter::once(logit).chain(bias).collect();
+        let features = self.graph.add(Op::AddScalar, &operands)?;
+        Ok([Classifier { features, logit, bias }; 2])
     }
 
-    /// Reflection padding by half the window, then a convolution without bias.
-    fn conv(&mut self, x: NodeId, key: &str, shape: [usize; 4], stride: usize) -> Result<NodeId> {
-        let weight = self.parameter(key, shape);
-        let padded = self.graph.add(Op::ReflectionPad2d(shape[2] / 2), &[x])?;
-        let conv = Conv2d { stride, pad: 0, upsample: false, bias: false, activation: Activation::Identity };
-        self.graph.add(Op::Conv2d(conv), &[padded, weight])
+    /// What gamma and beta are made of, `[N, 4 ch]`.
+    fn style(&mut self, config: &GeneratorConfig, y: NodeId) -> Result<NodeId> {
+        let features = config.features();
+        let (pooled, inputs) = if config.light {
+            (self.graph.add(Op::GlobalAvgPool, &[y])?, features)
+        } else {
+            (self.graph.add(Op::Flatten, &[y])?, config.img_size / 4 * (config.img_size / 4) * features)
+        };
+        let mut z = self.linear(pooled, "FC.0", [features, inputs])?;
+        z = self.relu(z)?;
+        z = self.linear(z, "FC.2", [features, features])?;
+        self.stage("FC", Op::Activation(Activation::Relu), &[z])
     }
 
-    fn linear(&mut self, x: NodeId, key: &str, shape: [usize; 2]) -> Result<NodeId> {
-        let weight = self.parameter(key, shape);
-        self.graph.add(Op::Linear { bias: false, activation: Activation::Identity }, &[x, weight])
+    /// The adaptive residual blocks. `contents` are the encoder's averages, the last block's for the first here.
+    fn adaptive_blocks(
+        &mut self,
+        config: &GeneratorConfig,
+        x: NodeId,
+        style: NodeId,
+        contents: &[NodeId],
+    ) -> Result<NodeId> {
+        let (features, names) = (config.features(), &self.form.names);
+        // One pair for all layers.
+        let shared = if self.form.soft {
+            None
+        } else {
+            let [gamma, beta] = ["gamma", "beta"].map(|name| self.linear(style, name, [features, features]));
+            let (gamma, beta) = (gamma?, beta?);
+            self.stages.extend([("gamma".into(), gamma), ("beta".into(), beta)]);
+            Some([gamma, beta])
+        };
+        let mut y = x;
+        for block in 1..=config.n_res_decoder {
+            let name = (names.decode)(block);
+            let mut z = y;
+            for layer in 1..=2 {
+                let norm = format!("{name}.norm{layer}");
+                z = self.decoder_conv(z, &format!("{name}.conv{layer}"), [features, features, 3, 3])?;
+                let rho = self.parameter(&format!("{norm}.{}", names.rho), [1, features, 1, 1]);
+                let [gamma, beta] = match shared {
+                    Some(pair) => pair,
+                    None => {
+                        let content = contents[contents.len() - block];
+                        [
+                            self.softly(style, content, &norm, "gamma", features)?,
+                            self.softly(style, content, &norm, "beta", features)?,
+                        ]
+                    }
+                };
+                z = self.layer_instance_norm(z, rho, gamma, beta)?;
+                if layer == 1 {
+                    z = self.relu(z)?;
+                }
+            }
+            y = self.stage(&name, Op::Add, &[y, z])?;
+        }
+        Ok(y)
     }
 
-    fn relu(&mut self, x: NodeId) -> Result<NodeId> {
-        self.graph.add(Op::Activation(Activation::Relu), &[x])
-    }
-
-    fn instance_norm(&mut self, x: NodeId) -> Result<NodeId> {
-        self.norm(NormKind::Instance, &[x])
-    }
-
-    fn layer_instance_norm(&mut self, x: NodeId, rho: NodeId, gamma: NodeId, beta: NodeId) -> Result<NodeId> {
-        self.norm(NormKind::LayerInstance, &[x, rho, gamma, beta])
-    }
-
-    fn norm(&mut self, kind: NormKind, inputs: &[NodeId]) -> Result<NodeId> {
-        let norm = Norm { kind, eps: EPS, activation: Activation::Identity, residual: false };
-        self.graph.add(Op::Norm(norm), inputs)
+    /// A gamma or beta of Soft-AdaLIN: `(1 - w) S(style) + w C(relu(C0(content)))` with layers S, C and C0 and
+    /// a weight w for each channel. w, S and C are one layer over both, `NORM.gamma`.
+    fn softly(
+        &mut self,
+        style: NodeId,
+        content: NodeId,
+        norm: &str,
+        which: &str,
+        features: usize,
+    ) -> Result<NodeId> {
+        let hidden = self.linear(content, &format!("{norm}.c_{which}.0"), [features, features])?;
+        let hidden = self.relu(hidden)?;
+        let both = self.graph.add(Op::Concat, &[style, hidden])?;
+        self.linear(both, &format!("{norm}.{which}"), [features, 2 * features])
     }
 }

@@ -1,11 +1,15 @@
 //! The networks of U-GAT-IT. Parameter names are the official `state_dict` keys.
 
+mod builder;
 mod cam;
 mod config;
+mod dialect;
 mod discriminator;
 mod generator;
+mod hourglass;
 
-pub use cam::{Cam, cam};
+pub use cam::{Cam, Classifier, cam};
 pub use config::{Direction, GeneratorConfig};
+pub use dialect::Dialect;
 pub use discriminator::{Discriminator, DiscriminatorConfig, SpectralState};
 pub use generator::Generator;

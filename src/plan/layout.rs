@@ -144,7 +144,9 @@ impl Layout {
             // Whatever the layer itself asks for.
             (Op::LinearGradInput, 1) => return None,
             // The first row of a linear layer's weight is a vector too.
-            (Op::CamWeight, 1 | 2) | (Op::CamWeightGrad(_), 2 | 3) => Self::weight(shape(position)),
+            (Op::CamWeight, 1 | 2) | (Op::CamWeightGrad(_), 2 | 3) | (Op::AddScalar, 0) => {
+                Self::weight(shape(position))
+            }
             (Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::SpectralNorm, 0)
             | (Op::SpectralNormGrad, 0 | 1) => spectral(shape(position)),
             (Op::PowerIterationU, 1) | (Op::SpectralSigma, 2) | (Op::SpectralNorm, 3) => v(shape(0)),

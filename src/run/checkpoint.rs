@@ -206,8 +206,15 @@ mod tests {
     /// someone computes with it.
     #[test]
     fn a_position_that_cannot_be_is_refused() {
-        let generator =
-            GeneratorConfig { ch: 1, n_res: 0, n_res_decoder: 0, img_size: 16, img_ch: 1, light: true };
+        let generator = GeneratorConfig {
+            ch: 1,
+            n_res: 0,
+            n_res_decoder: 0,
+            img_size: 16,
+            img_ch: 1,
+            light: true,
+            ..GeneratorConfig::default()
+        };
         let config = StepConfig { generator, global_layers: 4, local_layers: 3, ..StepConfig::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.safetensors");

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
-use crate::model::GeneratorConfig;
+use crate::model::{Dialect, GeneratorConfig};
 use crate::train::{Adam, LossWeights, Schedule, StepConfig};
 use crate::train::{LoaderOptions, Preprocess};
 
@@ -21,7 +21,10 @@ pub struct RunConfig {
     /// The light generator (official `--light`, there off by default: the full one needs a GPU
     /// of 16 GB or more).
     pub light: bool,
-    /// Side of the training pictures, pixels, a multiple of 4.
+    /// Whose generator it is: `pytorch`, `tensorflow` or `photo2cartoon` (official: its own). Another one than
+    /// the first is for training on with an imported model ([`Self::init`]).
+    pub dialect: Dialect,
+    /// Side of the training pictures, pixels, a multiple of 4 (of 16 with photo2cartoon's generator).
     pub img_size: usize,
     /// 3, or 1 for grey pictures.
     pub img_ch: usize,
@@ -96,9 +99,10 @@ impl Default for RunConfig {
     fn default() -> Self {
         let step = StepConfig::default();
         let LossWeights { adversarial, cycle, identity, cam } = step.weights;
-        let GeneratorConfig { ch, n_res, img_size, img_ch, .. } = step.generator;
+        let GeneratorConfig { ch, n_res, img_size, img_ch, dialect, .. } = step.generator;
         Self {
             light: true,
+            dialect,
             img_size,
             img_ch,
             ch,
@@ -286,8 +290,18 @@ impl RunConfig {
     /// # Errors
     /// As [`Self::to_toml`].
     pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
-        const FIXED: [&str; 9] =
-            ["light", "img_size", "img_ch", "ch", "n_res", "n_dis_global", "n_dis_local", "seed", "init"];
+        const FIXED: [&str; 10] = [
+            "light",
+            "dialect",
+            "img_size",
+            "img_ch",
+            "ch",
+            "n_res",
+            "n_dis_global",
+            "n_dis_local",
+            "seed",
+            "init",
+        ];
         let (ours, theirs) = (self.table()?, other.table()?);
         let differs = FIXED.iter().filter(|key| ours.get(**key) != theirs.get(**key));
         let text = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();
@@ -304,6 +318,7 @@ impl RunConfig {
                 img_size: self.img_size,
                 img_ch: self.img_ch,
                 light: self.light,
+                dialect: self.dialect,
             },
             global_layers: self.n_dis_global,
             local_layers: self.n_dis_local,

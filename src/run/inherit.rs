@@ -136,7 +136,9 @@ fn nothing_fits(path: &Path, found: &Networks, wanted: &BTreeMap<String, Shape>)
     let example = found.others.iter().find_map(|(name, shape)| Some((name, shape, wanted.get(name)?)));
     let why = match example {
         Some((name, found, wanted)) => {
-            format!("its `{name}` is {found}, this run's {wanted}; are ch and n_res those that it has?")
+            format!(
+                "its `{name}` is {found}, this run's {wanted}; are ch, n_res and dialect those that it has?"
+            )
         }
         None => "it has none of the networks of U-GAT-IT".into(),
     };

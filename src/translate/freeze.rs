@@ -41,6 +41,7 @@ pub(super) fn frozen(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<No
             return new.add(node.op.clone(), inputs);
         };
         let (key, conv) = convolution_before(graph, node)?;
+        // Its own bias, if it has one, is folded into the new one, which has the same name.
         let [x, weight] = [0, 1].map(|i| new.node(inputs[0]).inputs[i]);
         let bias = new.parameter(bias_of(key), [new.shape(weight).dims()[0]]);
         let y = new.add(Op::Conv2d(Conv2d { bias: true, activation, ..conv }), &[x, weight, bias])?;
@@ -51,8 +52,8 @@ pub(super) fn frozen(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<No
     Ok(fuse(&frozen, &outputs))
 }
 
-/// Puts what the normalisations did into the weights: `a (w x - shift) + b` is
-/// `(a w) x + (b - a shift)`.
+/// Puts what the normalisations did into the weights: `a (w x + c - shift) + b` is
+/// `(a w) x + (b + a (c - shift))`, with c the convolution's own bias, if it has one.
 pub(super) fn fold(weights: &mut BTreeMap<String, Tensor>, frozen: &Frozen) -> Result<()> {
     for (key, coefficients) in frozen {
         let weight = weights.get_mut(key).ok_or_else(|| Error::Shape(format!("`{key}` is missing")))?;
@@ -68,8 +69,12 @@ pub(super) fn fold(weights: &mut BTreeMap<String, Tensor>, frozen: &Frozen) -> R
         for (weights, a) in weight.data_mut().chunks_mut(size).zip(a) {
             weights.iter_mut().for_each(|w| *w *= a);
         }
-        let each = shift.iter().zip(a).zip(b);
-        let bias = each.map(|((&shift, &a), &b)| (f64::from(b) - f64::from(a) * f64::from(shift)) as f32);
+        let own = weights.get(&bias_of(key)).map(|bias| bias.data().to_vec());
+        let own = own.unwrap_or_else(|| vec![0.0; outputs]);
+        let each = shift.iter().zip(a).zip(b).zip(own);
+        let bias = each.map(|(((&shift, &a), &b), own)| {
+            (f64::from(b) + f64::from(a) * (f64::from(own) - f64::from(shift))) as f32
+        });
         let bias = Tensor::new([outputs], bias.collect())?;
         weights.insert(bias_of(key), bias);
     }
@@ -85,9 +90,7 @@ fn convolution_before<'a>(graph: &'a Graph, norm: &Node) -> Result<(&'a str, Con
     let before = graph.node(norm.inputs[0]);
     let readers = graph.nodes().iter().flat_map(|node| &node.inputs).filter(|&&id| id == norm.inputs[0]);
     match before.op {
-        Op::Conv2d(conv @ Conv2d { bias: false, activation: Activation::Identity, .. })
-            if readers.count() == 1 =>
-        {
+        Op::Conv2d(conv @ Conv2d { activation: Activation::Identity, .. }) if readers.count() == 1 => {
             Ok((&graph.node(before.inputs[1]).name, conv))
         }
         _ => Err(Error::Shape("only a normalisation right after a plain convolution can be frozen".into())),
@@ -120,14 +123,27 @@ mod tests {
     use crate::cpu;
     use crate::graph::{NormKind, Shape};
     use crate::io::Model;
-    use crate::model::GeneratorConfig;
+    use crate::model::{Dialect, GeneratorConfig};
     use crate::random::Random;
 
     /// The same numbers, where the statistics are those of the picture itself.
     #[test]
     fn a_frozen_network_is_the_network() {
-        let config =
-            GeneratorConfig { ch: 5, n_res: 2, n_res_decoder: 1, img_size: 16, img_ch: 3, light: true };
+        frozen_is_the_network(Dialect::Pytorch);
+        // With biases before its normalisations.
+        frozen_is_the_network(Dialect::Tensorflow);
+    }
+
+    fn frozen_is_the_network(dialect: Dialect) {
+        let config = GeneratorConfig {
+            ch: 5,
+            n_res: 2,
+            n_res_decoder: 1,
+            img_size: 16,
+            img_ch: 3,
+            light: true,
+            dialect,
+        };
         let mut random = Random::seeded(1);
         let mut noise = |shape: &Shape| {
             let values = (0..shape.elements()).map(|_| random.uniform() as f32 - 0.5).collect();
@@ -162,8 +178,13 @@ mod tests {
     fn only_a_normalisation_after_a_plain_convolution_is_frozen() {
         let mut graph = Graph::new();
         let x = graph.input("x", [1, 2, 4, 4]);
-        let norm =
-            Norm { kind: NormKind::Instance, eps: 1e-5, activation: Activation::Identity, residual: false };
+        let norm = Norm {
+            kind: NormKind::Instance,
+            eps: 1e-5,
+            unbiased: true,
+            activation: Activation::Identity,
+            residual: false,
+        };
         let y = graph.add(Op::Activation(Activation::Relu), &[x]).unwrap();
         let y = graph.add(Op::Norm(norm), &[y]).unwrap();
         assert!(surveyed(&graph, &[y]).is_err() && frozen(&graph, &[y]).is_err());

@@ -2,13 +2,13 @@
 //! statistics then hold for every tile.
 
 use crate::error::{Error, Result};
-use crate::io::Picture;
+use crate::io::{Picture, Rounding};
 use crate::model::GeneratorConfig;
 use crate::plan::layout::Layout;
 
 use super::engine::{Engine, Program};
 use super::freeze::{fold, frozen, surveyed};
-use super::pictures::{SMALLEST, Translated, allowed};
+use super::pictures::{SMALLEST, Translated, rounding};
 use super::tiles::{Rect, TileGrid, TileOptions};
 use super::{Phase, Translation, Translator, Watcher, exactly, network};
 
@@ -17,13 +17,13 @@ const LARGEST_TENSOR: usize = 128 << 20;
 
 /// Whether a picture of this size is better translated in tiles: the network's widest tensor, of
 /// the picture as it is padded, would be larger than the 128 MiB that every GPU can bind (about 0.5
-/// megapixels with `ch` 64, 2 with 16), and all of them together more than three times that. A full
-/// model cannot be tiled.
+/// megapixels with `ch` 64, 2 with 16), and all of them together more than three times that. What cannot be
+/// tiled ([`GeneratorConfig::takes_tiles`]) never is.
 pub fn wants_tiles(config: &GeneratorConfig, width: usize, height: usize) -> bool {
     // No padding brings a side this long back below the limit.
-    let [width, height] = [width, height].map(|side| allowed(side.min(LARGEST_TENSOR)));
+    let [width, height] = [width, height].map(|side| config.padded_side(side.min(LARGEST_TENSOR)));
     let widest = Layout::Image { n: width, c: config.ch, pixels: height };
-    config.light && widest.bytes() > LARGEST_TENSOR as u64
+    config.takes_tiles() && widest.bytes() > LARGEST_TENSOR as u64
 }
 
 /// The size, width first, at which a large picture is surveyed: as many pixels as those that the
@@ -49,6 +49,7 @@ pub fn survey_size(config: &GeneratorConfig, width: usize, height: usize) -> (us
 pub struct Tiles {
     grid: TileGrid,
     img_ch: usize,
+    rounding: Rounding,
     engine: Engine,
     program: Program,
     survey: Translation,
@@ -120,7 +121,7 @@ impl Tiles {
         let x = colors.window(-left, -top, width, height).to_tensor()?;
         let [image] = exactly(self.engine.run(&mut self.program, &x, watcher).await?)?;
         let (x, y) = (write.x - read.x, write.y - read.y);
-        let whole = Picture::from_tensor(&image, 0)?;
+        let whole = Picture::from_tensor_rounded(&image, 0, self.rounding)?;
         let part = whole.window(left + x as isize, top + y as isize, write.width, write.height);
         Ok((write, Picture { alpha: self.grid.opacity(i), ..part }))
     }
@@ -139,7 +140,7 @@ impl Translator {
     /// them, is that of this one pass, for all tiles.
     ///
     /// # Errors
-    /// [`Error::Config`] where the model is not light or the tiles are too small, what the device
+    /// [`Error::Config`] where the model cannot be tiled or the tiles are too small, what the device
     /// reports, and what `watcher` returns.
     pub async fn survey(
         &self,
@@ -155,6 +156,11 @@ impl Translator {
                 "this full model cannot translate tiles: it takes pictures of {0}x{0} only. Translate at that size, or use a light model",
                 config.img_size
             )));
+        }
+        if !config.takes_tiles() {
+            return Err(Error::Config(
+                "a model of photo2cartoon cannot translate tiles: its hourglasses look at all of a picture at once. Translate it whole, at a smaller size".into(),
+            ));
         }
         let grid = TileGrid::new(width, height, options)?;
 
@@ -178,7 +184,7 @@ impl Translator {
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
         let engine = Engine::new(self.engine.device(), &graph, weights).await?;
         let program = engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
-        Ok(Tiles { grid, img_ch: config.img_ch, engine, program, survey })
+        Ok(Tiles { grid, img_ch: config.img_ch, rounding: rounding(config), engine, program, survey })
     }
 
     /// Translates a picture of any size at its own size, tile by tile. The attention map is that
@@ -233,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(wants_tiles(&config, width, height), tiled, "{width}x{height}");
             if !tiled {
-                let shape = [1, 3, allowed(height), allowed(width)].into();
+                let shape = [1, 3, config.padded_side(height), config.padded_side(width)].into();
                 let (graph, outputs) = network(&config, &shape).unwrap();
                 let map = ParameterMap::new(&graph, &target).unwrap();
                 Plan::compile(&graph, &outputs, &map, &target).unwrap();

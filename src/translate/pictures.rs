@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::io::{Picture, heatmap};
-use crate::model::GeneratorConfig;
+use crate::io::{Picture, Rounding, heatmap};
+use crate::model::{Dialect, GeneratorConfig};
 
 use super::Translation;
 
@@ -17,7 +17,7 @@ const LARGEST: usize = 16_384;
 /// The size that pictures are translated at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PictureSize {
-    /// The picture's own with a light model; the model's with a full one.
+    /// The picture's own with a light model; the model's with a full one and with one of photo2cartoon.
     #[default]
     Native,
     /// One size for all.
@@ -90,6 +90,7 @@ pub struct Prepared {
     pub tensor: Tensor,
     /// The picture at the size of the result.
     source: Picture,
+    rounding: Rounding,
     /// Where the result lies within the tensor's picture.
     left: usize,
     top: usize,
@@ -109,8 +110,9 @@ pub struct Translated {
 /// Brings a picture to the size that a model of `config` takes.
 ///
 /// A picture that has that size already is not resampled, so that the result is that of the
-/// official program. A light model takes any size: the picture is padded by reflection to a
-/// multiple of 4, and the result cropped back.
+/// official program. What is resampled by a model of the authors' TensorFlow program is resampled
+/// as there; a picture for photo2cartoon's is laid on white by its opacity. A light model takes any size: the picture is padded by reflection to a
+/// multiple of 4 (of 16 where the network has hourglasses), and the result cropped back.
 ///
 /// # Errors
 /// [`Error::Config`] where the model cannot take the size asked for, or takes pictures of
@@ -118,11 +120,23 @@ pub struct Translated {
 pub fn prepare(config: &GeneratorConfig, picture: &Picture, options: &PictureOptions) -> Result<Prepared> {
     let (source, frame) = fitted(config, picture, options)?;
     let source = source.unwrap_or_else(|| picture.clone());
-    let (width, height) = (allowed(frame.0), allowed(frame.1));
+    let (width, height) = (config.padded_side(frame.0), config.padded_side(frame.1));
     let (left, top) = ((width - source.width) / 2, (height - source.height) / 2);
-    let colors = Picture { alpha: None, ..source.clone() }.with_channels(config.img_ch)?;
-    let framed = colors.window(-(left as isize), -(top as isize), width, height);
-    Ok(Prepared { tensor: framed.to_tensor()?, source, left, top })
+    let colors = match config.dialect {
+        Dialect::Photo2cartoon => source.clone().on_white(),
+        Dialect::Pytorch | Dialect::Tensorflow => Picture { alpha: None, ..source.clone() },
+    };
+    let framed =
+        colors.with_channels(config.img_ch)?.window(-(left as isize), -(top as isize), width, height);
+    Ok(Prepared { tensor: framed.to_tensor()?, source, rounding: rounding(config), left, top })
+}
+
+/// How the model's own program makes bytes of what it translates.
+pub(super) fn rounding(config: &GeneratorConfig) -> Rounding {
+    match config.dialect {
+        Dialect::Tensorflow => Rounding::Down,
+        Dialect::Pytorch | Dialect::Photo2cartoon => Rounding::Nearest,
+    }
 }
 
 /// Brings a picture to the size that its result has, for [`super::Translator::translate_large`].
@@ -134,11 +148,6 @@ pub fn resize(config: &GeneratorConfig, picture: Picture, options: &PictureOptio
     Ok(resized.unwrap_or(picture))
 }
 
-/// A side of the tensor for a picture of `n` pixels.
-pub(super) fn allowed(n: usize) -> usize {
-    n.next_multiple_of(4).max(SMALLEST)
-}
-
 /// The picture at the size of its result, where it is another one than its own, and the size, width
 /// first, that it is padded to.
 fn fitted(
@@ -148,8 +157,10 @@ fn fitted(
 ) -> Result<(Option<Picture>, (usize, usize))> {
     let (width, height) = match options.size {
         PictureSize::Exact { width, height } => (width, height),
-        PictureSize::Native if config.light => return Ok((None, (picture.width, picture.height))),
-        PictureSize::Native => (config.img_size, config.img_size),
+        PictureSize::Native => match config.native_side() {
+            None => return Ok((None, (picture.width, picture.height))),
+            Some(side) => (side, side),
+        },
     };
     if !config.light {
         config.check_size(height, width)?;
@@ -157,6 +168,7 @@ fn fitted(
     let (w, h) = (picture.width as f64, picture.height as f64);
     let (across, down) = (width as f64 / w, height as f64 / h);
     let resized = match options.fit {
+        Fit::Stretch if config.dialect == Dialect::Tensorflow => picture.resized_plainly(width, height)?,
         Fit::Stretch => picture.resized([0.0, 0.0, w, h], width, height)?,
         Fit::Crop => {
             let scale = across.max(down);
@@ -190,7 +202,7 @@ impl Prepared {
     /// # Errors
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn picture(&self, translation: &Translation) -> Result<Picture> {
-        let picture = self.crop(&Picture::from_tensor(&translation.image, 0)?);
+        let picture = self.crop(&Picture::from_tensor_rounded(&translation.image, 0, self.rounding)?);
         Ok(Picture { alpha: self.source.alpha.clone(), ..picture })
     }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 
-use super::pictures::allowed;
+use super::pictures::SMALLEST;
 
 /// A part of a picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,11 +183,15 @@ impl TileGrid {
     }
 }
 
+/// The side of what the network is given for a picture of `n` pixels.
+fn allowed(n: usize) -> usize {
+    n.next_multiple_of(4).max(SMALLEST)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::pictures::SMALLEST;
     use super::*;
     use crate::io::Picture;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod checkpoint;
+pub(crate) mod tensorflow;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -2,6 +2,10 @@
 //! (`tests/fuzz.rs`) run the same functions. None may panic, hang, or take more memory than it is allowed;
 //! whether the bytes are accepted does not matter.
 
+#[allow(dead_code, reason = "what tests write, and only they")]
+#[path = "../files/tensorflow.rs"]
+mod checkpoints;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +13,8 @@ use std::path::{Path, PathBuf};
 use ugatit::io::{ImportOptions, Model, decode_features, decode_picture, read_checkpoint};
 use ugatit::run::{Checkpoint, RunConfig};
 use ugatit::shader::{Constants, expand};
+
+use checkpoints::table_of;
 
 /// Something that reads bytes.
 pub struct Target {
@@ -25,10 +31,11 @@ pub struct Target {
 }
 
 /// All that read bytes from outside.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "safetensors", read: safetensors, memory: 8 << 20, per_byte: 64, inputs: 5000 },
     Target { name: "checkpoint", read: checkpoint, memory: 16 << 20, per_byte: 64, inputs: 2500 },
     Target { name: "pytorch", read: pytorch, memory: 16 << 20, per_byte: 256, inputs: 2500 },
+    Target { name: "tensorflow", read: tensorflow, memory: 16 << 20, per_byte: 256, inputs: 2500 },
     Target { name: "npy", read: npy, memory: 1 << 20, per_byte: 64, inputs: 4000 },
     Target { name: "config", read: config, memory: 8 << 20, per_byte: 1024, inputs: 3000 },
     // A header of a few bytes may promise a picture of just under 100 megapixels, of 16 bits and four channels,
@@ -50,6 +57,20 @@ pub fn checkpoint(data: &[u8]) {
 /// A checkpoint of PyTorch.
 pub fn pytorch(data: &[u8]) {
     with_file("fuzz.pt", data, |path| drop(read_checkpoint(path, None, &ImportOptions::default())));
+}
+
+/// A checkpoint of TensorFlow: how the index is made, its length, what it is made of, and the data. It is given as
+/// it is, or as the entries of an index whose checksums are right, so that what is behind them is read.
+pub fn tensorflow(data: &[u8]) {
+    let Some((&[kind, l0, l1, l2], rest)) = data.split_first_chunk() else { return };
+    let length = u32::from_le_bytes([l0, l1, l2, 0]) as usize;
+    let (index, data) = rest.split_at(length.min(rest.len()));
+    let index = if kind.is_multiple_of(2) { index.to_vec() } else { table_of(&[index.to_vec()]) };
+    with_file("m.model-1.index", &index, |path| {
+        let written = fs::write(path.with_extension("data-00000-of-00001"), data);
+        assert!(written.is_ok(), "{written:?}");
+        drop(read_checkpoint(path, None, &ImportOptions::default()));
+    });
 }
 
 /// Features as NumPy writes them, or in safetensors.

@@ -45,6 +45,7 @@ impl Trajectory {
             img_size: count("img"),
             img_ch: 3,
             light: c["light"].as_bool().unwrap(),
+            ..GeneratorConfig::default()
         };
         let weight = |key: &str| real(&c[key]) as f32;
         let config = StepConfig {

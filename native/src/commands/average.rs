@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use ugatit::io::{Model, Precision};
 
 use crate::console::{Usage, line};
-use crate::targets::{Directions, description, parse_directions, targets};
+use crate::targets::{Directions, description, directions, parse_directions, targets};
 
 /// Average the weights of models that were trained on from one state
 ///
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     Model::check_weights(&weights).map_err(|error| Usage(error.to_string()))?;
     let firsts = args.direction.open(&args.first)?;
-    let targets = targets(&firsts, &args.output, "safetensors", args.force)?;
+    let targets = targets(&directions(&firsts), &args.output, "safetensors", args.force)?;
     let mut averages = vec![];
     for first in firsts {
         let direction = first.direction;

@@ -8,7 +8,7 @@ use ugatit::run::{Checkpoint, RunFolder};
 
 use crate::console::{Usage, line};
 use crate::models;
-use crate::targets::{Directions, description, parse_directions, targets};
+use crate::targets::{Directions, description, directions, parse_directions, targets};
 
 /// Write a model for other programs: as ONNX, or a training state for PyTorch
 ///
@@ -64,7 +64,7 @@ fn onnx(args: &Args) -> anyhow::Result<()> {
     let path = models::find(args.model.as_ref())?;
     let models = args.direction.open(&path)?;
     let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
-    let targets = targets(&models, &args.output, "onnx", args.force)?;
+    let targets = targets(&directions(&models), &args.output, "onnx", args.force)?;
     for (model, path) in models.iter().zip(&targets) {
         model.save_onnx(path, precision, args.force)?;
         let c = &model.config;

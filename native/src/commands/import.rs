@@ -1,21 +1,27 @@
-//! `ugatit import`: an official PyTorch checkpoint, or the models of a training run, become model files.
+//! `ugatit import`: a checkpoint of another program, or the models of a training run, become model files.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ugatit::io::{ImportOptions, Model, ModelMetadata, Precision, read_checkpoint};
+use ugatit::io::{
+    ImportOptions, Model, ModelMetadata, Precision, checkpoint_directions, is_tensorflow_checkpoint,
+    read_checkpoint,
+};
+use ugatit::model::Dialect;
 
-use crate::console::line;
-use crate::targets::{Directions, description, parse_directions, targets};
+use crate::console::{Usage, line};
+use crate::targets::{Directions, description, directions, parse_directions, targets};
 
-/// Turn an official PyTorch checkpoint (.pt), or the models of a training run, into model files
+/// Turn a checkpoint of another program, or the models of a training run, into model files
 ///
-/// A checkpoint is read, never run: a pickle that would call something is refused. The files
-/// load in PyTorch with safetensors.torch.load_file. Of a training run, or of model files, this makes
-/// smaller ones (--f16), or ones that say more of themselves.
+/// Read are checkpoints of UGATIT-pytorch and photo2cartoon (.pt), and those of the authors' own program in
+/// TensorFlow, which is not needed for it. A checkpoint is read, never run: a pickle that would call
+/// something is refused. The files load in PyTorch with safetensors.torch.load_file. Of a training run,
+/// or of model files, this makes smaller ones (--f16), or ones that say more of themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A checkpoint as UGATIT-pytorch saves it, a training run's folder, a model file, or a folder of two
+    /// A checkpoint: .pt, or of TensorFlow its folder or its .index; a training run's folder, a model file, or a
+    /// folder of two
     checkpoint: PathBuf,
     /// A folder for A2B.safetensors and B2A.safetensors, or a .safetensors file for one
     #[arg(short, long, value_name = "DIR_OR_FILE")]
@@ -29,6 +35,10 @@ pub(crate) struct Args {
     /// Height and width of the training pictures; a light checkpoint does not tell
     #[arg(long, value_name = "N")]
     size: Option<usize>,
+    /// Of a TensorFlow checkpoint: whether it was trained with smoothing, true or false [default: what the name of
+    /// its folder says, else true]
+    #[arg(long, value_name = "BOOL")]
+    smoothing: Option<bool>,
     /// What domain A shows, for example selfie
     #[arg(long, value_name = "NAME")]
     domain_a: Option<String>,
@@ -44,37 +54,74 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if is_checkpoint(&args.checkpoint) {
+        checkpoint(args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.smoothing.is_some() {
+        return Err(
+            Usage("--smoothing is a question of TensorFlow checkpoints, and this is none".into()).into()
+        );
+    }
     let models = models(args)?;
-    let targets = targets(&models, &args.output, "safetensors", args.force)?;
-    let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
+    let targets = targets(&directions(&models), &args.output, "safetensors", args.force)?;
     for (model, path) in models.iter().zip(&targets) {
-        model.save(path, precision, args.force)?;
-        line(description(path, model, args.f16));
-        if is_checkpoint(&args.checkpoint) && model.config.light && args.size.is_none() {
-            line(
-                "  the size of the training pictures is not in a light checkpoint; 256 is noted, --size corrects it",
-            );
-        }
+        save(args, model, path)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn is_checkpoint(path: &Path) -> bool {
-    !path.is_dir() && path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("safetensors"))
+    let file = !path.is_dir() && path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("safetensors"));
+    file || is_tensorflow_checkpoint(path)
 }
 
-/// The generators of an official checkpoint, or of model files, with what the options say of them.
-fn models(args: &Args) -> ugatit::Result<Vec<Model>> {
-    let metadata = ModelMetadata {
+fn save(args: &Args, model: &Model, path: &Path) -> ugatit::Result<()> {
+    let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
+    model.save(path, precision, args.force)?;
+    line(description(path, model, args.f16));
+    Ok(())
+}
+
+fn metadata(args: &Args) -> ModelMetadata {
+    ModelMetadata {
         domain_a: args.domain_a.clone(),
         domain_b: args.domain_b.clone(),
         license: args.license.clone(),
         provenance: None,
-    };
-    if is_checkpoint(&args.checkpoint) {
-        let options = ImportOptions { img_size: args.size, metadata };
-        return read_checkpoint(&args.checkpoint, args.direction.0, &options);
     }
+}
+
+/// The generators of a checkpoint, one after the other: a full one is a gigabyte.
+fn checkpoint(args: &Args) -> anyhow::Result<()> {
+    let there = match args.direction.0 {
+        Some(direction) => vec![direction],
+        None => checkpoint_directions(&args.checkpoint)?,
+    };
+    let targets = targets(&there, &args.output, "safetensors", args.force)?;
+    let options = ImportOptions { img_size: args.size, smoothing: args.smoothing, metadata: metadata(args) };
+    for (direction, path) in there.into_iter().zip(&targets) {
+        for model in read_checkpoint(&args.checkpoint, Some(direction), &options)? {
+            save(args, &model, path)?;
+            let dialect = model.config.dialect;
+            if model.config.light && args.size.is_none() && dialect != Dialect::Photo2cartoon {
+                line(
+                    "  the size of the training pictures is not in a light checkpoint; 256 is noted, --size corrects it",
+                );
+            }
+            if dialect == Dialect::Tensorflow && args.smoothing.is_none() {
+                line(
+                    "  whether it was trained with smoothing is not in a checkpoint: its provenance says what was assumed, --smoothing corrects it",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The generators of model files, with what the options say of them.
+fn models(args: &Args) -> ugatit::Result<Vec<Model>> {
+    let metadata = metadata(args);
     let mut models = args.direction.open(&args.checkpoint)?;
     for model in &mut models {
         let old = std::mem::take(&mut model.metadata);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use ugatit::io::Model;
+use ugatit::io::{Model, checkpoint_directions, is_tensorflow_checkpoint};
 use ugatit::text::memory;
 use ugatit::translate::memory_need;
 
@@ -14,7 +14,7 @@ use crate::models;
 /// Show a model's architecture, size, memory need and origin
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A model file, an official checkpoint (.pt), or a folder of models
+    /// A model file, a checkpoint (.pt, or of TensorFlow), or a folder of models
     #[arg(env = "UGATIT_MODEL")]
     model: Option<PathBuf>,
     /// One JSON array instead of text
@@ -24,14 +24,24 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = models::find(args.model.as_ref())?;
-    let models = Model::open_all(&path)?;
-    if args.json {
-        let all = models.iter().map(describe).collect::<anyhow::Result<Vec<_>>>()?;
-        line(serde_json::to_string_pretty(&all)?);
-        return Ok(ExitCode::SUCCESS);
+    let mut all = vec![];
+    let mut each = |model: &Model| {
+        if args.json {
+            all.push(describe(model)?);
+            return Ok(());
+        }
+        print(model)
+    };
+    if is_tensorflow_checkpoint(&path) {
+        // One after the other: a full one is a gigabyte.
+        for direction in checkpoint_directions(&path)? {
+            each(&Model::open(&path, Some(direction))?)?;
+        }
+    } else {
+        Model::open_all(&path)?.iter().try_for_each(each)?;
     }
-    for model in &models {
-        print(model)?;
+    if args.json {
+        line(serde_json::to_string_pretty(&all)?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,6 +52,7 @@ fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
     Ok(json!({
         "direction": model.direction.to_string(),
         "architecture": c.architecture(),
+        "dialect": c.dialect.name(),
         "ch": c.ch, "n_res": c.n_res, "n_res_decoder": c.n_res_decoder,
         "img_size": c.img_size, "img_ch": c.img_ch,
         "parameters": model.parameter_count(),
@@ -56,9 +67,14 @@ fn print(model: &Model) -> anyhow::Result<()> {
     let need = memory_need(c, c.img_size, c.img_size)?;
     let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".into());
     line(format_args!("{} ({})", model.direction, model.direction.network()));
-    let size = if c.light { "any size; unless the provenance says otherwise trained at" } else { "only" };
+    let size = match (c.light, c.native_side()) {
+        (false, _) => "only",
+        (true, None) => "any size; unless the provenance says otherwise trained at",
+        (true, Some(_)) => "any size; trained at, and translated at unless asked otherwise,",
+    };
     for (what, value) in [
         ("architecture", format!("{}, ch {}", c.architecture(), c.ch)),
+        ("dialect", format!("{}: the network of {}", c.dialect, c.dialect.program())),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
         ("parameters", grouped(model.parameter_count())),

@@ -81,13 +81,14 @@ impl Lowering<'_> {
             Op::Parameter => return Ok(self.parameter(id, name, half)),
             Op::ReflectionPad2d(p) => return Ok(self.pad(&name, inputs[0], *p as i64)),
             Op::UpsampleNearest2x => return Ok(self.upsample(&name, inputs[0])),
-            Op::Norm(Norm { kind, eps, activation: Activation::Identity, residual: false }) => {
+            Op::Norm(Norm { kind, eps, unbiased, activation: Activation::Identity, residual: false }) => {
                 let channels = self.channels(node.inputs[0]);
                 return Ok(match kind {
                     NormKind::Instance => self.instance_norm(&name, inputs[0], channels, *eps),
                     NormKind::LayerInstance => {
                         let [gamma, beta] = [2, 3].map(|i| self.per_channel(node.inputs[i], inputs[i]));
-                        self.layer_instance_norm(&name, inputs[0], [inputs[1], &gamma, &beta], channels, *eps)
+                        let affine = [inputs[1], &gamma, &beta];
+                        self.layer_instance_norm(&name, inputs[0], affine, channels, *eps, *unbiased)
                     }
                 });
             }
@@ -113,7 +114,13 @@ impl Lowering<'_> {
                 ("LeakyRelu", vec![AttributeProto::float("alpha", *slope)])
             }
             Op::Activation(Activation::Tanh) => plain("Tanh"),
-            Op::Add => plain("Add"),
+            Op::Add | Op::AddScalar => plain("Add"),
+            Op::Scale(factor) => {
+                let factor = self.floats(&format!("{factor:e}"), &[], &[*factor]);
+                return Ok(self.emit("Mul", &name, &[inputs[0], &factor], vec![]));
+            }
+            // The sum of each 2x2.
+            Op::UpsampleNearest2xGrad => return Ok(self.sum_pool(&name, inputs[0])),
             Op::Concat => ("Concat", vec![AttributeProto::int("axis", 1)]),
             Op::Flatten => ("Flatten", vec![AttributeProto::int("axis", 1)]),
             other => {
@@ -154,6 +161,14 @@ impl Lowering<'_> {
     fn pool(&mut self, name: &str, op_type: &str, x: &str) -> String {
         let pooled = self.emit(op_type, &format!("{name}/pool"), &[x], vec![]);
         self.emit("Flatten", name, &[&pooled], vec![AttributeProto::int("axis", 1)])
+    }
+
+    /// Four times the mean of each 2x2.
+    fn sum_pool(&mut self, name: &str, x: &str) -> String {
+        let attributes = ["kernel_shape", "strides"].map(|name| AttributeProto::ints(name, &[2, 2]));
+        let mean = self.emit("AveragePool", &format!("{name}/mean"), &[x], attributes.into());
+        let four = self.floats("4e0", &[], &[4.0]);
+        self.emit("Mul", name, &[&mean, &four], vec![])
     }
 
     /// `w[o,c] * gap[c] + w[o,C+c] * gmp[c]`. All of it constant: a runtime computes it once.

@@ -2,7 +2,7 @@
 //!
 //! | | name | shape | |
 //! |---|---|---|---|
-//! | input | `image` | `[batch, img_ch, height, width]` | -1..1; sides are multiples of 4, at least 8 |
+//! | input | `image` | `[batch, img_ch, height, width]` | -1..1; sides are multiples of 4, at least 8 (photo2cartoon's: 16, 32) |
 //! | output | `translated` | `[batch, img_ch, height, width]` | -1..1 |
 //! | output | `attention` | `[batch, 1, height/4, width/4]` | the heat-map, not negative |
 //! | output | `cam_logit` | `[batch, 2]` | the auxiliary classifier's logits, average pooling first |
@@ -41,7 +41,8 @@ impl Model {
     /// The bytes of this generator as an ONNX model: input `image` `[batch, img_ch, height,
     /// width]` in -1..1, outputs `translated` of the same shape, `attention` (the heat-map)
     /// `[batch, 1, height/4, width/4]` and `cam_logit` `[batch, 2]`. Sides are multiples of 4,
-    /// at least 8, and any such for a light model; a full one has a fixed size.
+    /// at least 8 (of a model of photo2cartoon of 16, at least 32), and any such for a light model; a full
+    /// one has a fixed size.
     ///
     /// With [`Precision::F16`] the weights are stored as `f16`; everything computes in `f32`.
     ///
@@ -87,7 +88,12 @@ impl Model {
         };
         let picture = || vec![named("batch"), fixed(c.img_ch), side("height", 1), side("width", 1)];
         let attention = vec![named("batch"), fixed(1), side("height", 4), side("width", 4)];
-        let sides = if c.light { "sides are multiples of 4, at least 8" } else { "of this size only" };
+        let sides = if c.light {
+            let (multiple, smallest) = (c.dialect.side_multiple(), c.dialect.smallest_side());
+            format!("sides are multiples of {multiple}, at least {smallest}")
+        } else {
+            "of this size only".into()
+        };
         lowered.graph.name = Some(self.direction.network().into());
         lowered.graph.input = vec![value("image", picture(), &format!("the picture, RGB, -1..1; {sides}"))];
         lowered.graph.output = vec![
@@ -118,7 +124,7 @@ impl Model {
             producer_name: Some("ugatit".into()),
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),
             doc_string: Some(format!(
-                "U-GAT-IT generator {} (Kim et al., ICLR 2020). Initialisers have the keys of the official PyTorch state_dict.",
+                "U-GAT-IT generator {} (Kim et al., ICLR 2020). Initialisers have the keys of the official PyTorch state_dict, where there is that layer.",
                 self.direction.network()
             )),
             graph: None,

@@ -31,6 +31,7 @@ impl Lowering<'_> {
         [rho, gamma, beta]: [&str; 3],
         channels: usize,
         eps: f32,
+        unbiased: bool,
     ) -> String {
         let one = self.floats("one", &[], &[1.0]);
         let eps = self.floats(&format!("{eps:e}"), &[], &[eps]);
@@ -61,7 +62,10 @@ impl Lowering<'_> {
 
         let elements = emit("Mul", "Cn", &[&pixels, &channel_count], vec![]);
         let mut deviation = |of: &str, squares: &str, count: &str| {
-            let divisor = emit("Sub", &format!("count_{of}"), &[count, &one], vec![]);
+            let divisor = match unbiased {
+                true => emit("Sub", &format!("count_{of}"), &[count, &one], vec![]),
+                false => count.to_owned(),
+            };
             let variance = emit("Div", &format!("var_{of}"), &[squares, &divisor], vec![]);
             let guarded = emit("Add", &format!("guarded_{of}"), &[&variance, &eps], vec![]);
             emit("Sqrt", &format!("deviation_{of}"), &[&guarded], vec![])

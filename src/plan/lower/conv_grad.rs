@@ -1,10 +1,9 @@
 //! The gradients of convolution, padding and upsampling.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight, resample_grad, sum_splits};
+use crate::catalogue::{conv2d, conv2d_grad_weight, sum_splits};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node, NodeId};
 
-use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
 use super::{Lowering, multiply_adds};
@@ -62,36 +61,6 @@ impl Lowering<'_> {
             true => Ok(()),
             false => self.fold(id, parts, conv.pad, usize::from(conv.upsample), cut.splits),
         }
-    }
-
-    pub(super) fn resample_grad(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        pad: usize,
-        upsample: usize,
-    ) -> Result<()> {
-        let g = self.operand(node.inputs[0])?;
-        self.fold(id, g, pad, upsample, 1)
-    }
-
-    /// Sums the copies that padding and doubling made, in the parts that `g` was computed in.
-    fn fold(&mut self, id: NodeId, g: Bound, pad: usize, upsample: usize, splits: usize) -> Result<()> {
-        let [n, c, h, w] = self.image(id)?;
-        let y = self.result(id)?;
-        let total = n * h * w * quads(c);
-        let params = resample_grad::Params {
-            height: h as u32,
-            width: w as u32,
-            quads: quads(c) as u32,
-            pad: pad as u32,
-            upsample: upsample as u32,
-            total: total as u32,
-            splits: splits as u32,
-            split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
-        };
-        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
     /// The pixels are cut into splits where the weight alone has too few tiles to fill a GPU.

@@ -2,7 +2,7 @@
 
 use crate::catalogue::{
     cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
-    resample, sum_channels, sum_splits,
+    resample, resample_grad, scale, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op};
@@ -11,6 +11,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
+use super::row::rows;
 use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
 /// A launch of `conv2d.wgsl`, or of a kernel like it: one convolution, or several of one shape.
@@ -166,7 +167,7 @@ impl Lowering<'_> {
             chunk: moments.chunk as u32,
             gamma_stride: 0,
             eps: norm.eps,
-            reserved: 0,
+            unbiased: u32::from(norm.unbiased),
         };
         let (shader, groups) = match norm.kind {
             NormKind::Instance => {
@@ -379,7 +380,7 @@ impl Lowering<'_> {
 
     pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let columns = |i: usize| self.graph.shape(node.inputs[i]).dims()[1];
-        let (a_columns, b_columns, n) = (columns(0), columns(1), node.shape.dims()[0]);
+        let (a_columns, b_columns, n) = (columns(0), columns(1), rows(&node.shape));
         let (a, b) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let y = self.result(id)?;
         let total = n * quads(a_columns + b_columns);
@@ -394,7 +395,55 @@ impl Lowering<'_> {
             reserved_1: 0,
         };
         let bindings = [a, b, self.whole(y)];
-        self.step(&concat::CONCAT, params, &bindings, [total.div_ceil(64), 1, 1], "concat", 0)
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&concat::CONCAT, params, &bindings, workgroups, "concat", 0)
+    }
+
+    pub(super) fn resample_grad(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        pad: usize,
+        upsample: usize,
+    ) -> Result<()> {
+        let g = self.operand(node.inputs[0])?;
+        self.fold(id, g, pad, upsample, 1)
+    }
+
+    /// Sums the copies that padding and doubling made, in the parts that `g` was computed in.
+    pub(super) fn fold(
+        &mut self,
+        id: NodeId,
+        g: Bound,
+        pad: usize,
+        upsample: usize,
+        splits: usize,
+    ) -> Result<()> {
+        let [n, c, h, w] = self.image(id)?;
+        let y = self.result(id)?;
+        let total = n * h * w * quads(c);
+        let params = resample_grad::Params {
+            height: h as u32,
+            width: w as u32,
+            quads: quads(c) as u32,
+            pad: pad as u32,
+            upsample: upsample as u32,
+            total: total as u32,
+            splits: splits as u32,
+            split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
+        };
+        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
+        self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
+    }
+
+    pub(super) fn scale(&mut self, id: NodeId, node: &Node, factor: f32) -> Result<()> {
+        let layout = self.layout(node.inputs[0])?;
+        let x = self.operand(node.inputs[0])?;
+        let y = self.result_in(id, layout)?;
+        let total = layout.floats() / 4;
+        let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&scale::SCALE, params, &[x, self.whole(y)], workgroups, "scale", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the

@@ -11,6 +11,7 @@ use crate::shader::Shader;
 
 use super::super::layout::{Layout, quads};
 use super::super::select;
+use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};
 
 impl Lowering<'_> {
@@ -36,7 +37,7 @@ impl Lowering<'_> {
     /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
     /// once. The operands are those of [`Op::NormGrad`].
     fn norm_record(&mut self, node: &Node, norm: &Norm) -> Result<Value> {
-        let key = (node.inputs.clone(), norm.eps.to_bits());
+        let key = (node.inputs.clone(), norm.eps.to_bits(), norm.unbiased);
         if let Some(&record) = self.records.get(&key) {
             return Ok(record);
         }
@@ -54,7 +55,7 @@ impl Lowering<'_> {
             chunk: chunks.chunk as u32,
             gamma_stride: 0,
             eps: norm.eps,
-            reserved: 0,
+            unbiased: u32::from(norm.unbiased),
         };
         let variants = [
             &norm_coefficients::NORM_COEFFICIENTS_MOMENTS,
@@ -88,6 +89,7 @@ impl Lowering<'_> {
             chunks: chunks.chunks as u32,
             gamma_stride: 0,
             eps: norm.eps,
+            unbiased: u32::from(norm.unbiased),
             ..norm_grad_coefficients::Params::default()
         };
         let mut bindings = vec![self.whole(moments), self.whole(partials)];
@@ -199,7 +201,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn slice_columns(&mut self, id: NodeId, node: &Node, start: usize, len: usize) -> Result<()> {
-        let [n, columns] = self.matrix(node.inputs[0])?;
+        let (n, columns) = (rows(&node.shape), self.graph.shape(node.inputs[0]).dims()[1]);
         let x = self.operand(node.inputs[0])?;
         let y = self.result(id)?;
         let total = n * quads(len);

@@ -80,7 +80,8 @@ fn graph(draws: &[Draw], wanted: &[usize]) -> (Graph, Vec<NodeId>) {
     let mut graph = Graph::new();
     let shape = [1, CHANNELS, SIDE, SIDE];
     let mut images = vec![graph.input("x", shape), graph.input("y", shape)];
-    let norm = |kind, residual| Norm { kind, eps: 1e-5, activation: Activation::Relu, residual };
+    let norm =
+        |kind, residual| Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Relu, residual };
     for (i, &(kind, a, b)) in draws.iter().enumerate() {
         let [a, b] = [a, b].map(|n| images[n % images.len()]);
         let mut parameter = |name: &str, shape: &[usize]| graph.parameter(format!("{name}{}", i % 3), shape);

@@ -9,6 +9,7 @@ mod gradient;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
+mod row;
 #[cfg(feature = "training")]
 mod training;
 
@@ -75,10 +76,10 @@ pub(super) struct Lowering<'a> {
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
-    /// The records of normalisations' gradients, by operands and the bits of eps: several nodes
-    /// read one.
+    /// The records of normalisations' gradients, by operands, the bits of eps and whether variances
+    /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
-    records: HashMap<(Vec<NodeId>, u32), Value>,
+    records: HashMap<(Vec<NodeId>, u32, bool), Value>,
     plan: Plan,
 }
 
@@ -348,6 +349,9 @@ impl<'a> Lowering<'a> {
             Op::Concat => self.concat(id, node),
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
+            Op::AddScalar => self.add_scalar(id, node),
+            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
             _ => self.lower_for_training(id, node),
         }
     }

@@ -47,23 +47,19 @@ impl Lowering<'_> {
             Op::Conv2dGradWeight { conv, .. } => self.conv2d_grad_weight(id, node, conv),
             Op::SumPixels => self.sum_pixels(id, node),
             Op::SumRows => self.sum_rows(id, node),
+            Op::SumColumns => self.sum_columns_of_row(id, node),
             Op::LinearGradInput => self.linear_grad_input(id, node),
             Op::LinearGradWeight => self.linear_grad_weight(id, node),
             Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
             Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
             Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
             Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
-            Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
             Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
             Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
             Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
             Op::Unflatten { .. } => self.unflatten(id, node),
             Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
 
-            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
-            Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
-            Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
-            Op::Scale(factor) => self.scale(id, node, *factor),
             Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
             Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
             Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
@@ -87,7 +83,10 @@ impl Lowering<'_> {
             | Op::SumChannels
             | Op::Concat
             | Op::Flatten
-            | Op::CamWeight => Ok(()),
+            | Op::CamWeight
+            | Op::AddScalar
+            | Op::Scale(_)
+            | Op::UpsampleNearest2xGrad => Ok(()),
         }
     }
 
@@ -180,75 +179,6 @@ impl Lowering<'_> {
         };
         let workgroups = self.spread(e.total.div_ceil(256));
         self.step(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
-    }
-
-    pub(super) fn scale(&mut self, id: NodeId, node: &Node, factor: f32) -> Result<()> {
-        let layout = self.layout(node.inputs[0])?;
-        let x = self.operand(node.inputs[0])?;
-        let y = self.result_in(id, layout)?;
-        let total = layout.floats() / 4;
-        let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
-        let workgroups = self.spread(total.div_ceil(256));
-        self.step(&scale::SCALE, params, &[x, self.whole(y)], workgroups, "scale", 0)
-    }
-
-    /// Samples put one after the other, or taken out from the sample `first` on.
-    pub(super) fn samples(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        shader: &'static Shader,
-        first: usize,
-    ) -> Result<()> {
-        let vec4s = |this: &Self, id: NodeId| Layout::activation(this.graph.shape(id)).floats() / 4;
-        let (a, total) = (vec4s(self, node.inputs[0]), vec4s(self, id));
-        let start = match node.op {
-            Op::Stack => a,
-            _ => first * (total / node.shape.dims()[0]),
-        };
-        let params =
-            samples::Params { total: total as u32, start: start as u32, count: a as u32, reserved: 0 };
-        let mut bindings = node.inputs.iter().map(|&x| self.operand(x)).collect::<Result<Vec<_>>>()?;
-        let y = self.result(id)?;
-        bindings.push(self.whole(y));
-        self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
-    }
-
-    /// `y = g W` for `n` rows of `g` and `columns` vec4s of a row of `W`, or added to `y`.
-    pub(super) fn times_matrix(
-        &mut self,
-        params: linear_grad_input::Params,
-        [g, w, y]: [Bound; 3],
-        n: usize,
-        label: &str,
-    ) -> Result<()> {
-        let (rows, columns) = (params.rows as usize, params.in_quads as usize);
-        let shader = select::joined_or_serial(
-            self.target.class,
-            [&linear_grad_input::LINEAR_GRAD_INPUT_16, &linear_grad_input::LINEAR_GRAD_INPUT_SERIAL],
-        );
-        let [width, height] = ["COLUMNS", "ROWS"].map(|name| shader.constant(name) as usize);
-        let mut workgroups = [columns.div_ceil(width), n, 1];
-        let cut = match params.accumulate {
-            0 => self.cut(shader, workgroups, rows / height, n * columns),
-            // Rows of a matrix too large for one binding: many columns.
-            _ => Cut { splits: 1, depth: 0 },
-        };
-        workgroups[2] = cut.splits;
-        let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
-        let flops = multiply_adds(&[n, rows, 4 * columns]);
-        if cut.splits == 1 {
-            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
-        }
-        let parts = self.scratch_quads(cut.splits * n * columns)?;
-        let parts = self.whole(parts);
-        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
-        let sum = sum_splits::Params {
-            total: (n * columns) as u32,
-            splits: cut.splits as u32,
-            ..sum_splits::Params::default()
-        };
-        self.sum_splits(sum, parts, parts, y)
     }
 
     // ---- spectral normalisation ----

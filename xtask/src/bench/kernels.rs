@@ -137,7 +137,7 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
     let residual = graph.input("residual", [1, c, size, size]);
     let rho = graph.input("rho", [1, c, 1, 1]);
     let [gamma, beta] = ["gamma", "beta"].map(|name| graph.input(name, [1, c]));
-    let norm = |kind| Norm { kind, eps: 1e-5, activation: Activation::Relu, residual: false };
+    let norm = |kind| Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Relu, residual: false };
     let layer = Norm { residual: true, ..norm(NormKind::LayerInstance) };
     let linear = Op::Linear { bias: false, activation: Activation::Identity };
 

@@ -22,6 +22,10 @@ pub(crate) struct Settings {
     #[arg(long, conflicts_with = "light")]
     #[serde(skip)]
     full: bool,
+    /// Whose generator: pytorch, or to train on with an imported model (--init) its own, which `ugatit info` tells
+    #[arg(long, value_name = "NAME", value_parser = ["pytorch", "tensorflow", "photo2cartoon"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<String>,
     /// Side of the training pictures, pixels
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

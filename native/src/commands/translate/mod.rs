@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 use clap::{ArgAction, ValueEnum};
 use ugatit::graph::Arithmetic;
-use ugatit::io::{Model, PictureFormat};
+use ugatit::io::PictureFormat;
 use ugatit::model::Direction;
 use ugatit::translate::{Fit, PictureOptions, PictureSize};
 
@@ -39,14 +39,18 @@ pub(crate) struct Args {
     /// A folder for the results, or a file name for a single picture
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// A model file, an official checkpoint (.pt), or a folder of models
+    /// A model file, a checkpoint (.pt, or of TensorFlow), or a folder of models
     #[arg(short, long, value_name = "MODEL", env = "UGATIT_MODEL")]
     model: Option<PathBuf>,
+    /// Of a TensorFlow checkpoint: whether it was trained with smoothing, true or false [default: what the name of
+    /// its folder says, else true]
+    #[arg(long, value_name = "BOOL")]
+    smoothing: Option<bool>,
     /// A2B or B2A, where the model has both
     #[arg(long, value_parser = |text: &str| text.parse::<Direction>().map_err(|_| "use A2B or B2A".to_owned()))]
     direction: Option<Direction>,
     /// The size to translate at: native, 256 or 320x256. native is the picture's own with a
-    /// light model and the model's with a full one
+    /// light model and the model's with a full one and with one of photo2cartoon
     #[arg(long, default_value = "native", value_parser = |text: &str| text.parse::<PictureSize>().map_err(|e| e.to_string()))]
     size: PictureSize,
     /// How a picture of another aspect is brought to --size
@@ -128,7 +132,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         force: args.force,
     };
     let plan = outputs::plan(found, &args.inputs, &args.output, &wanted)?;
-    let model = Model::open(models::find(args.model.as_ref())?, args.direction)?;
+    let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
     let fit = match args.fit {
         FitChoice::Stretch => Fit::Stretch,
         FitChoice::Crop => Fit::Crop,
@@ -156,7 +160,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // The weights were on the GPU only.
     let reopen = || {
         let chosen = device::reopen(&args.device, &stop)?;
-        let model = Model::open(models::find(args.model.as_ref())?, args.direction)?;
+        let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
         Engine::new(chosen, model, arithmetic)
     };
     pipeline::run(&plan.jobs, engine, &reopen, &how, &stop, &reporter);

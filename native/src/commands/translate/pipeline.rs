@@ -294,8 +294,7 @@ fn area((width, height): (usize, usize)) -> u64 {
 fn result_pixels(config: &GeneratorConfig, how: &How, pixels: u64) -> u64 {
     match how.options.size {
         PictureSize::Exact { width, height } => area((width, height)),
-        PictureSize::Native if config.light => pixels,
-        PictureSize::Native => area((config.img_size, config.img_size)),
+        PictureSize::Native => config.native_side().map_or(pixels, |side| area((side, side))),
     }
 }
 

@@ -44,6 +44,9 @@ impl Tiling {
                 "--tile: this full model translates {0}x{0} pictures only, so it cannot translate tiles; leave --tile out, or use a light model",
                 config.img_size
             ))),
+            Self::Side(_) if !config.takes_tiles() => Err(Usage(
+                "--tile: a model of photo2cartoon looks at all of a picture at once, so it cannot translate tiles; leave --tile out".into(),
+            )),
             _ => Ok(()),
         }
     }
@@ -57,7 +60,10 @@ impl Tiling {
     ) -> Option<TileOptions> {
         let (width, height) = match options.size {
             PictureSize::Exact { width, height } => (width, height),
-            PictureSize::Native => (picture.width, picture.height),
+            PictureSize::Native => match config.native_side() {
+                None => (picture.width, picture.height),
+                Some(side) => (side, side),
+            },
         };
         match self {
             Self::Auto => wants_tiles(config, width, height).then(TileOptions::default),

@@ -345,8 +345,15 @@ mod tests {
         }
         fs::write(folder.path().join(LABELS), labels).unwrap();
         let labels = Labels::read(folder.path()).unwrap();
-        let config =
-            GeneratorConfig { ch: 4, n_res: 1, n_res_decoder: 1, img_size: 32, img_ch: 3, light: true };
+        let config = GeneratorConfig {
+            ch: 4,
+            n_res: 1,
+            n_res_decoder: 1,
+            img_size: 32,
+            img_ch: 3,
+            light: true,
+            ..GeneratorConfig::default()
+        };
         let models = Direction::BOTH.map(|direction| {
             let tensors = Model::expected(&config).unwrap();
             let zeros = tensors.into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
