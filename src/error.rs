@@ -177,6 +177,10 @@ pub enum Error {
         now: String,
     },
 
+    /// Several processes that cannot train one run together.
+    #[error("the ranks cannot go on together: {0}")]
+    Ranks(String),
+
     /// A disk without room for what a run has to keep.
     #[error(
         "the run needs {need} for its checkpoints and models, and the disk of {path} has {free} free; make room there, choose another disk (-o), or keep fewer checkpoints (--keep)",

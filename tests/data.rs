@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use ugatit::io::{Dataset, Picture, PictureFormat, write_picture};
-use ugatit::train::{Draw, Loader, LoaderOptions, Preprocess, Sampler, augment};
+use ugatit::train::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment};
 use ugatit::{Error, Tensor};
 
 /// A picture that tells where it is from: `red` in the whole of it.
@@ -391,4 +391,30 @@ fn cost_of_a_picture() {
         let each = started.elapsed().as_secs_f64() * 1e3 / (2 * n) as f64;
         println!("epoch {epoch}: {each:.3} ms a picture on one thread ({n} of each domain)");
     }
+}
+
+/// What the ranks draw of each iteration, one after the other, is what one draws alone.
+#[test]
+fn ranks_share_out_the_batches_of_one() {
+    let (_folder, dataset) = dataset(5, 7);
+    let base = LoaderOptions { batch: 2, ..options() };
+    for (ranks, accumulation) in [(2, 1), (3, 1), (2, 2)] {
+        let iterations = 4;
+        let alone = batches(&dataset, base, 6, iterations * ranks * accumulation);
+        for rank in 0..ranks {
+            let share = Share::of_rank(rank, ranks, accumulation);
+            let mut loader = Loader::new(&dataset, LoaderOptions { share, ..base }, 6).unwrap();
+            for iteration in 0..iterations {
+                for batch in 0..accumulation {
+                    let number = (iteration * ranks + rank) * accumulation + batch;
+                    assert_eq!(loader.next_batch().unwrap(), alone[number], "rank {rank} of {ranks}");
+                }
+                let drawn = (iteration + 1) * ranks * accumulation * base.batch;
+                assert_eq!(loader.first_sample(), 6 + drawn as u64);
+            }
+        }
+    }
+    let share = Share { first: 1, count: 2, of: 2 };
+    let refused = LoaderOptions { share, ..base }.validate().unwrap_err().to_string();
+    assert!(refused.contains("none of 2"), "{refused}");
 }

@@ -48,6 +48,46 @@ fn results_within_the_input_folder_are_not_translated_again() {
 }
 
 #[test]
+fn shards_share_out_all_pictures_and_what_is_missing_is_made() {
+    let place = Place::new();
+    for i in 0..7 {
+        place.picture(&format!("in/{i}.png"), 8 + i, 8);
+    }
+    fs::write(place.path("in/broken.png"), b"no picture").unwrap();
+    fs::write(place.path("in/notes.txt"), "not a picture").unwrap();
+    let mut total = [0; 3];
+    for shard in ["1/3", "2/3", "3/3"] {
+        let done = translate(&place, &["in", "-o", "out", "--shard", shard, "--json"]);
+        let summary: serde_json::Value = serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
+        for (sum, key) in total.iter_mut().zip(["translated", "failed", "passed_over"]) {
+            *sum += summary[key].as_u64().unwrap();
+        }
+    }
+    // Each exactly once: a second time would have failed, since the result is there.
+    assert_eq!(total, [7, 1, 1]);
+    assert_eq!(place.files("out"), (0..7).map(|i| format!("{i}.png")).collect::<Vec<_>>());
+
+    // What somebody lost, and a picture that is whole now.
+    fs::remove_file(place.path("out/3.png")).unwrap();
+    fs::remove_file(place.path("in/broken.png")).unwrap();
+    place.picture("in/broken.png", 8, 8);
+    let kept = fs::metadata(place.path("out/2.png")).unwrap().modified().unwrap();
+    let done = translate(&place, &["in", "-o", "out", "--missing"]);
+    assert!(done.code == 0 && done.out.contains("2 translated, 6 there already, 1 passed over"), "{done:?}");
+    assert_eq!(fs::metadata(place.path("out/2.png")).unwrap().modified().unwrap(), kept);
+    // Asked for more: what is there does not have all of it.
+    let done = translate(&place, &["in", "-o", "out", "--missing", "--attention", "--shard", "1/2"]);
+    assert!(done.code == 0 && done.out.contains("4 translated"), "{done:?}");
+    let done = translate(&place, &["in", "-o", "out", "--missing", "--attention"]);
+    assert!(done.code == 0 && done.out.contains("4 translated, 4 there already"), "{done:?}");
+
+    let done = translate(&place, &["in", "-o", "out", "--shard", "4/3"]);
+    assert!(done.code == 2 && done.err.contains("use I/N with I from 1 to N"), "{done:?}");
+    let done = translate(&place, &["in", "-o", "out", "--missing", "--force"]);
+    assert_eq!(done.code, 2, "{done:?}");
+}
+
+#[test]
 fn patterns_work_without_a_shell() {
     let place = Place::new();
     place.picture("in/a1.jpg", 8, 8);

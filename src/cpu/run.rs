@@ -77,6 +77,11 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         Ok(true)
     }
 
+    /// The value of a node that has been computed, for as long as somebody is still to read it.
+    pub fn value(&self, id: NodeId) -> &[T] {
+        self.values.get(id)
+    }
+
     /// How many nodes are behind, and how many there are.
     pub fn progress(&self) -> (usize, usize) {
         (self.next, self.graph.nodes().len())

@@ -176,8 +176,13 @@ impl<'a> Recorder<'a> {
 
     /// All launches and copies of a program. A single launch is never cut.
     pub(crate) fn run(&mut self, program: &Program) {
-        let steps = &program.plan.steps;
-        let mut first = 0;
+        self.run_part(program, 0..program.plan.steps.len());
+    }
+
+    /// Some of a program's launches; with the last of them its copies.
+    pub(crate) fn run_part(&mut self, program: &Program, part: std::ops::Range<usize>) {
+        let steps = &program.plan.steps[..part.end];
+        let mut first = part.start;
         while first < steps.len() {
             let mut end = first;
             while end < steps.len() && (self.flops == 0 || self.flops + steps[end].flops <= self.budget) {
@@ -195,16 +200,20 @@ impl<'a> Recorder<'a> {
             }
             first = end;
         }
+        if steps.len() < program.plan.steps.len() {
+            return;
+        }
         for &(from, to, bytes) in &program.plan.copies {
             let to = &program.given[to];
             self.copy((&program.buffers[from], 0), (&to.buffer, to.offset), bytes);
         }
     }
 
-    fn submit(&mut self) {
+    /// Submits what is recorded so far.
+    pub(crate) fn submit(&mut self) -> wgpu::SubmissionIndex {
         let recorded = std::mem::replace(&mut self.encoder, encoder(self.gpu));
-        self.gpu.submit([recorded.finish()]);
         self.flops = 0;
+        self.gpu.submit([recorded.finish()])
     }
 
     /// Submits the rest.

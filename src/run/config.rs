@@ -324,6 +324,7 @@ impl RunConfig {
             local_layers: self.n_dis_local,
             batch: self.batch_size,
             accumulation: self.accumulation,
+            ranks: 1,
             ema: self.ema,
             weights: LossWeights {
                 adversarial: self.adv_weight,

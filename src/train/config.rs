@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::adam::Adam;
 use super::losses::LossWeights;
+use super::reduce::Team;
 use super::schedule::Schedule;
 
 /// The discriminators: of each domain a global one (`disG`) and a local one (`disL`).
@@ -32,6 +33,10 @@ pub struct StepConfig {
     /// moves. As many pictures in one batch would give the same gradients but for the power
     /// iterations of the spectral normalisation, which here are one for each batch.
     pub accumulation: usize,
+    /// So many processes train together ([`super::Team`]), each with as many batches: an iteration has
+    /// `ranks * accumulation` of them.
+    #[serde(default = "alone")]
+    pub ranks: usize,
     /// The decay of the generators' exponential moving average; 0 for none. (Not in the
     /// official program; it does not change the training.)
     pub ema: f64,
@@ -43,6 +48,10 @@ pub struct StepConfig {
     pub schedule: Schedule,
 }
 
+fn alone() -> usize {
+    1
+}
+
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
@@ -51,6 +60,7 @@ impl Default for StepConfig {
             local_layers: 5,
             batch: 1,
             accumulation: 1,
+            ranks: alone(),
             ema: 0.0,
             weights: LossWeights::default(),
             adam: Adam::default(),
@@ -72,6 +82,9 @@ impl StepConfig {
         if self.accumulation == 0 {
             return Err(Error::Config("accumulation is 0; it must be 1 or more".into()));
         }
+        if self.ranks == 0 {
+            return Err(Error::Config("ranks is 0; it must be 1 or more".into()));
+        }
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::Config(format!("ema is {}; it must be 0 (off) or below 1", self.ema)));
         }
@@ -90,6 +103,24 @@ impl StepConfig {
             return Ok(());
         }
         Err(Error::Shape(format!("an iteration takes {} batches, {given} were given", self.accumulation)))
+    }
+
+    /// The batches of an iteration, those of all ranks.
+    pub(super) fn batches(&self) -> usize {
+        self.accumulation * self.ranks
+    }
+
+    /// # Errors
+    /// [`Error::Ranks`] where an iteration is computed by another number of ranks.
+    pub(super) fn check_ranks(&self, team: Option<&Team>) -> Result<()> {
+        let given = team.map_or(1, Team::ranks);
+        if given == self.ranks {
+            return Ok(());
+        }
+        Err(Error::Ranks(format!(
+            "an iteration is planned for {} of them, and there are {given}",
+            self.ranks
+        )))
     }
 
     /// The discriminator of `scale`: `GA`, `GB` global, `LA`, `LB` local.

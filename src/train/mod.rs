@@ -15,20 +15,23 @@ mod data;
 mod gpu;
 mod init;
 mod losses;
+mod reduce;
 mod schedule;
 mod session;
 mod state;
 mod step;
+mod summing;
 mod trainer;
 
 pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
-pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, augment};
+pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment};
 pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
+pub use reduce::{Precision, Reduce, Team};
 pub use schedule::Schedule;
 pub use session::Session;
 pub use state::TrainState;
 pub use step::{Player, StepGraph};
-pub use trainer::{CpuEngine, Engine, Outcome, StepReport, Trainer};
+pub use trainer::{CpuEngine, Engine, Outcome, StepReport, Trainer, Watch};

@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 
 use super::config::StepConfig;
 use super::gpu::GpuTrainer;
+use super::reduce::Team;
 use super::state::TrainState;
 use super::trainer::{CpuEngine, StepReport, Trainer};
 
@@ -48,6 +49,44 @@ impl Session {
         match self {
             Self::Cpu(trainer) => trainer.iterate(batches).map(Some),
             Self::Gpu(trainer) => trainer.iterate(batches).await,
+        }
+    }
+
+    /// [`Self::iterate`] as one of the [`StepConfig::ranks`] of a team ([`Trainer::iterate_in`]). A GPU waits
+    /// for the sums of the gradients, and the report is late all the same.
+    ///
+    /// # Errors
+    /// As [`Self::iterate`] and [`Trainer::iterate_in`].
+    pub async fn iterate_in(
+        &mut self,
+        team: Option<&mut Team>,
+        batches: &[[Tensor; 2]],
+    ) -> Result<Option<StepReport>> {
+        match self {
+            Self::Cpu(trainer) => trainer.iterate_in(team, batches).map(Some),
+            Self::Gpu(trainer) => trainer.iterate_in(team, batches).await,
+        }
+    }
+
+    /// Puts another state in the place of the run's. Call [`Self::finish`] before.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] where the state is that of another configuration, and what the device reports.
+    pub async fn set_state(&mut self, state: TrainState<f32>) -> Result<()> {
+        match self {
+            Self::Cpu(trainer) => {
+                trainer.state = state;
+                Ok(())
+            }
+            Self::Gpu(trainer) => trainer.set_state(&state),
+        }
+    }
+
+    /// What has to be the same for ranks to add up their gradients: how these lie where they are summed.
+    pub fn layout(&self) -> u64 {
+        match self {
+            Self::Cpu(_) => 0,
+            Self::Gpu(trainer) => trainer.layout(),
         }
     }
 

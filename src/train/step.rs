@@ -114,6 +114,14 @@ impl StepGraph {
         nets.finish(Player::Generators, terms.list)
     }
 
+    /// What is left where only the vectors of the spectral normalisation go on, which needs no pictures.
+    pub(super) fn vectors(&self) -> Self {
+        let nodes: Vec<NodeId> = self.buffers.iter().map(|(_, node)| *node).collect();
+        let (graph, nodes) = fuse(&self.graph, &nodes);
+        let buffers = self.buffers.iter().map(|(name, _)| name.clone()).zip(nodes).collect();
+        Self { player: self.player, graph, terms: vec![], gradients: vec![], buffers }
+    }
+
     /// All that is to be computed: the terms, the gradients, the buffers, in their orders.
     pub fn outputs(&self) -> Vec<NodeId> {
         let named = self.gradients.iter().chain(&self.buffers).map(|(_, node)| *node);

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::cpu::{self, Real};
+use crate::cpu::{self, Real, Walk};
 use crate::error::{Error, Result};
+use crate::graph::Arithmetic;
 use crate::tensor::Tensor;
 
 use super::adam::clip_rho;
 use super::config::StepConfig;
+use super::reduce::Team;
 use super::state::TrainState;
 use super::step::{Player, StepGraph};
+use super::summing::Summing;
 
 /// Something that computes the graph of a step. All else in training is independent of where
 /// that is done.
@@ -25,6 +28,42 @@ pub trait Engine<T> {
     ) -> Result<Vec<Tensor<T>>>
     where
         T: 'a;
+
+    /// [`Self::run`], with somebody who watches. An engine that has the outputs only all together shows them at the
+    /// end.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`] and of the watcher.
+    fn run_watched<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+        watcher: &mut dyn Watch<T>,
+    ) -> Result<Vec<Tensor<T>>>
+    where
+        T: 'a,
+    {
+        let outputs = self.run(step, feed)?;
+        for (i, output) in outputs.iter().enumerate() {
+            watcher.output(i, output.data())?;
+        }
+        Ok(outputs)
+    }
+}
+
+/// Who sees the outputs of a step while the rest is still computed.
+pub trait Watch<T> {
+    /// The output of this number in [`StepGraph::outputs`] is there.
+    ///
+    /// # Errors
+    /// Those of the watcher, which end the computing.
+    fn output(&mut self, number: usize, values: &[T]) -> Result<()>;
+
+    /// An operation has been computed.
+    ///
+    /// # Errors
+    /// As [`Self::output`].
+    fn operation(&mut self) -> Result<()>;
 }
 
 /// The CPU executor.
@@ -41,6 +80,31 @@ impl<T: Real> Engine<T> for CpuEngine {
         T: 'a,
     {
         cpu::run(&step.graph, &step.outputs(), feed)
+    }
+
+    fn run_watched<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+        watcher: &mut dyn Watch<T>,
+    ) -> Result<Vec<Tensor<T>>>
+    where
+        T: 'a,
+    {
+        let outputs = step.outputs();
+        let mut numbers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, id) in outputs.iter().enumerate() {
+            numbers.entry(id.index()).or_default().push(number);
+        }
+        let mut walk = Walk::new(&step.graph, &outputs, Arithmetic::Exact);
+        while walk.step(feed)? {
+            let (behind, _) = walk.progress();
+            for &number in numbers.get(&(behind - 1)).into_iter().flatten() {
+                watcher.output(number, walk.value(outputs[number]))?;
+            }
+            watcher.operation()?;
+        }
+        walk.finish()
     }
 }
 
@@ -148,6 +212,8 @@ pub struct Trainer<T, E = CpuEngine> {
     config: StepConfig,
     /// In the order of [`Player::BOTH`].
     steps: [StepGraph; 2],
+    /// The same, but only the power iterations of the spectral normalisation.
+    vectors: [StepGraph; 2],
     engine: E,
     /// Where the run is.
     pub state: TrainState<T>,
@@ -161,7 +227,8 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     pub fn new(config: StepConfig, state: TrainState<T>, engine: E) -> Result<Self> {
         let [discriminators, generators] = Player::BOTH;
         let steps = [StepGraph::build(discriminators, &config)?, StepGraph::build(generators, &config)?];
-        Ok(Self { config, steps, engine, state })
+        let vectors = steps.each_ref().map(StepGraph::vectors);
+        Ok(Self { config, steps, vectors, engine, state })
     }
 
     /// The graph of one player.
@@ -178,12 +245,29 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// [`Error::NonFinite`] where a loss or gradient is not finite (the player's networks have
     /// not moved then), and what the engine reports.
     pub fn iterate(&mut self, batches: &[[Tensor<T>; 2]]) -> Result<StepReport> {
+        self.iterate_in(None, batches)
+    }
+
+    /// [`Self::iterate`] as one of the [`StepConfig::ranks`] of a team, each with its own batches. The losses and the
+    /// gradients are the means of all, and all ranks move alike.
+    ///
+    /// # Errors
+    /// As [`Self::iterate`], and [`Error::Ranks`] where there are not as many ranks, or they cannot be reached.
+    pub fn iterate_in(
+        &mut self,
+        mut team: Option<&mut Team>,
+        batches: &[[Tensor<T>; 2]],
+    ) -> Result<StepReport> {
         self.config.check_batches(batches.len())?;
+        self.config.check_ranks(team.as_deref())?;
         let step = self.state.step + 1;
         let lr = self.config.schedule.at(step);
         let (mut losses, mut gradient_norms) = (vec![], vec![]);
         for player in Player::BOTH {
-            let outcome = self.accumulate(player, batches)?;
+            let outcome = match team.as_deref_mut() {
+                Some(team) => self.accumulate_in(team, player, batches)?,
+                None => self.accumulate(player, batches)?,
+            };
             outcome.check_finite(step)?;
             gradient_norms.extend(outcome.gradient_norms());
             losses.extend_from_slice(&outcome.losses);
@@ -195,10 +279,18 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// The mean of what [`Self::compute`] gives for each batch. The power iterations of each go
     /// on from those of the one before.
     fn accumulate(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Outcome<T>> {
+        let sum = self.sum(player, batches)?;
+        let mut mean = sum.ok_or_else(|| Error::Shape("an iteration without a batch".into()))?;
+        mean.divide(batches.len());
+        Ok(mean)
+    }
+
+    /// The sum of what [`Self::compute`] gives for each batch; `None` where there are none.
+    fn sum(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Option<Outcome<T>>> {
         let mut sum: Option<Outcome<T>> = None;
         for [real_a, real_b] in batches {
             let outcome = self.compute(player, real_a, real_b)?;
-            if batches.len() > 1 {
+            if self.config.batches() > 1 {
                 self.state.tensors.extend(outcome.buffers.clone());
             }
             match &mut sum {
@@ -206,9 +298,45 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
                 Some(sum) => sum.add(outcome),
             }
         }
-        let mut mean = sum.ok_or_else(|| Error::Shape("an iteration without a batch".into()))?;
-        mean.divide(batches.len());
-        Ok(mean)
+        Ok(sum)
+    }
+
+    /// As [`Self::accumulate`] over the batches of all ranks, those of rank 0 first. While the last of this rank's is
+    /// computed, the sums of the gradients that are ready are on their way.
+    fn accumulate_in(
+        &mut self,
+        team: &mut Team,
+        player: Player,
+        batches: &[[Tensor<T>; 2]],
+    ) -> Result<Outcome<T>> {
+        let Some(([real_a, real_b], before)) = batches.split_last() else {
+            return Err(Error::Shape("an iteration without a batch".into()));
+        };
+        // The power iterations of the batches that other ranks have before and behind this one's.
+        let (first, count) = (team.rank() * batches.len(), self.config.batches());
+        self.power_iterations(player, first)?;
+        let sum = self.sum(player, before)?;
+        let index = usize::from(player == Player::Generators);
+        let (step, tensors) = (&self.steps[index], &self.state.tensors);
+        let mut summing = Summing::new(team, step, sum.as_ref());
+        let results = self.engine.run_watched(step, &feed(tensors, real_a, real_b), &mut summing)?;
+        let mut outcome = Outcome::new(step, results);
+        summing.finish(&mut outcome)?;
+        self.state.tensors.extend(std::mem::take(&mut outcome.buffers));
+        self.power_iterations(player, count - first - batches.len())?;
+        outcome.divide(count);
+        Ok(outcome)
+    }
+
+    /// So many of the power iterations that [`Self::compute`] does for a batch.
+    fn power_iterations(&mut self, player: Player, batches: usize) -> Result<()> {
+        let vectors = &self.vectors[usize::from(player == Player::Generators)];
+        for _ in 0..batches {
+            let tensors = &self.state.tensors;
+            let results = self.engine.run(vectors, &|name: &str| tensors.get(name))?;
+            self.state.tensors.extend(Outcome::new(vectors, results).buffers);
+        }
+        Ok(())
     }
 
     /// Loss and gradients of one player; changes nothing.
@@ -217,12 +345,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// As [`Self::iterate`].
     pub fn compute(&mut self, player: Player, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<Outcome<T>> {
         let step = &self.steps[usize::from(player == Player::Generators)];
-        let tensors = &self.state.tensors;
-        let feed = |name: &str| match name {
-            "real_A" => Some(real_a),
-            "real_B" => Some(real_b),
-            _ => tensors.get(name),
-        };
+        let feed = feed(&self.state.tensors, real_a, real_b);
         let results = self.engine.run(step, &feed)?;
         Ok(Outcome::new(step, results))
     }
@@ -266,5 +389,18 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
             self.state.step = step;
         }
         Ok(())
+    }
+}
+
+/// What a step is fed.
+fn feed<'a, T>(
+    tensors: &'a BTreeMap<String, Tensor<T>>,
+    real_a: &'a Tensor<T>,
+    real_b: &'a Tensor<T>,
+) -> impl Fn(&str) -> Option<&'a Tensor<T>> {
+    move |name| match name {
+        "real_A" => Some(real_a),
+        "real_B" => Some(real_b),
+        _ => tensors.get(name),
     }
 }

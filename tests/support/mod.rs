@@ -11,3 +11,4 @@
 pub(crate) mod engine;
 pub(crate) mod golden;
 pub(crate) mod random;
+pub(crate) mod threads;

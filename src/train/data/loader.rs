@@ -40,6 +40,45 @@ pub struct LoaderOptions {
     pub limit: Option<usize>,
     /// Bytes of decoded pictures that may be kept for the next epoch.
     pub cache: u64,
+    /// Which of the run's batches are drawn here.
+    pub share: Share,
+}
+
+/// The batches that one of several ranks draws: of every `of` batches, which make an iteration, `count` from `first`
+/// on. The default is all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The first of them, from 0.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// Batches of an iteration, those of all ranks.
+    pub of: u64,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { first: 0, count: 1, of: 1 }
+    }
+}
+
+impl Share {
+    /// That of a rank where each has so many batches.
+    pub fn of_rank(rank: usize, ranks: usize, accumulation: usize) -> Self {
+        let count = accumulation as u64;
+        Self { first: rank as u64 * count, count, of: ranks as u64 * count }
+    }
+
+    /// How many of all batches are behind after `taken` of its own: whole iterations, and its own of one that is
+    /// begun.
+    fn passed(self, taken: u64) -> u64 {
+        taken / self.count * self.of + taken % self.count
+    }
+
+    /// The number of the `k`-th of them among all batches.
+    fn batch(self, k: u64) -> u64 {
+        k / self.count * self.of + self.first + k % self.count
+    }
 }
 
 impl Default for LoaderOptions {
@@ -55,6 +94,7 @@ impl Default for LoaderOptions {
             ahead: 8,
             limit: None,
             cache: 1 << 30,
+            share: Share::default(),
         }
     }
 }
@@ -81,6 +121,10 @@ impl LoaderOptions {
         self.preprocess.validate(self.size)?;
         if !matches!(self.channels, 1 | 3) {
             return Err(Error::Config(format!("channels is {}; it must be 1 or 3", self.channels)));
+        }
+        let Share { first, count, of } = self.share;
+        if count == 0 || first.checked_add(count).is_none_or(|end| end > of) {
+            return Err(Error::Config(format!("a share of {count} batches from {first} on is none of {of}")));
         }
         let at_least_one = [("batch", self.batch), ("threads", self.threads), ("ahead", self.ahead)];
         let at_least_one = at_least_one.into_iter().chain(self.limit.map(|limit| ("limit", limit)));
@@ -186,7 +230,8 @@ impl Loader {
         loop {
             if let Some(batch) = queue.ready.remove(&number) {
                 queue.wanted += 1;
-                self.first_sample += shared.options.batch as u64;
+                self.first_sample = shared.first_sample
+                    + shared.options.share.passed(queue.wanted) * shared.options.batch as u64;
                 drop(queue);
                 shared.taken.notify_one();
                 return batch;
@@ -260,7 +305,7 @@ impl Shared {
     /// `None` where the loader is being dropped.
     fn batch(&self, number: u64, samplers: &mut [Sampler; 2]) -> Option<Result<[Tensor; 2]>> {
         let LoaderOptions { size, channels, batch, .. } = self.options;
-        let first = self.first_sample + number * batch as u64;
+        let first = self.first_sample + self.options.share.batch(number) * batch as u64;
         let mut domain = |domain: usize| {
             let mut values = Vec::with_capacity(batch * channels * size * size);
             for k in first..first + batch as u64 {

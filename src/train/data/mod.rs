@@ -11,5 +11,5 @@ mod sampler;
 mod store;
 
 pub use augment::{Draw, Preprocess, augment};
-pub use loader::{Loader, LoaderOptions};
+pub use loader::{Loader, LoaderOptions, Share};
 pub use sampler::Sampler;

@@ -5,6 +5,7 @@
 mod memory;
 mod plan;
 mod stores;
+mod together;
 mod turn;
 mod update;
 
@@ -23,6 +24,7 @@ use crate::tensor::Tensor;
 
 use super::adam::Moments;
 use super::config::StepConfig;
+use super::reduce::Team;
 use super::state::TrainState;
 use super::step::Player;
 use super::trainer::StepReport;
@@ -65,6 +67,12 @@ struct Pending {
     lr: f64,
     mapping: Mapping,
     submission: wgpu::SubmissionIndex,
+}
+
+/// What is left of an iteration when all of it is submitted.
+struct Ended {
+    pending: Pending,
+    writable: Writable,
 }
 
 /// A training run that stays on a GPU.
@@ -142,6 +150,29 @@ impl GpuTrainer {
         parameters.write(&self.gpu, averages, *first_average, |name| state.ema.get(name).map(Cow::Borrowed))
     }
 
+    /// As [`super::Session::set_state`].
+    ///
+    /// # Errors
+    /// As [`super::Session::set_state`].
+    pub fn set_state(&mut self, state: &TrainState<f32>) -> Result<()> {
+        self.check_failed()?;
+        let parameters = &self.stores.parameters;
+        let tensor = |name: &str| state.tensors.get(name).map(Cow::Borrowed);
+        parameters.write(&self.gpu, &parameters.buffers, 0, tensor)?;
+        self.upload(state)?;
+        self.step = state.step;
+        Ok(())
+    }
+
+    /// As [`super::Session::layout`].
+    pub fn layout(&self) -> u64 {
+        let parts = self.turns.iter().flat_map(|turn| &turn.parts);
+        // FNV-1a over where the parts lie and in which order they are ready.
+        parts
+            .flat_map(|part| [part.buffer as u64 + 1, part.bytes.start, part.bytes.end])
+            .fold(0xcbf2_9ce4_8422_2325, |hash, number| (hash ^ number).wrapping_mul(0x0100_0000_01b3))
+    }
+
     /// What the run takes of the GPU's memory.
     pub fn memory(&self) -> &TrainMemory {
         &self.memory
@@ -157,7 +188,20 @@ impl GpuTrainer {
     /// # Errors
     /// As [`super::Session::iterate`].
     pub async fn iterate(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
+        self.iterate_in(None, batches).await
+    }
+
+    /// As [`super::Session::iterate_in`].
+    ///
+    /// # Errors
+    /// As [`super::Session::iterate_in`].
+    pub async fn iterate_in(
+        &mut self,
+        team: Option<&mut Team>,
+        batches: &[[Tensor; 2]],
+    ) -> Result<Option<StepReport>> {
         self.config.check_batches(batches.len())?;
+        self.config.check_ranks(team.as_deref())?;
         self.check_halted()?;
         let pictures = self.config.pictures();
         for (name, tensor) in batches.iter().flat_map(|[a, b]| [("real_A", a), ("real_B", b)]) {
@@ -167,17 +211,25 @@ impl GpuTrainer {
             }
         }
         self.check_failed()?;
-        let result = self.begin(batches).await;
+        let result = self.begin(team, batches).await;
         self.note_failure(result)
     }
 
-    async fn begin(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
+    async fn begin(
+        &mut self,
+        team: Option<&mut Team>,
+        batches: &[[Tensor; 2]],
+    ) -> Result<Option<StepReport>> {
         self.clock.get_or_insert_with(Clock::now);
         let step = self.step + 1;
         let lr = self.config.schedule.at(step);
         self.write_pictures(step, batches).await?;
         self.write_numbers(step, lr);
-        let pending = self.submit(step, lr);
+        let Ended { pending, writable } = match team {
+            Some(team) => self.submit_in(team, step, lr).await?,
+            None => self.submit(step, lr),
+        };
+        self.slots[(step % 2) as usize].writable = Some(writable);
         self.step = step;
         match self.pending.replace(pending) {
             Some(before) => self.receive(before).await.map(Some),
@@ -314,17 +366,11 @@ impl GpuTrainer {
     }
 
     /// One whole iteration.
-    fn submit(&mut self, step: u64, lr: f64) -> Pending {
-        let slot = &mut self.slots[(step % 2) as usize];
-        let picture = Layout::activation(&self.config.pictures()).bytes();
+    fn submit(&self, step: u64, lr: f64) -> Ended {
         let mut recorder = Recorder::new(&self.gpu, &self.budget);
         for turn in &self.turns {
             for batch in 0..self.config.accumulation {
-                for terminal in &turn.step.plan.inputs {
-                    let at = 2 * batch as u64 + u64::from(terminal.name == "real_B");
-                    let to = &turn.step.buffers[terminal.buffer];
-                    recorder.copy((&slot.upload, at * picture), (to, 0), picture);
-                }
+                self.feed(&mut recorder, turn, step, batch);
                 recorder.run(&turn.step);
                 if let Some([first, further]) = &turn.sum {
                     recorder.run(if batch == 0 { first } else { further });
@@ -335,12 +381,29 @@ impl GpuTrainer {
             }
             recorder.run(&turn.update);
         }
+        self.end(recorder, step, lr)
+    }
+
+    /// The pictures of one of the iteration's batches, to where the turn reads them.
+    fn feed(&self, recorder: &mut Recorder<'_>, turn: &Turn, step: u64, batch: usize) {
+        let slot = &self.slots[(step % 2) as usize];
+        let picture = Layout::activation(&self.config.pictures()).bytes();
+        for terminal in &turn.step.plan.inputs {
+            let at = 2 * batch as u64 + u64::from(terminal.name == "real_B");
+            let to = &turn.step.buffers[terminal.buffer];
+            recorder.copy((&slot.upload, at * picture), (to, 0), picture);
+        }
+    }
+
+    /// The report on its way, and the pictures' buffer to be written again.
+    fn end(&self, mut recorder: Recorder<'_>, step: u64, lr: f64) -> Ended {
+        let slot = &self.slots[(step % 2) as usize];
         recorder.copy((&self.stores.report, 0), (&slot.download, 0), REPORT);
         let submission = recorder.finish();
         let upload_mapping = self.gpu.begin_map(&slot.upload, wgpu::MapMode::Write);
-        slot.writable = Some(Writable::After(upload_mapping, submission.clone()));
+        let writable = Writable::After(upload_mapping, submission.clone());
         let mapping = self.gpu.begin_map(&slot.download, wgpu::MapMode::Read);
-        Pending { step, lr, mapping, submission }
+        Ended { pending: Pending { step, lr, mapping, submission }, writable }
     }
 
     /// Waits for an iteration's report.

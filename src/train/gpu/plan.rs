@@ -2,12 +2,14 @@
 //! gradients and moments lie, and the launches of both players' turns.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::plan::layout::Layout;
-use crate::plan::{Destination, Leaf, ParameterMap, Plan, Target};
+use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Target};
 
 use super::super::config::StepConfig;
+use super::super::reduce::BUCKET;
 use super::super::step::{Player, StepGraph};
 use super::memory::TrainMemory;
 use super::update::{BLOCK, update};
@@ -65,8 +67,23 @@ pub(super) struct Turn {
     pub(super) keep: Placed,
     /// The report; then takes over the vectors, and moves the weights.
     pub(super) update: Placed,
+    /// Where there are several ranks, only the power iterations of a batch.
+    pub(super) vectors: Option<Placed>,
+    /// Where there are several ranks, the parts that the gradients are summed in, in the order in which they are
+    /// ready.
+    pub(super) parts: Vec<Part>,
     /// The first block of each trained tensor, in ascending order.
     pub(super) blocks: Vec<(usize, String)>,
+}
+
+/// A part of a buffer of gradients, [`BUCKET`] values at most.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Of the map.
+    pub(super) buffer: usize,
+    pub(super) bytes: Range<u64>,
+    /// All of it is there after so many launches of the step.
+    pub(super) ready: usize,
 }
 
 /// The whole run.
@@ -77,6 +94,7 @@ pub(super) struct TrainPlan {
     /// Of both turns: each uses as many as its plan has, from the first on.
     pub(super) activations: Vec<u64>,
     pub(super) accumulates: bool,
+    pub(super) ranks: usize,
     pub(super) averages: bool,
     pub(super) terms: u64,
     pub(super) partials: u64,
@@ -118,8 +136,17 @@ impl TrainPlan {
         let [discriminators, generators] = &graphs;
         let generators = turn(generators, config, &[], &map, target)?;
         let discriminators = turn(discriminators, config, &generators.step.plan.buffers, &map, target)?;
-        let activations = discriminators.step.plan.buffers.clone();
-        let turns = [discriminators, generators];
+        let mut activations = discriminators.step.plan.buffers.clone();
+        let mut turns = [discriminators, generators];
+        if config.ranks > 1 {
+            for (turn, graph) in turns.iter_mut().zip(&graphs) {
+                let vectors = graph.vectors();
+                let (destinations, given) = vectors_of(&vectors, &map)?;
+                let plan = Plan::compile_into(&vectors.graph, &destinations, &activations, &map, target)?;
+                activations.clone_from(&plan.buffers);
+                turn.vectors = Some(Placed { plan, given });
+            }
+        }
         let blocks = |player: Player| map.buffers[map.group(group(player))].iter().sum::<u64>() / BLOCK;
         let most_terms = turns.iter().map(|turn| turn.terms.len()).max().unwrap_or(0);
         let blocks = Player::BOTH.map(blocks).into_iter().max().unwrap_or(0);
@@ -127,6 +154,7 @@ impl TrainPlan {
             turns,
             activations,
             accumulates: config.accumulation > 1,
+            ranks: config.ranks,
             averages: config.ema > 0.0,
             terms: most_terms as u64 * Self::term_stride(target),
             partials: 16 * blocks,
@@ -141,7 +169,7 @@ impl TrainPlan {
     }
 
     /// The buffers of the map that are trained.
-    pub(super) fn trained(&self) -> std::ops::Range<usize> {
+    pub(super) fn trained(&self) -> Range<usize> {
         0..self.map.group(VECTORS).start
     }
 
@@ -150,7 +178,8 @@ impl TrainPlan {
         let trained = sum(&self.map.buffers[self.trained()]);
         let (batches, terms) = if self.accumulates { (2, 2 * self.terms) } else { (1, self.terms) };
         let uniforms = |turn: &Turn| {
-            let plans = turn.sum.iter().flatten().chain([&turn.step, &turn.keep, &turn.update]);
+            let plans = turn.sum.iter().flatten().chain(&turn.vectors);
+            let plans = plans.chain([&turn.step, &turn.keep, &turn.update]);
             plans.map(|placed| placed.plan.uniforms.len() as u64).sum::<u64>()
         };
         TrainMemory {
@@ -166,8 +195,20 @@ impl TrainPlan {
                 + REPORT
                 + 16
                 + self.turns.iter().map(uniforms).sum::<u64>(),
-            staging: 2 * (self.upload + REPORT),
+            staging: 2 * (self.upload + REPORT) + self.staging().iter().sum::<u64>(),
         }
+    }
+
+    /// Bytes of the buffers in which gradients and terms come to the other ranks: one for each part of the larger
+    /// turn, and one for the terms.
+    pub(super) fn staging(&self) -> Vec<u64> {
+        if self.ranks == 1 {
+            return vec![];
+        }
+        let parts = self.turns.iter().map(|turn| turn.parts.len()).max().unwrap_or(0);
+        let mut sizes = vec![size_of::<f32>() as u64 * BUCKET as u64; parts];
+        sizes.push(self.terms);
+        sizes
     }
 }
 
@@ -255,13 +296,67 @@ fn turn(
     blocks.sort();
     let plan = Plan::compile_into(&step.graph, &destinations, pool, map, target)?;
     let (sum, keep, update) = update(step, config, map, target)?;
+    let step_placed = Placed { plan, given };
+    let parts =
+        if config.ranks > 1 { parts(&step_placed, map, map.group(group(step.player))) } else { vec![] };
     Ok(Turn {
         player: step.player,
         terms: step.terms.iter().map(|term| (term.name.clone(), term.weight)).collect(),
-        step: Placed { plan, given },
+        step: step_placed,
+        vectors: None,
+        parts,
         sum,
         keep,
         update,
         blocks,
     })
+}
+
+/// Where the vectors of the spectral normalisation go.
+fn vectors_of(step: &StepGraph, map: &ParameterMap) -> Result<(Vec<Destination>, Vec<Place>)> {
+    let (mut destinations, mut given) = (vec![], vec![]);
+    for (name, node) in &step.buffers {
+        let piece = map.get(name).and_then(|pieces| map.pieces[pieces].first());
+        let piece =
+            piece.ok_or_else(|| Error::Shape(format!("`{name}` has no place among the parameters")))?;
+        destinations.push(Destination { node: *node, layout: piece.layout, buffer: piece.buffer });
+        given.push(Place { store: Store::Vectors(piece.buffer), offset: piece.offset });
+    }
+    Ok((destinations, given))
+}
+
+/// What the gradients of a group are cut into, that which is ready first first.
+fn parts(step: &Placed, map: &ParameterMap, group: Range<usize>) -> Vec<Part> {
+    let plan = &step.plan;
+    // After how many launches nobody writes any more what is given.
+    let ready = |given: usize| {
+        let launches = plan.steps.iter().enumerate().rev();
+        let writes = |bound: &Bound| bound.memory == Memory::Given(given);
+        let last = launches.into_iter().find(|(_, step)| step.bindings.iter().any(writes));
+        let copied = plan.copies.iter().any(|(_, to, _)| *to == given);
+        last.filter(|_| !copied).map_or(plan.steps.len(), |(i, _)| i + 1)
+    };
+    let mut written: Vec<(usize, u64, usize)> = vec![];
+    for (i, place) in step.given.iter().enumerate() {
+        if let Store::Gradients(buffer) = place.store {
+            written.push((buffer, place.offset, ready(i)));
+        }
+    }
+    written.sort_unstable();
+    let size = (size_of::<f32>() * BUCKET) as u64;
+    let mut parts = vec![];
+    for buffer in group {
+        let own: Vec<_> = written.iter().filter(|(b, ..)| *b == buffer).collect();
+        for start in (0..map.buffers[buffer]).step_by(size as usize) {
+            let end = (start + size).min(map.buffers[buffer]);
+            // The one that the part begins within, and those that begin in it.
+            let first = own.partition_point(|(_, offset, _)| *offset <= start).saturating_sub(1);
+            let within = own[first..].iter().take_while(|(_, offset, _)| *offset < end);
+            // Sums of several batches are there at the end only.
+            let ready = within.map(|(.., ready)| *ready).max().unwrap_or(plan.steps.len());
+            parts.push(Part { buffer, bytes: start..end, ready });
+        }
+    }
+    parts.sort_by_key(|part| part.ready);
+    parts
 }

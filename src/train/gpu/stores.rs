@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use wgpu::BufferUsages as Usage;
+
 use crate::error::Result;
 use crate::exec::{Parameters, Program, STORED, Slice};
 use crate::gpu::{Buffer, Gpu};
@@ -29,6 +31,8 @@ pub(super) struct Stores {
     pub(super) partials: Buffer,
     pub(super) report: Buffer,
     pub(super) numbers: Buffer,
+    /// See [`TrainPlan::staging`].
+    pub(super) staging: Vec<Buffer>,
 }
 
 impl Stores {
@@ -55,6 +59,11 @@ impl Stores {
             partials: one("partials", plan.partials)?,
             report: one("report", REPORT)?,
             numbers: one("numbers", 16)?,
+            staging: plan
+                .staging()
+                .iter()
+                .map(|&bytes| gpu.buffer("sums", bytes, Usage::MAP_READ | Usage::COPY_DST))
+                .collect::<Result<_>>()?,
             parameters,
         })
     }

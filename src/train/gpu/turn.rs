@@ -14,7 +14,9 @@ pub(super) struct Turn {
     pub(super) player: Player,
     pub(super) terms: Vec<(String, f32)>,
     pub(super) blocks: Vec<(usize, String)>,
+    pub(super) parts: Vec<plan::Part>,
     pub(super) step: Program,
+    pub(super) vectors: Option<Program>,
     pub(super) sum: Option<[Program; 2]>,
     pub(super) keep: Program,
     pub(super) update: Program,
@@ -22,7 +24,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[Buffer], turn: plan::Turn) -> Result<Self> {
-        let own = &activations[..turn.step.plan.buffers.len()];
+        let own = |placed: &plan::Placed| &activations[..placed.plan.buffers.len()];
         let bare = |placed| stores.program(gpu, placed, &[]);
         let sum = match turn.sum {
             Some([first, further]) => Some([bare(first)?, bare(further)?]),
@@ -32,7 +34,12 @@ impl Turn {
             player: turn.player,
             terms: turn.terms,
             blocks: turn.blocks,
-            step: stores.program(gpu, turn.step, own)?,
+            parts: turn.parts,
+            vectors: match turn.vectors {
+                Some(vectors) => Some(stores.program(gpu, vectors.clone(), own(&vectors))?),
+                None => None,
+            },
+            step: stores.program(gpu, turn.step.clone(), own(&turn.step))?,
             sum,
             keep: bare(turn.keep)?,
             update: bare(turn.update)?,

@@ -123,7 +123,7 @@ pub(super) fn update(
     let mut keep = Launches::new(target);
     keep.keep(map)?;
 
-    let scale = (1.0 / config.accumulation as f64) as f32;
+    let scale = (1.0 / config.batches() as f64) as f32;
     let mut launches = Launches::new(target);
     let blocks =
         windows.last().map_or(0, |last| last.first_block + (last.bytes.end - last.bytes.start) / BLOCK);
@@ -212,7 +212,7 @@ fn adam(
         rho_end_0: rho_0.end,
         rho_first_1: rho_1.start,
         rho_end_1: rho_1.end,
-        scale: (1.0 / config.accumulation as f64) as f32,
+        scale: (1.0 / config.batches() as f64) as f32,
         weight_decay: config.adam.weight_decay as f32,
         eps: config.adam.eps as f32,
         beta1: beta1 as f32,

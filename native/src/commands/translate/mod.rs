@@ -5,6 +5,7 @@ pub(super) mod inputs;
 mod outputs;
 mod pipeline;
 mod report;
+pub(super) mod share;
 mod tiling;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::models;
 
 use pipeline::Engine;
 use report::Reporter;
+use share::Shard;
 use tiling::Tiling;
 
 /// Translate pictures
@@ -77,6 +79,14 @@ pub(crate) struct Args {
     /// Replace files that are there
     #[arg(long)]
     force: bool,
+    /// Translate only what has no result yet: what an earlier command has left, for example because it was
+    /// stopped
+    #[arg(long, conflicts_with = "force")]
+    missing: bool,
+    /// Translate only the I-th of N parts of the pictures, 1/N to N/N: for N machines or the N tasks of a job
+    /// array, which share out all pictures among them when each is given the same command with its own I
+    #[arg(long, value_name = "I/N", default_value = "1/1", hide_default_value = true)]
+    shard: Shard,
     /// One JSON object a line for every picture, and one for all
     #[arg(long)]
     json: bool,
@@ -130,6 +140,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         attention: args.attention,
         sheet: args.sheet,
         force: args.force,
+        missing: args.missing,
+        shard: args.shard,
+        alike: matches!(args.size, PictureSize::Exact { .. }),
     };
     let plan = outputs::plan(found, &args.inputs, &args.output, &wanted)?;
     let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
@@ -153,10 +166,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop_on_interrupt("after the pictures in work");
     let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, engine.device.clone());
     reporter.passed_over(&plan.passed_over);
+    reporter.there_already(plan.there_already);
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }
-    let how = pipeline::How { options, tiling: args.tile, force: args.force };
+    let how = pipeline::How { options, tiling: args.tile };
     // The weights were on the GPU only.
     let reopen = || {
         let chosen = device::reopen(&args.device, &stop)?;

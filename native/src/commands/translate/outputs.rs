@@ -10,6 +10,7 @@ use ugatit::io::PictureFormat;
 use crate::console::Usage;
 
 use super::inputs::{Found, Input, PassedOver, is_pattern};
+use super::share::Shard;
 
 /// What the options ask for.
 pub(super) struct Wanted {
@@ -18,6 +19,12 @@ pub(super) struct Wanted {
     pub(super) attention: bool,
     pub(super) sheet: bool,
     pub(super) force: bool,
+    /// Only what is not there yet.
+    pub(super) missing: bool,
+    /// The part of all pictures that is to be done.
+    pub(super) shard: Shard,
+    /// All pictures take about the same time.
+    pub(super) alike: bool,
 }
 
 /// One picture with the places of its results.
@@ -28,6 +35,8 @@ pub(super) struct Job {
     pub(super) format: PictureFormat,
     pub(super) attention: Option<PathBuf>,
     pub(super) sheet: Option<PathBuf>,
+    /// Whether files that are there are replaced.
+    pub(super) replace: bool,
 }
 
 impl Job {
@@ -49,15 +58,17 @@ pub(super) struct Plan {
     pub(super) jobs: Vec<Job>,
     pub(super) failures: Vec<(PathBuf, String)>,
     pub(super) passed_over: Vec<PassedOver>,
+    /// Results that are there from before and are left as they are.
+    pub(super) there_already: usize,
 }
 
-/// Decides the names of all results.
+/// Decides the names of all results, and which of them this shard makes. What cannot be done and what is passed
+/// over belongs to the first shard, so that each is told of once.
 ///
 /// # Errors
 /// [`Usage`] where `output` does not fit the inputs;
 /// [`Error::Output`] where the folder cannot be made.
 pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Wanted) -> anyhow::Result<Plan> {
-    let mut failures = found.failures;
     let mut jobs = match single_file(named, output, wanted)? {
         Some(format) => found.inputs.iter().map(|i| job(i, output.into(), format, wanted)).collect(),
         None => in_folder(&found.inputs, output, wanted),
@@ -65,6 +76,13 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
     tell_apart(&mut jobs);
 
     let inputs: HashSet<PathBuf> = jobs.iter().filter_map(|j| fs::canonicalize(&j.input).ok()).collect();
+    // Shared out before it is looked what is there, which other shards change meanwhile.
+    let size = |job: &Job| if wanted.alike { 1 } else { fs::metadata(&job.input).map_or(0, |m| m.len()) };
+    let mut jobs = wanted.shard.of(jobs, size);
+    let first = wanted.shard.is_first();
+    let mut failures = if first { found.failures } else { vec![] };
+    let passed_over = if first { found.passed_over } else { vec![] };
+    let mut there_already = 0;
     jobs.retain(|job| {
         let over_input =
             job.outputs().find(|path| fs::canonicalize(path).is_ok_and(|path| inputs.contains(&path)));
@@ -73,8 +91,17 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
             (Some(path), _) => {
                 format!("its result {} would replace an input; choose another folder", path.display())
             }
+            (None, Some(_)) if wanted.missing => {
+                // The result itself is written last, but may be of a command that asked for less.
+                let complete = job.outputs().all(|path| path.exists());
+                there_already += usize::from(complete);
+                return !complete;
+            }
             (None, Some(path)) if !wanted.force => {
-                format!("its result {} exists already; use --force to replace it", path.display())
+                format!(
+                    "its result {} exists already; use --force to replace it, or --missing to make only those that are not there",
+                    path.display()
+                )
             }
             _ => return true,
         };
@@ -89,7 +116,7 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
             problem: format!("the folder {} cannot be made ({e})", folder.display()),
         })?;
     }
-    Ok(Plan { jobs, failures, passed_over: found.passed_over })
+    Ok(Plan { jobs, failures, passed_over, there_already })
 }
 
 /// Whether `path` names nothing, and is no pattern either.
@@ -158,6 +185,7 @@ fn job(input: &Input, output: PathBuf, format: PictureFormat, wanted: &Wanted) -
         input: input.path.clone(),
         attention: wanted.attention.then(|| beside(&output, "attention")),
         sheet: wanted.sheet.then(|| beside(&output, "sheet")),
+        replace: wanted.force || wanted.missing,
         format,
         output,
     }

@@ -59,7 +59,6 @@ type Reopen<'a> = dyn Fn() -> anyhow::Result<Engine> + 'a;
 pub(super) struct How {
     pub(super) options: PictureOptions,
     pub(super) tiling: Tiling,
-    pub(super) force: bool,
 }
 
 /// A picture before it is translated.
@@ -230,7 +229,7 @@ pub(super) fn run(
         drop(decoded);
         let to_encode = &to_encode;
         for _ in 0..threads {
-            scope.spawn(move || encode(to_encode, how.force, reporter));
+            scope.spawn(move || encode(to_encode, reporter));
         }
         for (job, work, seat) in to_compute {
             if stop.load(Ordering::Relaxed) {
@@ -259,7 +258,7 @@ pub(super) fn run(
     });
 }
 
-fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Reporter) {
+fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, reporter: &Reporter) {
     loop {
         let received = to_encode.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Computed { job, done, took, seat }) = received else { return };
@@ -270,12 +269,12 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, force: bool, reporter: &Rep
             };
             // The result last: where it is, all that was asked for is.
             if let Some(path) = &job.attention {
-                write_picture(path, &done.attention, PictureFormat::Png, force)?;
+                write_picture(path, &done.attention, PictureFormat::Png, job.replace)?;
             }
             if let Some(path) = &job.sheet {
-                write_picture(path, &done.sheet()?, PictureFormat::Png, force)?;
+                write_picture(path, &done.sheet()?, PictureFormat::Png, job.replace)?;
             }
-            write_picture(&job.output, &done.picture, job.format, force)?;
+            write_picture(&job.output, &done.picture, job.format, job.replace)?;
             Ok(Size { width: done.picture.width, height: done.picture.height, tiles })
         });
         drop(seat);
@@ -347,7 +346,7 @@ mod tests {
             let picture = Picture::new(32, 32, 3, pixels).unwrap();
             write_picture(&input, &picture, PictureFormat::Png, true).unwrap();
             let output = place.path().join(folder).join(format!("{i}.png"));
-            Job { input, output, format: PictureFormat::Png, attention: None, sheet: None }
+            Job { input, output, format: PictureFormat::Png, attention: None, sheet: None, replace: false }
         };
         (0..4).map(job).collect()
     }
@@ -355,7 +354,7 @@ mod tests {
     /// Translated and failed, and how often a device was opened again.
     fn translate(jobs: &[Job], first: Gpu, next: impl Fn() -> anyhow::Result<Gpu>) -> [usize; 3] {
         let options = PictureOptions { size: PictureSize::Native, fit: Fit::Stretch };
-        let how = How { options, tiling: Tiling::Off, force: false };
+        let how = How { options, tiling: Tiling::Off };
         let reporter = Reporter::new(jobs.len(), false, "a GPU".into());
         let reopened = AtomicUsize::new(0);
         let reopen = || {

@@ -43,6 +43,8 @@ struct Counts {
     translated: usize,
     failed: usize,
     passed_over: usize,
+    /// Not translated again with `--missing`.
+    there_already: usize,
 }
 
 /// A line of `--json`.
@@ -84,6 +86,7 @@ enum Event<'a> {
         translated: usize,
         failed: usize,
         passed_over: usize,
+        there_already: usize,
         interrupted: bool,
         seconds: f64,
         device: &'a str,
@@ -218,6 +221,11 @@ impl Reporter {
         }
     }
 
+    /// So many results are there from before, and are left as they are.
+    pub(super) fn there_already(&self, count: usize) {
+        self.count(|counts| counts.there_already += count);
+    }
+
     /// A line for people.
     pub(super) fn note(&self, text: impl fmt::Display) {
         if !self.json {
@@ -246,7 +254,7 @@ impl Reporter {
 
     /// The last word. Whether all went well.
     pub(super) fn finish(self, interrupted: bool) -> bool {
-        let Counts { translated, failed, passed_over } =
+        let Counts { translated, failed, passed_over, there_already } =
             *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let device = &*self.device.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.started.elapsed().as_secs_f64();
@@ -255,14 +263,23 @@ impl Reporter {
         }
         if self.json {
             let seconds = (seconds * 1e3).round() / 1e3;
-            self.event(&Event::Summary { translated, failed, passed_over, interrupted, seconds, device });
-        } else if translated + failed != 1 || passed_over > 0 || interrupted {
+            self.event(&Event::Summary {
+                translated,
+                failed,
+                passed_over,
+                there_already,
+                interrupted,
+                seconds,
+                device,
+            });
+        } else if translated + failed != 1 || passed_over + there_already > 0 || interrupted {
             let more = |count: usize, what: &str| {
                 if count > 0 { format!(", {count} {what}") } else { String::new() }
             };
             console::line(format_args!(
-                "{translated} translated{}{} in {seconds:.1} s ({device})",
+                "{translated} translated{}{}{} in {seconds:.1} s ({device})",
                 more(failed, "failed"),
+                more(there_already, "there already"),
                 more(passed_over, "passed over")
             ));
         }
