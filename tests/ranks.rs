@@ -21,8 +21,14 @@ use ugatit::{Error, Tensor};
 
 /// A run small enough to be always there.
 fn tiny() -> StepConfig {
-    let generator =
-        GeneratorConfig { ch: 6, n_res: 1, n_res_decoder: 1, img_size: 16, img_ch: 3, light: true };
+    let generator = GeneratorConfig {
+        ch: 6,
+        n_res: 1,
+        n_res_decoder: 1,
+        img_size: 16,
+        light: true,
+        ..GeneratorConfig::default()
+    };
     let schedule = Schedule { iterations: 8, ..Schedule::default() };
     StepConfig { generator, global_layers: 4, local_layers: 3, ema: 0.9, schedule, ..StepConfig::default() }
 }
