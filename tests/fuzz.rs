@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::duplicate_mod,
     missing_docs,
     unreachable_pub,
     reason = "tests fail and report; the targets are shared with another crate"

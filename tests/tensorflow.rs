@@ -9,7 +9,9 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use files::tensorflow::{Variable, block, bundle, entries, entry, generator, header, shapes, table_of};
+use files::tensorflow::{
+    KeyValue, Variable, block, bundle, entries, entry, generator, header, shapes, table_of,
+};
 use ugatit::Error;
 use ugatit::io::{ImportOptions, Model, checkpoint_directions, is_tensorflow_checkpoint, read_checkpoint};
 use ugatit::model::{Dialect, Direction};
@@ -195,7 +197,7 @@ fn what_is_damaged_or_cut_off_is_refused() {
 }
 
 /// An index of entries that some function has changed.
-fn changed(folder: &Path, variables: &[Variable], change: impl Fn(&mut Vec<(Vec<u8>, Vec<u8>)>)) -> PathBuf {
+fn changed(folder: &Path, variables: &[Variable], change: impl Fn(&mut Vec<KeyValue>)) -> PathBuf {
     let (mut listed, data) = entries(variables, 1);
     change(&mut listed);
     put(folder, &table_of(&[block(&listed)]), &data)
@@ -234,27 +236,27 @@ fn what_is_hostile_or_of_another_program_is_refused() {
     refused(&with("generator_B/conv_0/conv2d/kernel", &|v| v.bytes.truncate(8)), &["8 bytes", "damaged"]);
     refused(
         &with("generator_B/up_conv_0/conv2d/bias", &|v| {
-            v.bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes())
+            v.bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
         }),
         &["UpBlock2.2.bias"],
     );
     // What is not a generator's is not looked at.
     assert!(read(&with("beta1_power", &|v| (v.dtype, v.dims) = (99, vec![i64::MAX; 4]))).is_ok());
 
-    let swap = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| listed.swap(3, 4);
+    let swap = |listed: &mut Vec<KeyValue>| listed.swap(3, 4);
     refused(&changed(folder, &all, swap), &["not in order"]);
-    let twice = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| listed.insert(5, listed[5].clone());
+    let twice = |listed: &mut Vec<KeyValue>| listed.insert(5, listed[5].clone());
     refused(&changed(folder, &all, twice), &["not in order"]);
-    let headless = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| drop(listed.remove(0));
+    let headless = |listed: &mut Vec<KeyValue>| drop(listed.remove(0));
     refused(&changed(folder, &all, headless), &["no header"]);
-    let big_endian = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| listed[0].1.extend([2 << 3, 1]);
+    let big_endian = |listed: &mut Vec<KeyValue>| listed[0].1.extend([2 << 3, 1]);
     refused(&changed(folder, &all, big_endian), &["big-endian"]);
-    let shards = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| listed[0].1 = vec![1 << 3, 0];
+    let shards = |listed: &mut Vec<KeyValue>| listed[0].1 = vec![1 << 3, 0];
     refused(&changed(folder, &all, shards), &["0 data files"]);
-    let long = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| listed[1].0 = vec![b'b'; 5000];
+    let long = |listed: &mut Vec<KeyValue>| listed[1].0 = vec![b'b'; 5000];
     refused(&changed(folder, &all, long), &["makes no sense"]);
     let (kernel, in_parts) = (first.as_bytes(), [7 << 3 | 2, 0]);
-    let parts = |listed: &mut Vec<(Vec<u8>, Vec<u8>)>| {
+    let parts = |listed: &mut Vec<KeyValue>| {
         listed.iter_mut().filter(|(key, _)| key == kernel).for_each(|(_, value)| value.extend(in_parts));
     };
     refused(&changed(folder, &all, parts), &[first, "in parts"]);

@@ -189,7 +189,7 @@ impl Picture {
                             let [left, right] = places.map(|place| i32::from(line[place + channel]));
                             (left * column.weights[0] + right * column.weights[1]) >> 4
                         });
-                        let sum = (along[0] * row.weights[0] >> 16) + (along[1] * row.weights[1] >> 16);
+                        let sum = ((along[0] * row.weights[0]) >> 16) + ((along[1] * row.weights[1]) >> 16);
                         ((sum + 2) >> 2).clamp(0, 255) as u8
                     }));
                 }

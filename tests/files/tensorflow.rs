@@ -1,5 +1,8 @@
 //! A small writer of TensorFlow checkpoints: the index as a table in LevelDB's format, and the data.
 
+/// An entry of a table.
+pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// CRC-32C (Castagnoli), bit by bit.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
@@ -27,7 +30,7 @@ fn varint(mut number: u64) -> Vec<u8> {
 }
 
 /// Entries as a block, each key without what it shares with the one before.
-pub(crate) fn block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn block(entries: &[KeyValue]) -> Vec<u8> {
     let (mut bytes, mut last) = (vec![], &[][..]);
     for (key, value) in entries {
         let shared = key.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -96,7 +99,7 @@ fn message(field: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The entries of the index, the header first, and the files of data, with the variables dealt out among them.
-pub(crate) fn entries(variables: &[Variable], shards: usize) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<Vec<u8>>) {
+pub(crate) fn entries(variables: &[Variable], shards: usize) -> (Vec<KeyValue>, Vec<Vec<u8>>) {
     let mut sorted = variables.to_vec();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     let mut data = vec![vec![]; shards];
