@@ -2,7 +2,7 @@
 
 use js_sys::{Function, Promise};
 use ugatit::gpu::{AdapterOptions, Gpu};
-use ugatit::model::GeneratorConfig;
+use ugatit::model::{Dialect, GeneratorConfig};
 use ugatit::plan::AdapterClass;
 use ugatit::translate::{Device, Translator};
 use ugatit::{Error, Result};
@@ -39,6 +39,7 @@ impl Metadata {
             img_size: number("img_size")?,
             img_ch: number("img_ch")?,
             light: self.get("architecture")? == "light",
+            dialect: self.get("dialect").map_or(Some(Dialect::default()), |name| name.parse().ok())?,
         };
         config.validate().ok().map(|()| config)
     }

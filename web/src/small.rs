@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ugatit::Result;
 use ugatit::io::Model;
-use ugatit::model::GeneratorConfig;
+use ugatit::model::{Dialect, GeneratorConfig};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -13,8 +13,15 @@ use crate::error::thrown;
 
 /// The smallest that takes every way that the usual ones take: its convolutions are large enough for
 /// Winograd's algorithm, and translating takes a fiftieth of what it takes with 16 channels.
-const CONFIG: GeneratorConfig =
-    GeneratorConfig { ch: 8, n_res: 1, n_res_decoder: 1, img_size: 32, img_ch: 3, light: true };
+const CONFIG: GeneratorConfig = GeneratorConfig {
+    ch: 8,
+    n_res: 1,
+    n_res_decoder: 1,
+    img_size: 32,
+    img_ch: 3,
+    light: true,
+    dialect: Dialect::Pytorch,
+};
 
 /// The file of a model that is all zeros, for pictures of 32x32.
 #[wasm_bindgen(js_name = smallModel)]
