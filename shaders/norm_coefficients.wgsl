@@ -105,7 +105,7 @@ fn main(
                 layer = merge(layer, Moments(vec4f(m.shift[c]), vec4f(m.offset[c]), vec4f(m.squares[c]), pixels));
             }
 #else
-            let shift = near(m.shift + m.offset);
+            let shift = centre(m);
             coefficients[at] = shift;
 #if MOMENTS
             coefficients[at + 1u] = (m.shift - shift) + m.offset;
@@ -144,7 +144,7 @@ fn main(
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
         let r = rho[quad];
         let g = gamma[group.y * params.gamma_stride + quad];
-        let shift = near(m.shift + m.offset);
+        let shift = centre(m);
         let lost = (m.shift - shift) + m.offset;
         let from_layer = (shift - total.shift) + (lost - total.offset);
         let a = g * (r * inverse_root(m.squares / (pixels - fewer) + params.eps) + (1.0 - r) * layer_scale);

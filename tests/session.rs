@@ -16,8 +16,8 @@ use ugatit::gpu::{AdapterOptions, Gpu};
 use ugatit::model::{Dialect, GeneratorConfig};
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
-    CpuEngine, GpuTrainer, LossWeights, Schedule, Session, StepConfig, StepReport, TrainState, Trainer,
-    memory,
+    CpuEngine, GpuTrainer, LossWeights, Moments, Schedule, Session, StepConfig, StepReport, TrainState,
+    Trainer, memory,
 };
 use ugatit::{Error, Tensor};
 
@@ -88,39 +88,74 @@ fn difference(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f32
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |worst, d| if d <= worst { worst } else { d })
 }
 
+/// What the same iterations report in `f64`, and where they end.
+fn exactly(config: &StepConfig, start: &TrainState<f32>, count: usize) -> (Vec<StepReport>, TrainState<f64>) {
+    let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+    let start = TrainState::<f64> {
+        tensors: start.tensors.iter().map(|(n, t)| (n.clone(), t.map(|v| f64::from(*v)))).collect(),
+        moments: start
+            .moments
+            .iter()
+            .map(|(n, moments)| (n.clone(), Moments { m: wide(&moments.m), v: wide(&moments.v) }))
+            .collect(),
+        ema: start.ema.iter().map(|(n, t)| (n.clone(), t.map(|v| f64::from(*v)))).collect(),
+        step: start.step,
+    };
+    let mut trainer = Trainer::<f64>::new(*config, start, CpuEngine).unwrap();
+    let iteration = |k: usize| {
+        let pairs = batches(config, k);
+        let pairs: Vec<_> =
+            pairs.iter().map(|pair| pair.each_ref().map(|t| t.map(|v| f64::from(*v)))).collect();
+        trainer.iterate(&pairs).unwrap()
+    };
+    let reports = (0..count).map(iteration).collect();
+    (reports, trainer.state)
+}
+
+/// `f32` on a GPU may be off by what `f32` on the processor is off from `f64`, times this, as in
+/// `tests/trajectory.rs`: the hourglasses of photo2cartoon normalise planes of one and of four pixels, which
+/// multiplies rounding by 1 / sqrt(eps) = 316 each time.
+const FACTOR: f64 = 4.0;
+
 #[test]
 fn a_gpu_trains_as_the_processor_does() {
     let accumulating = StepConfig { accumulation: 2, ema: 0.99, ..tiny(true) };
-    for (what, config) in [
-        ("light", tiny(true)),
-        ("full", tiny(false)),
-        ("two batches, an average", accumulating),
-        ("two in a batch", StepConfig { batch: 2, ..tiny(true) }),
-        ("TensorFlow's", of_dialect(Dialect::Tensorflow)),
-        ("photo2cartoon's", of_dialect(Dialect::Photo2cartoon)),
+    // Where a network multiplies rounding, what comes behind the first move says little.
+    for (what, config, count) in [
+        ("light", tiny(true), 3),
+        ("full", tiny(false), 3),
+        ("two batches, an average", accumulating, 3),
+        ("two in a batch", StepConfig { batch: 2, ..tiny(true) }, 3),
+        ("TensorFlow's", of_dialect(Dialect::Tensorflow), 3),
+        ("photo2cartoon's", of_dialect(Dialect::Photo2cartoon), 1),
     ] {
         let start = TrainState::new(&config, 7).unwrap();
         let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine).unwrap();
         let expected: Vec<StepReport> =
-            (0..3).map(|k| reference.iterate(&batches(&config, k)).unwrap()).collect();
+            (0..count).map(|k| reference.iterate(&batches(&config, k)).unwrap()).collect();
+        let (exact, exact_state) = exactly(&config, &start, count);
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
             let mut session = session(&config, class, &start);
-            let reports = run(&mut session, &config, 0, 3);
-            assert_eq!(reports.len(), 3);
-            for (report, expected) in reports.iter().zip(&expected) {
+            let reports = run(&mut session, &config, 0, count);
+            assert_eq!(reports.len(), count);
+            for ((report, expected), exact) in reports.iter().zip(&expected).zip(&exact) {
                 assert_eq!((report.step, report.lr), (expected.step, expected.lr));
                 let place = format!("{what}, {class:?}, iteration {}", report.step);
-                for ((name, x), (other, y)) in report.losses.iter().zip(&expected.losses) {
+                let losses = report.losses.iter().zip(&expected.losses);
+                for (((name, x), (other, y)), (_, z)) in losses.zip(&exact.losses) {
                     assert_eq!(name, other);
-                    assert!((x - y).abs() <= 1e-3 * y.abs().max(1e-2), "{place}: {name} {x} {y}");
+                    let allowed = 1e-3 * y.abs().max(1e-2) + FACTOR * (y - z).abs();
+                    assert!((x - y).abs() <= allowed, "{place}: {name} {x} {y}, exactly {z}");
                 }
-                for ((name, x), (other, y)) in report.gradient_norms.iter().zip(&expected.gradient_norms) {
+                let norms = report.gradient_norms.iter().zip(&expected.gradient_norms);
+                for (((name, x), (other, y)), (_, z)) in norms.zip(&exact.gradient_norms) {
                     assert_eq!(name, other);
-                    assert!((x - y).abs() <= 1e-3 * y, "{place}: gradients of {name} {x} {y}");
+                    let allowed = 1e-3 * y + FACTOR * (y - z).abs();
+                    assert!((x - y).abs() <= allowed, "{place}: gradients of {name} {x} {y}, exactly {z}");
                 }
             }
             let (found, expected) = (state(&session), &reference.state);
-            assert_eq!(found.step, 3);
+            assert_eq!(found.step, count as u64);
             let lr = config.schedule.lr as f32;
             let weights = difference(&found.tensors, &expected.tensors);
             let averages = difference(&found.ema, &expected.ema);
@@ -128,13 +163,16 @@ fn a_gpu_trains_as_the_processor_does() {
             // Where a gradient is about zero Adam follows its sign.
             assert!(weights < 6.0 * lr && averages < 6.0 * lr, "{what}, {class:?}");
             assert_eq!(found.ema.is_empty(), config.ema == 0.0);
+            // A gradient that is nought (of a bias before a normalisation) is the rounding of all others.
+            let of_all = expected.moments.values().flat_map(|moments| &moments.m);
+            let nought = 1e-6 * of_all.fold(1.0_f32, |a, x| a.max(x.abs()));
             for (name, moments) in &expected.moments {
                 let largest = moments.m.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+                let pairs = moments.m.iter().zip(&exact_state.moments[name].m);
+                let rounding = pairs.map(|(y, z)| (f64::from(*y) - z).abs()).fold(0.0, f64::max);
+                let allowed = 2e-2 * largest.max(nought) + (FACTOR * rounding) as f32;
                 for (a, b) in found.moments[name].m.iter().zip(&moments.m) {
-                    assert!(
-                        (a - b).abs() <= 2e-2 * largest.max(1e-6),
-                        "{what}, {class:?}: m of {name} {a} {b}"
-                    );
+                    assert!((a - b).abs() <= allowed, "{what}, {class:?}: m of {name} {a} {b}");
                 }
             }
         }

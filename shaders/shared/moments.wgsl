@@ -9,11 +9,12 @@ struct Moments {
     count: f32,
 }
 
-// A number beside `v`, at most 2^-19 of it away. Where the difference of the two matters, `v` itself will not do:
-// a compiler may take (v - a) - b for nought if it knows v as a + b, which NVIDIA's does, and the rounding that
-// it was to bring back is lost. NaN stays NaN.
-fn near(v: vec4f) -> vec4f {
-    return bitcast<vec4f>(bitcast<vec4u>(v) & vec4u(0xfffffff0u));
+// A number at most 2^-19 of the mean away from it; of values that are all the same that value, so that nothing is left
+// of them less it. The mean itself will not do: a compiler may take (mean - a) - b for nought if it knows the mean as
+// a + b, which NVIDIA's does, and the rounding that it was to bring back is lost. NaN stays NaN.
+fn centre(m: Moments) -> vec4f {
+    let near = bitcast<vec4f>(bitcast<vec4u>(m.shift + m.offset) & vec4u(0xfffffff0u));
+    return select(near, m.shift, m.offset == vec4f(0.0));
 }
 
 fn merge(a: Moments, b: Moments) -> Moments {
