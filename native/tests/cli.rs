@@ -415,7 +415,7 @@ fn models_of_other_programs_are_imported_described_and_used() {
     assert!(refused.code == 1 && refused.err.contains("no TensorFlow checkpoint"), "{refused:?}");
     let refused = place.run(&["import", "models", "-o", "other", "--smoothing", "true"]);
     assert!(refused.code == 2 && refused.err.contains("--smoothing"), "{refused:?}");
-    let tile = ["translate", "a.png", "-o", "3.png", "-m", &portrait, "--device", "cpu", "--tile", "128"];
+    let tile = ["translate", "a.png", "-o", "3.png", "-m", &portrait, "--device", "cpu", "--tile", "256"];
     let refused = place.run(&tile);
     assert!(refused.code == 2 && refused.err.contains("photo2cartoon"), "{refused:?}");
 }
