@@ -183,11 +183,15 @@ pub(super) struct Values<'a, T> {
     pub(super) arithmetic: Arithmetic,
 }
 
+/// The operands of a normalisation's gradient, the bits of eps, and whether variances are unbiased.
+#[cfg(feature = "training")]
+type NormKey = (Vec<NodeId>, u32, bool);
+
 #[cfg(feature = "training")]
 /// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
 #[derive(Default)]
 pub(super) struct Kept {
-    planes: Option<((Vec<NodeId>, u32, bool), Vec<Plane>)>,
+    planes: Option<(NormKey, Vec<Plane>)>,
     product: Option<([NodeId; 2], Vec<f64>)>,
 }
 
