@@ -20,7 +20,9 @@ export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
     await demo.result();
     await demo.openLarge("docs/pictures/demo/landscape.jpg", 1900, 1270);
     // On a busy machine the page may hear of the last tile and of the result at once.
-    await expect(demo.at("phase")).toContainText(/(Redrawing,|Tile) \d+ of \d+/, { timeout: 60_000 });
+    await expect(demo.at("phase")).toContainText(/(Redrawing,|Tile) \d+ of \d+/, {
+      timeout: 60_000,
+    });
   },
   result: async (demo) => {
     await demo.sample("face-2");
