@@ -28,13 +28,18 @@ const INTERRUPTED: i32 = 130;
 fn watch(stop: Arc<AtomicBool>, finishing: &'static str) -> anyhow::Result<()> {
     use std::time::{Duration, Instant};
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::iterator::Signals;
 
     /// One press of Ctrl-C may arrive twice: from the terminal, and passed on by a program that started this.
     const SAME_PRESS: Duration = Duration::from_millis(500);
 
-    let listened: Vec<i32> = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !is_ignored(s)).collect();
+    let mut ending = vec![SIGINT, SIGTERM, SIGHUP];
+    // `mpirun` passes this one on, and SLURM is asked for it (`--signal=USR1@120`).
+    if ugatit_mpi::Started::now().is_some() {
+        ending.push(SIGUSR1);
+    }
+    let listened: Vec<i32> = ending.into_iter().filter(|&s| !is_ignored(s)).collect();
     let mut signals = Signals::new(listened)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut seen: Vec<(i32, Instant)> = vec![];
@@ -44,7 +49,7 @@ fn watch(stop: Arc<AtomicBool>, finishing: &'static str) -> anyhow::Result<()> {
                 Some(_) => {}
                 None => seen.push((signal, Instant::now())),
             }
-            if !stop.swap(true, Ordering::Relaxed) {
+            if !stop.swap(true, Ordering::Relaxed) && crate::ranks::tells() {
                 console::error(format_args!("stopping {finishing}; press Ctrl-C again to stop at once"));
             }
         }

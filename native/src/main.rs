@@ -6,6 +6,7 @@ mod console;
 mod device;
 mod interrupt;
 mod models;
+mod ranks;
 mod shown;
 mod targets;
 
@@ -50,7 +51,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let done = match Cli::parse_from(arguments).command {
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(Cli { command }) => command,
+        Err(error) if ranks::tells() => error.exit(),
+        // The same that the first of several processes tells.
+        Err(error) => return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    };
+    let done = match command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Train(args) => commands::train::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

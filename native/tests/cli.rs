@@ -536,3 +536,15 @@ fn doctor_and_completions_answer() {
     assert_eq!(place.run(&["completions", "cmd"]).code, 2);
     assert_eq!(place.run(&[]).code, 2);
 }
+
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn several_processes_without_mpi_are_refused() {
+    let place = Place::new();
+    place.picture("in/a.png", 8, 8);
+    let mut command = place.command(&["translate", "in", "-o", "out"]);
+    command.envs([("OMPI_COMM_WORLD_RANK", "0"), ("OMPI_COMM_WORLD_SIZE", "2")]);
+    let done = Done::of(&mut command);
+    assert!(done.code == 2 && done.err.contains("--features mpi"), "{done:?}");
+    assert!(!place.path("out").exists());
+}

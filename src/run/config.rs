@@ -57,6 +57,9 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Batches whose gradients make one iteration (not in the official program).
     pub accumulation: usize,
+    /// Where several ranks train together: iterations that each trains by itself, before all go on from the mean of
+    /// their weights; 1 for sums of the gradients in every iteration (not in the official program).
+    pub local_steps: u64,
     /// Decay of the generators' moving average; 0 for none (not in the official program).
     pub ema: f64,
     /// Of the initial weights, the order of the pictures and their augmentation.
@@ -119,6 +122,7 @@ impl Default for RunConfig {
             cam_weight: cam,
             batch_size: step.batch,
             accumulation: 1,
+            local_steps: 1,
             ema: 0.999,
             seed: 0,
             init: PathBuf::new(),
@@ -174,6 +178,9 @@ impl fmt::Display for PreprocessKind {
         })
     }
 }
+
+/// Sheets are made at these iterations, and then at every multiple of `print_freq`.
+pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
 
 /// The names of the presets, with what they are for.
 pub const PRESETS: [(&str, &str); 8] = [
@@ -342,6 +349,16 @@ impl RunConfig {
         Some(self.overfit).filter(|&n| n > 0)
     }
 
+    /// Whether sheets are due after iteration `step`.
+    pub(super) fn shows(&self, step: u64) -> bool {
+        EARLY_SHEETS.contains(&step) || step.is_multiple_of(self.print_freq)
+    }
+
+    /// Whether sheets, a checkpoint or both are due after iteration `step`.
+    pub(super) fn writes(&self, step: u64) -> bool {
+        self.shows(step) || step.is_multiple_of(self.save_freq) || step == self.iteration
+    }
+
     /// How pictures are read, in the order of `seed`.
     pub fn loader_options(&self, seed: u64) -> LoaderOptions {
         LoaderOptions {
@@ -390,6 +407,7 @@ impl RunConfig {
             ("print_freq", self.print_freq),
             ("save_freq", self.save_freq),
             ("keep", self.keep as u64),
+            ("local_steps", self.local_steps),
         ] {
             if value == 0 {
                 return refuse(format!("{name} is 0; it must be 1 or more"));

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::io::Dataset;
-use crate::tensor::Tensor;
-use crate::train::{Loader, Player, Session, StepConfig, TrainState};
+use crate::train::{Player, StepConfig, Team, TrainState};
 
 use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
 use super::folder::RunFolder;
+use super::helper::lead;
 use super::inherit::Inherited;
 use super::models::write_models;
 use super::needs::{Free, RunNeeds};
@@ -20,9 +20,7 @@ use super::progress::{Notices, Progress};
 use super::records::Records;
 use super::samples::Samples;
 use super::trained_on::{OtherData, TrainedOn};
-
-/// Sheets are made at these iterations, and then at every multiple of `print_freq`.
-pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
+use super::work::{Iterated, Work};
 
 /// What a run began with.
 #[derive(Debug)]
@@ -45,12 +43,9 @@ pub struct Run {
     step_config: StepConfig,
     dataset: Dataset,
     device: Device,
-    session: Session,
-    loader: Loader,
+    work: Work,
     samples: Samples,
     records: Records,
-    /// Iterations begun.
-    begun: u64,
     /// Iterations of the last checkpoint.
     saved: u64,
     /// When a checkpoint that could not be written is tried again.
@@ -90,19 +85,36 @@ impl Run {
         device: Device,
         other: OtherData,
     ) -> Result<(Self, Beginning)> {
+        Self::open_in(None, folder, dataset, config, device, other).await
+    }
+
+    /// [`Self::open_on`] as rank 0 of a team, whose other ranks call [`super::Helper::join`].
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`Error::Ranks`] where the ranks are not alike.
+    pub async fn open_in(
+        mut team: Option<Team>,
+        folder: impl Into<PathBuf>,
+        dataset: Dataset,
+        config: RunConfig,
+        device: Device,
+        other: OtherData,
+    ) -> Result<(Self, Beginning)> {
         config.validate()?;
         let folder = RunFolder::open(folder)?;
         let trained_on = TrainedOn::new(&dataset)?;
         let mut notices: Vec<String> = trained_on.check(folder.root(), other)?.into_iter().collect();
-        let step_config = config.step();
+        let ranks = team.as_ref().map_or(1, Team::ranks);
+        let step_config = StepConfig { ranks, ..config.step() };
         // Before anything takes memory.
         if RunFolder::last_step(folder.root())? < config.iteration {
             let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)))?;
             notices.extend(needs.check(&config, folder.root(), &Free::now(folder.root()))?);
         }
         let (checkpoint, mut unreadable) = RunFolder::newest(folder.root())?;
-        let (state, position, inherited) = match checkpoint {
+        let (mut state, position, inherited) = match checkpoint {
             Some(checkpoint) => {
+                notices.extend(other_batches(&checkpoint.config, &step_config));
                 let (state, position) = resumed(checkpoint, &step_config)?;
                 (state, position, None)
             }
@@ -115,13 +127,15 @@ impl Run {
         let step = state.step;
         let root = folder.root().to_path_buf();
         refuse_idle_settings(&root, &config, step)?;
-        let loader = Loader::new(&dataset, config.loader_options(position.seed), position.samples)?;
         let samples = Samples::read(&dataset, &step_config.generator, config.limit())?;
         if step > 0 {
             // A killed process may have left those of an earlier checkpoint.
-            write_models(&folder, &config, &state)?;
+            write_models(&folder, &config, ranks, &state)?;
         }
-        let session = Session::new(&device, step_config, state).await?;
+        if let Some(team) = &mut team {
+            lead(team, &config, &trained_on, &position, &mut state)?;
+        }
+        let work = Work::new(&config, &dataset, &device, state, &position, team).await?;
         // Only now, so that what fails before does not bind the folder to its settings.
         folder.write_config(&config)?;
         trained_on.write(&root)?;
@@ -153,11 +167,9 @@ impl Run {
             step_config,
             dataset,
             device,
-            session,
-            loader,
+            work,
             samples,
             records,
-            begun: step,
             saved: step,
             save_again: None,
             position,
@@ -173,12 +185,12 @@ impl Run {
 
     /// Iterations begun.
     pub fn step(&self) -> u64 {
-        self.begun
+        self.work.begun
     }
 
     /// Whether all iterations are done.
     pub fn is_done(&self) -> bool {
-        self.begun >= self.config.iteration
+        self.work.begun >= self.config.iteration
     }
 
     /// Iterations a second of late; `None` at the beginning.
@@ -188,7 +200,26 @@ impl Run {
 
     /// Bytes of GPU memory that the training takes, where there is a GPU.
     pub fn gpu_bytes(&self) -> Option<u64> {
-        self.session.gpu_bytes()
+        self.work.session.gpu_bytes()
+    }
+
+    /// How many ranks train this run together.
+    pub fn ranks(&self) -> usize {
+        self.work.ranks()
+    }
+
+    /// How long this rank has done nothing but wait for the others, where there are others.
+    pub fn waited(&self) -> Option<Duration> {
+        self.work.waited()
+    }
+
+    /// What any rank wishes, as bits, before an iteration that all begin together: each gives its own wishes, and all
+    /// get the same answer. Alone it is one's own wish. While each rank trains by itself there is none.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`] where the others cannot be reached.
+    pub fn agree(&mut self, wishes: u64) -> Result<u64> {
+        self.work.agree(wishes)
     }
 
     /// The name of what computes.
@@ -206,25 +237,28 @@ impl Run {
     /// [`Self::recover`]), [`Error::Picture`] where too many pictures cannot be read, and where the last
     /// checkpoint of all cannot be written. [`Self::fail`] then keeps what there is.
     pub async fn advance(&mut self) -> Result<Progress> {
-        let batches: Vec<[Tensor; 2]> =
-            (0..self.config.accumulation).map(|_| self.loader.next_batch()).collect::<Result<_>>()?;
-        let report = self.session.iterate(&batches).await?;
-        self.begun += 1;
-        self.position.samples += (self.config.accumulation * self.config.batch_size) as u64;
+        let Iterated { reports, notice } = self.work.iterate().await?;
+        let pictures = self.config.accumulation * self.work.ranks() * self.config.batch_size;
+        self.position.samples += pictures as u64;
         let mut progress = Progress { report: None, ..Progress::default() };
-        for error in self.loader.left_out() {
+        for error in self.work.loader.left_out() {
             let text = format!("left out of the training: {error}");
             let noted = self.records.note(&text);
             progress.notices.push(text);
             self.notices.seen(noted, &mut progress);
         }
-        if let Some(report) = report {
+        if let Some(notice) = notice {
+            let noted = self.records.note(&notice);
+            progress.notices.push(notice);
+            self.notices.seen(noted, &mut progress);
+        }
+        for report in reports {
             let noted = self.records.iteration(&report, self.config.log_freq);
             self.notices.seen(noted, &mut progress);
             progress.report = Some(report);
         }
-        let step = self.begun;
-        let sheet_due = EARLY_SHEETS.contains(&step) || step.is_multiple_of(self.config.print_freq);
+        let step = self.work.begun;
+        let sheet_due = self.config.shows(step);
         let again = self.save_again.is_some_and(|again| step >= again);
         let save_due = step.is_multiple_of(self.config.save_freq) || self.is_done() || again;
         if sheet_due || save_due {
@@ -253,7 +287,7 @@ impl Run {
         match result {
             Err(error @ (Error::Output { .. } | Error::Io { .. })) if !self.is_done() => {
                 let wait = (self.config.save_freq / SOONER).max(1);
-                self.save_again = Some(self.begun + wait);
+                self.save_again = Some(self.work.begun + wait);
                 let text = format!(
                     "NO CHECKPOINT COULD BE WRITTEN ({error}). The run goes on from memory and tries again every {wait} iterations; what was trained since iteration {} would be lost if it ended now",
                     self.saved
@@ -275,10 +309,10 @@ impl Run {
     /// As [`Self::advance`].
     pub async fn stop(mut self, reason: &str) -> Result<Option<PathBuf>> {
         let mut progress = Progress::default();
-        if self.saved != self.begun {
+        if self.saved != self.work.begun {
             self.write(false, true, &mut progress).await?;
         }
-        let noted = self.records.note(format!("stopped after iteration {}: {reason}", self.begun));
+        let noted = self.records.note(format!("stopped after iteration {}: {reason}", self.work.begun));
         let published = self.records.publish(RunPhase::Stopped(reason.into()), &self.config);
         self.notices.seen(noted.and(published), &mut progress);
         Ok(progress.checkpoint)
@@ -293,11 +327,11 @@ impl Run {
     pub async fn fail(&mut self, error: &Error) -> Result<u64> {
         let mut progress = Progress::default();
         let lost = matches!(error, Error::NonFinite { .. } | Error::DeviceLost { .. });
-        let kept = match self.saved == self.begun || lost {
+        let kept = match self.saved == self.work.begun || lost {
             true => Ok(()),
             false => self.write(false, true, &mut progress).await,
         };
-        let noted = self.records.note(format!("failed in iteration {}: {error}", self.begun + 1));
+        let noted = self.records.note(format!("failed in iteration {}: {error}", self.work.begun + 1));
         let published = self.records.publish(RunPhase::Failed(error.to_string()), &self.config);
         self.notices.seen(noted.and(published), &mut progress);
         kept.map(|()| self.saved)
@@ -330,12 +364,12 @@ impl Run {
 
     /// Waits for everything begun, and writes of its state sheets, a checkpoint, or both.
     async fn write(&mut self, sheets: bool, checkpoint: bool, progress: &mut Progress) -> Result<()> {
-        if let Some(report) = self.session.finish().await? {
+        if let Some(report) = self.work.session.finish().await? {
             let noted = self.records.iteration(&report, self.config.log_freq);
             self.notices.seen(noted, progress);
             progress.report = Some(report);
         }
-        let state = self.session.state().await?;
+        let state = self.work.state().await?;
         if sheets {
             let made = self.samples.write(self.folder.root(), &self.device, &state).await;
             match made.and_then(|sheets| self.records.sheets(state.step, sheets)) {
@@ -355,10 +389,10 @@ impl Run {
             self.saved = checkpoint.state.step;
             self.save_again = None;
             // They are made anew when the run goes on.
-            let models = write_models(&self.folder, &self.config, &checkpoint.state);
+            let models = write_models(&self.folder, &self.config, self.work.ranks(), &checkpoint.state);
             let pruned = self.folder.prune(self.config.keep, self.config.keep_every);
             match models.and(pruned) {
-                Err(error) if self.begun >= self.config.iteration => return Err(error),
+                Err(error) if self.work.begun >= self.config.iteration => return Err(error),
                 others => self.notices.seen(others, progress),
             }
         }
@@ -417,6 +451,32 @@ fn resumed(checkpoint: Checkpoint<'_>, config: &StepConfig) -> Result<(TrainStat
         state.ema = own.map(|(name, t)| (name.clone(), t.clone())).collect();
     }
     Ok((state, position))
+}
+
+/// What is to be said where an iteration has another number of pictures than before.
+fn other_batches(old: &StepConfig, new: &StepConfig) -> Option<String> {
+    if old.ranks == new.ranks {
+        return None;
+    }
+    let ranks = |config: &StepConfig| match config.ranks {
+        1 => "1 process".to_owned(),
+        n => format!("{n} ranks"),
+    };
+    let pictures = |config: &StepConfig| config.ranks * config.accumulation * config.batch;
+    let (before, now) = (pictures(old), pictures(new));
+    let change = if before == now {
+        format!("an iteration has {now} pictures of each domain as before")
+    } else {
+        format!(
+            "an iteration now has {now} pictures of each domain instead of {before}, so a gradient is the mean of {} of them; the learning rate and the number of iterations stay as they are",
+            if now > before { "more" } else { "fewer" }
+        )
+    };
+    Some(format!(
+        "before, {} trained this run, and now {} do: {change}. The order of the pictures goes on where it was",
+        ranks(old),
+        ranks(new)
+    ))
 }
 
 #[cfg(test)]

@@ -9,7 +9,12 @@ use super::folder::RunFolder;
 use super::samples::models;
 
 /// Writes the generators, ready for use: their average where there is one, and as they are.
-pub(super) fn write_models(folder: &RunFolder, config: &RunConfig, state: &TrainState<f32>) -> Result<()> {
+pub(super) fn write_models(
+    folder: &RunFolder,
+    config: &RunConfig,
+    ranks: usize,
+    state: &TrainState<f32>,
+) -> Result<()> {
     let architecture = config.step().generator;
     let models_folder = folder.root().join("models");
     let raw = models_folder.join("raw");
@@ -30,12 +35,16 @@ pub(super) fn write_models(folder: &RunFolder, config: &RunConfig, state: &Train
             Some(name) => format!(", begun with the weights of {}", name.display()),
             None => String::new(),
         };
+        let local = match config.local_steps {
+            k if k > 1 && ranks > 1 => format!(", {ranks} ranks averaged every {k} iterations"),
+            _ => String::new(),
+        };
         let provenance = format!(
-            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{how}{origin}",
+            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{local}{how}{origin}",
             env!("CARGO_PKG_VERSION"),
             state.step,
             config.iteration,
-            config.batch_size * config.accumulation,
+            config.batch_size * config.accumulation * ranks,
             config.preprocess,
             config.lr,
             config.seed,

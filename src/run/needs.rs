@@ -10,8 +10,7 @@ use crate::text;
 use crate::train::{Player, StepGraph};
 use crate::translate;
 
-use super::config::RunConfig;
-use super::driver::EARLY_SHEETS;
+use super::config::{EARLY_SHEETS, RunConfig};
 use super::records::ALL_LOGGED;
 use super::samples::SHOWN;
 use super::sheet::row_count;

@@ -52,6 +52,12 @@ impl TrainedOn {
         })
     }
 
+    /// What two machines with the same pictures have in common.
+    pub(super) fn pictures(&self) -> u64 {
+        let [a, b] = self.checksums.map(u64::from);
+        a << 32 | b
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         self.folder == other.folder || (self.pictures == other.pictures && self.checksums == other.checksums)
     }

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod endurance;
+mod mpi;
 mod portraits;
 mod process;
 mod shaders;

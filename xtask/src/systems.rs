@@ -115,7 +115,7 @@ pub(crate) fn test_windows() -> Result<()> {
 }
 
 /// A program of the search path, or of one of these places.
-fn found(name: &str, places: &[&str]) -> Option<String> {
+pub(crate) fn found(name: &str, places: &[&str]) -> Option<String> {
     let path = std::env::var_os("PATH")?;
     let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
     let there = candidates.find(|file| file.is_file());

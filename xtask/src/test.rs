@@ -5,15 +5,15 @@ use clap::Args;
 use ugatit::gpu::adapters;
 
 use crate::process::{self, Package, cargo, say};
-use crate::{portraits, shaders, systems, web};
+use crate::{mpi, portraits, shaders, systems, web};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only the tests in a browser
-    #[arg(long, conflicts_with_all = ["native", "windows", "narrow"])]
+    #[arg(long, conflicts_with_all = ["native", "windows", "narrow", "mpi"])]
     web: bool,
     /// Only the tests outside of a browser
-    #[arg(long, conflicts_with_all = ["windows", "narrow"])]
+    #[arg(long, conflicts_with_all = ["windows", "narrow", "mpi"])]
     native: bool,
     /// Only the layers that know no GPU, as a program of 32 bits
     #[arg(long = "32-bit", conflicts_with_all = ["windows", "arguments"])]
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Only the Windows program, cross-built, under Wine
     #[arg(long, conflicts_with = "arguments")]
     windows: bool,
+    /// Only training and translating by several ranks, with MPI
+    #[arg(long, conflicts_with_all = ["windows", "narrow", "arguments"])]
+    mpi: bool,
     /// Arguments for `cargo test`, after `--`
     #[arg(last = true, conflicts_with = "web")]
     arguments: Vec<String>,
@@ -33,6 +36,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.windows {
         return systems::test_windows();
+    }
+    if options.mpi {
+        ensure_adapter()?;
+        return mpi::test();
     }
     if !options.web {
         ensure_adapter()?;

@@ -65,8 +65,8 @@ impl GpuTrainer {
         for parts in turn.parts.chunk_by(|a, b| a.ready == b.ready) {
             let ready = parts[0].ready;
             recorder.run_part(&turn.step, done..ready);
-            if let (true, Some([first, further])) = (ready == launches, &turn.sum) {
-                recorder.run(if self.config.accumulation == 1 { first } else { further });
+            if let (true, Some([_, further])) = (ready == launches, &turn.sum) {
+                recorder.run(further);
             }
             done = ready;
             for part in parts {

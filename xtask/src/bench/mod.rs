@@ -53,10 +53,28 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.cpu && !options.training.train {
         return cpu::run().await;
     }
+    // Started by `mpirun`, with the feature `mpi`.
+    let ranks = ugatit_mpi::join().map_err(anyhow::Error::msg)?;
+    if ranks.is_some() && !options.training.train {
+        anyhow::bail!("only --train is measured with several ranks");
+    }
     if options.cpu {
         let mut text = String::new();
-        training::on_cpu(&options.training).await?.write(&mut text, &report::Peaks::default())?;
-        say(&text);
+        let measured = training::on_cpu(&options.training, ranks.as_ref()).await?;
+        if ranks.is_none_or(|ranks| ranks.rank() == 0) {
+            measured.write(&mut text, &report::Peaks::default())?;
+            say(&text);
+        }
+        return Ok(());
+    }
+    if let Some(ranks) = ranks {
+        let gpu = Gpu::open(&AdapterOptions { name: options.adapter.clone(), allow_software: true }).await?;
+        let measured = training::of_ranks(&gpu, &options.training, &ranks).await?;
+        if ranks.rank() == 0 {
+            let mut text = String::new();
+            measured.write(&mut text, &report::Peaks::default())?;
+            say(&text);
+        }
         return Ok(());
     }
     let gpu = Gpu::open(&AdapterOptions { name: options.adapter.clone(), allow_software: true }).await?;

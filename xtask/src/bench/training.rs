@@ -16,7 +16,8 @@ use ugatit::gpu::Gpu;
 use ugatit::graph::{Arithmetic, Graph, Op, Seed, backward, fuse};
 use ugatit::model::{Generator, GeneratorConfig};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
-use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, TrainState, Trainer};
+use ugatit::train::{CpuEngine, GpuTrainer, Player, StepConfig, Team, TrainState, Trainer};
+use ugatit_mpi::{Ranks, Wire};
 
 use super::cpu::{self, label};
 use super::measure::{counted, enough, filled, median, python_with};
@@ -41,6 +42,12 @@ pub(crate) struct TrainOptions {
     /// With --train: full generators, not light ones
     #[arg(long, requires = "train")]
     full: bool,
+    /// With --train and several ranks: gradients in 16 bits
+    #[arg(long, requires = "train")]
+    bf16: bool,
+    /// With --train: iterations that are measured, after one that is not
+    #[arg(long, requires = "train")]
+    runs: Option<usize>,
 }
 
 impl TrainOptions {
@@ -52,6 +59,10 @@ impl TrainOptions {
             ..GeneratorConfig::default()
         };
         StepConfig { generator, global_layers: self.layers.unwrap_or(layers), ..StepConfig::default() }
+    }
+
+    fn wire(&self) -> Wire {
+        if self.bf16 { Wire::Bf16 } else { Wire::F32 }
     }
 }
 
@@ -82,6 +93,8 @@ pub(crate) struct Training {
     others: Vec<Other>,
     /// On the processor: milliseconds by operation, as a table.
     operations: String,
+    /// Where several ranks train together.
+    together: Option<Together>,
 }
 
 /// The same iteration by another program.
@@ -140,6 +153,39 @@ async fn in_turn(
         measured.push(Other { name, ms, ratio: our_ms / ms });
     }
     Ok((our_ms, measured))
+}
+
+/// An iteration of several ranks, as rank 0 sees it.
+#[derive(Serialize)]
+struct Together {
+    ranks: usize,
+    /// The fastest iteration.
+    best_ms: f64,
+    /// Of each iteration what it has waited for the others.
+    waited_ms: f64,
+    waited: f64,
+    /// Bytes that this rank sends, in an iteration.
+    bytes: u64,
+}
+
+impl Together {
+    /// `times` and `waits` are those of each iteration, in seconds.
+    fn new(config: &StepConfig, wire: Wire, times: &[f64], waits: &[f64]) -> Result<Self> {
+        let tensors = config.tensors()?;
+        let trained = tensors.iter().filter(|(name, _)| Player::BOTH.iter().any(|p| p.trains(name)));
+        let values: usize = trained.map(|(_, shape)| shape.elements()).sum();
+        let size = if wire == Wire::F32 { 4 } else { 2 };
+        let ranks = config.ranks as u64;
+        let (time, wait): (f64, f64) = (times.iter().sum(), waits.iter().sum());
+        Ok(Self {
+            ranks: config.ranks,
+            best_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,
+            waited_ms: wait / waits.len() as f64 * 1e3,
+            waited: wait / time,
+            // A part from and to each other one, then the sum of it to and from each.
+            bytes: 2 * values as u64 * size * (ranks - 1) / ranks,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -307,17 +353,51 @@ fn has_cuda() -> bool {
     asked.is_ok_and(|output| output.status.success())
 }
 
-pub(crate) async fn on_cpu(options: &TrainOptions) -> Result<Training> {
-    let config = options.config(16, 64, 6);
+/// Several ranks on GPUs, without the kernels' shares.
+pub(crate) async fn of_ranks(gpu: &Gpu, options: &TrainOptions, ranks: &Ranks) -> Result<Training> {
+    let config = StepConfig { ranks: ranks.ranks(), ..options.config(32, 128, 7) };
+    let mut trainer = GpuTrainer::new(gpu, &gpu.target(), config, &TrainState::new(&config, 1)?)?;
+    let batches = [batch(&config)?];
+    let mut team = Team::new(ranks.connection(options.wire()));
+    let (mut times, mut waits) = (vec![], vec![]);
+    for _ in 0..=options.runs.unwrap_or(RUNS) {
+        let (started, waited) = (Instant::now(), team.waited());
+        trainer.iterate_in(Some(&mut team), &batches).await?;
+        trainer.finish().await?;
+        times.push(started.elapsed().as_secs_f64());
+        waits.push((team.waited() - waited).as_secs_f64());
+    }
+    let together = Together::new(&config, options.wire(), &times[1..], &waits[1..])?;
+    let flops: u64 = Player::BOTH.iter().map(|player| trainer.plan(*player).flops()).sum();
+    Ok(Training {
+        device: gpu.name().into(),
+        work: work(&config),
+        ms: median(times.split_off(1)) * 1e3,
+        gflop: flops as f64 / 1e9,
+        memory_mib: Some(trainer.memory().total() as f64 / f64::from(1 << 20)),
+        together: Some(together),
+        ..Training::default()
+    })
+}
+
+pub(crate) async fn on_cpu(options: &TrainOptions, ranks: Option<&Ranks>) -> Result<Training> {
+    let config = StepConfig { ranks: ranks.map_or(1, Ranks::ranks), ..options.config(16, 64, 6) };
     let mut trainer = Trainer::<f32>::new(config, TrainState::new(&config, 1)?, CpuEngine)?;
     let batches = [batch(&config)?];
-    let mut times = vec![];
-    for _ in 0..=RUNS {
+    let mut team = ranks.map(|ranks| Team::new(ranks.connection(options.wire())));
+    let (mut times, mut waits) = (vec![], vec![]);
+    for _ in 0..=options.runs.unwrap_or(RUNS) {
+        let waited = team.as_ref().map(Team::waited).unwrap_or_default();
         let started = Instant::now();
-        trainer.iterate(&batches)?;
+        trainer.iterate_in(team.as_mut(), &batches)?;
         times.push(started.elapsed().as_secs_f64());
+        waits.push((team.as_ref().map(Team::waited).unwrap_or_default() - waited).as_secs_f64());
     }
     times.remove(0);
+    let together = match team {
+        Some(_) => Some(Together::new(&config, options.wire(), &times, &waits[1..])?),
+        None => None,
+    };
     let target = Target::browser(AdapterClass::Gpu);
     let flops = Player::BOTH.map(|player| {
         let step = trainer.graph(player);
@@ -330,8 +410,12 @@ pub(crate) async fn on_cpu(options: &TrainOptions) -> Result<Training> {
         work: work(&config),
         ms: median(times) * 1e3,
         gflop: (a? + b?) as f64 / 1e9,
+        together,
         ..Training::default()
     };
+    if ranks.is_some() {
+        return Ok(result);
+    }
     result.operations = operations(&trainer, &batches[0])?;
     let name = "PyTorch, f32";
     if let Some(peer) = pytorch(&config, false, name, &["--lean"])? {
@@ -354,6 +438,12 @@ impl Training {
             writeln!(text, "| {name}, in turn | {ms:.1} ms; ours takes {ratio:.2} of it |")?;
         }
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
+        if let Some(Together { ranks, best_ms, waited_ms, waited, bytes }) = &self.together {
+            writeln!(text, "| the fastest | {best_ms:.1} ms |")?;
+            writeln!(text, "| ranks | {ranks}, {:.2} pictures a second |", *ranks as f64 / self.ms * 1e3)?;
+            writeln!(text, "| sent by each | {:.1} MB |", *bytes as f64 / 1e6)?;
+            writeln!(text, "| waited for the others | {waited_ms:.1} ms, {:.1} % |", 100.0 * waited)?;
+        }
         let Some(memory) = self.memory_mib else { return writeln!(text, "\n{}", self.operations) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;
         writeln!(text, "| GPU memory, all of it | {memory:.0} MiB |")?;

@@ -1,6 +1,7 @@
 //! The test pictures, and which of them belong together.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
@@ -28,6 +29,13 @@ pub(super) struct Data {
 }
 
 impl Data {
+    /// A number of all pictures.
+    pub(super) fn number(&self) -> u64 {
+        let mut all = DefaultHasher::new();
+        self.a.iter().chain(&self.b).for_each(|source| (&source.path, &source.partner).hash(&mut all));
+        all.finish()
+    }
+
     /// The pictures that are translated in a direction: testA for A2B.
     pub(super) fn sources(&self, direction: Direction) -> &[Source] {
         match direction {

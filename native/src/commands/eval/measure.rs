@@ -14,11 +14,13 @@ use ugatit::translate::{PictureOptions, PictureSize, Prepared, Translation, Tran
 use ugatit::{Error, Tensor};
 
 use crate::console;
+use crate::ranks::Crew;
 
 use super::Args;
 use super::data::{Data, Source};
 use super::picture_files::Folder;
 use super::results::{Failure, Measures, Pair, Side};
+use super::sent;
 
 /// What came out.
 pub(super) struct Outcome {
@@ -45,6 +47,13 @@ struct Computed<'a> {
     partner: Option<Picture>,
 }
 
+/// One picture with what was measured on it, and what a sheet shows of it.
+pub(super) struct Finished {
+    pub(super) index: usize,
+    pub(super) measures: Measures,
+    pub(super) group: Option<Vec<Picture>>,
+}
+
 /// The generators there are.
 struct Model<'a> {
     translators: &'a mut [Translator],
@@ -53,13 +62,14 @@ struct Model<'a> {
 }
 
 /// Measures the directions that there are pictures for. `shown` is how many groups each direction gives to a sheet.
+/// Each rank measures some of the pictures, and the first has what all have measured; the others have nothing.
 pub(super) fn run(
     data: &Data,
     translators: &mut [Translator],
     size: usize,
     args: &Args,
-    shown: usize,
-) -> anyhow::Result<Outcome> {
+    (shown, crew): (usize, &Crew),
+) -> anyhow::Result<Option<Outcome>> {
     let started = Instant::now();
     let total = Direction::BOTH.iter().map(|&d| data.sources(d).len()).sum();
     let bar = progress(total, args.json);
@@ -69,17 +79,19 @@ pub(super) fn run(
     let mut model = Model { translators, config, options };
     let folder = args.output.as_ref().map(|folder| Folder { folder: folder.clone(), force: args.force });
     let mut outcome = Outcome { sides: vec![], failures: vec![], seconds: 0.0 };
+    let own = |index: usize| index % crew.count() == crew.rank();
     for direction in Direction::BOTH {
         let sources = data.sources(direction);
         if sources.is_empty() {
             continue;
         }
         let shown = choice(sources, shown);
+        let mut failures = vec![];
         let finished = thread::scope(|scope| {
             let (computed, to_finish) = sync_channel(2);
             let (folder, shown) = (folder.as_ref(), &shown);
             let finisher = scope.spawn(move || finish_all(to_finish, direction, folder, shown));
-            for (index, source) in sources.iter().enumerate() {
+            for (index, source) in sources.iter().enumerate().filter(|(index, _)| own(*index)) {
                 bar.set_message(format!("{direction} {}", source.name));
                 match model.compute(direction, index, source) {
                     Ok(done) => {
@@ -88,7 +100,7 @@ pub(super) fn run(
                         }
                     }
                     Err(error) if is_of_a_picture(&error) => {
-                        outcome.failures.push(failure(source, &error, &bar));
+                        failures.push(failure(source, &error, &bar));
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -98,15 +110,23 @@ pub(super) fn run(
             let finished = finisher.join().map_err(|_| anyhow!("measuring failed, which is a bug"))?;
             Ok::<_, anyhow::Error>(finished?)
         });
-        let (pictures, groups) = finished.inspect_err(|_| bar.finish_and_clear())?;
+        let finished = finished.inspect_err(|_| bar.finish_and_clear())?;
+        let sent = sent::of_all(crew, finished, failures)?;
+        let (pictures, groups): (Vec<_>, Vec<_>) =
+            sent.finished.into_iter().map(|Finished { measures, group, .. }| (measures, group)).unzip();
+        outcome.failures.extend(sent.failures);
+        let groups = groups.into_iter().flatten().collect();
         outcome.sides.push(Measured { side: Side::new(direction, pictures), groups });
     }
     bar.finish_and_clear();
     outcome.seconds = started.elapsed().as_secs_f64();
+    if !crew.is_first() {
+        return Ok(None);
+    }
     if outcome.sides.iter().all(|s| s.side.pictures.is_empty()) {
         return Err(anyhow!("none of the pictures could be measured"));
     }
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
 impl Model<'_> {
@@ -150,8 +170,8 @@ fn finish_all(
     direction: Direction,
     folder: Option<&Folder>,
     shown: &[usize],
-) -> ugatit::Result<(Vec<Measures>, Vec<Vec<Picture>>)> {
-    let (mut all, mut groups) = (vec![], vec![]);
+) -> ugatit::Result<Vec<Finished>> {
+    let mut all = vec![];
     for computed in to_finish {
         let Computed { index, source, prepared, translation, cycle, identity, partner } = computed;
         let x = &prepared.tensor;
@@ -190,12 +210,15 @@ fn finish_all(
             let there: Vec<_> = pictures.into_iter().filter_map(|(what, p)| Some((what, p?))).collect();
             measures.files = folder.write(direction, index, &there)?;
         }
-        if let (true, Some(result)) = (shown.contains(&index), result) {
-            groups.push([Some(untouched), Some(result), partner].into_iter().flatten().collect());
-        }
-        all.push(measures);
+        let group = match result {
+            Some(result) if shown.contains(&index) => {
+                Some([Some(untouched), Some(result), partner].into_iter().flatten().collect())
+            }
+            _ => None,
+        };
+        all.push(Finished { index, measures, group });
     }
-    Ok((all, groups))
+    Ok(all)
 }
 
 /// `count` pictures spread over all, or over those that have partners.

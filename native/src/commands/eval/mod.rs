@@ -7,6 +7,7 @@ mod measure;
 mod page;
 mod picture_files;
 mod results;
+mod sent;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use ugatit::translate::Translator;
 use crate::console::{self, Usage};
 use crate::device::{self, DeviceArgs};
 use crate::models;
+use crate::ranks::Crew;
 
 use measure::Measured;
 use results::Results;
@@ -86,11 +88,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    Crew::join()?.run(|crew| run_in(crew, args))
+}
+
+fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     refuse_what_is_there(args)?;
-    let kid = distances::measure(args)?;
+    // Nobody writes before all have looked what is there.
+    crew.meet()?;
+    let kid = if crew.is_first() { distances::measure(args)? } else { vec![] };
     let mut results = match &args.data {
-        Some(data) => translate(args, data)?,
-        None => Results::default(),
+        Some(data) => match translate(crew, args, data)? {
+            Some(results) => results,
+            // The first rank has all that was measured.
+            None => return Ok(ExitCode::SUCCESS),
+        },
+        None if crew.is_first() => Results::default(),
+        None => return Ok(ExitCode::SUCCESS),
     };
     results.kid = kid;
     if let Some(folder) = &args.output {
@@ -129,8 +142,8 @@ fn refuse_what_is_there(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Translates the test pictures and measures what comes out.
-fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
+/// Translates the test pictures and measures what comes out: each rank some of them, and the first has the results.
+fn translate(crew: &Crew, args: &Args, folder: &Path) -> anyhow::Result<Option<Results>> {
     let data = data::find(folder, args.pairs, args.limit.map(|n| n as usize))?;
     let path = models::find(args.model.as_ref())?;
     let models = Model::open_all(&path)?;
@@ -142,9 +155,10 @@ fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
     if models.iter().any(|model| model.config.img_ch != first.config.img_ch) {
         anyhow::bail!("{}: its generators take pictures of different channels", path.display());
     }
-    let chosen = device::open(&args.device)?;
+    crew.check_same("the list of test pictures", data.number())?;
+    let chosen = device::open(&crew.device(&args.device))?;
     if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
-        console::error(notice);
+        crew.note(notice);
     }
     let mut results = Results::new(
         &path,
@@ -164,7 +178,8 @@ fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
     }
 
     let shown = if args.sheet.is_some() { args.sheet_count as usize } else { 0 };
-    let measured = measure::run(&data, &mut translators, size, args, shown)?;
+    let measured = measure::run(&data, &mut translators, size, args, (shown, crew))?;
+    let Some(measured) = measured else { return Ok(None) };
     let mut sections = vec![];
     for Measured { side, groups } in measured.sides {
         results.add(side);
@@ -175,7 +190,7 @@ fn translate(args: &Args, folder: &Path) -> anyhow::Result<Results> {
     if let Some(path) = &args.sheet {
         write_sheet(path, &sections, size, args.force)?;
     }
-    Ok(results)
+    Ok(Some(results))
 }
 
 /// Small pictures are enlarged, and as many groups are side by side as a page is wide.

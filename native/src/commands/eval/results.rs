@@ -109,6 +109,11 @@ pub(super) struct Failure {
     pub(super) error: String,
 }
 
+impl Shown {
+    /// What [`Self::what`] may be.
+    pub(super) const KINDS: [&str; 5] = ["source", "attention", "translation", "cycle", "partner"];
+}
+
 impl Results {
     /// Without measurements yet.
     pub(super) fn new(

@@ -32,8 +32,12 @@ impl Progress {
         } else {
             format!("{total} iterations")
         };
+        let ranks = match run.ranks() {
+            1 => String::new(),
+            n => format!(", {n} ranks"),
+        };
         line(format_args!(
-            "{what} on {}; open {} to watch",
+            "{what} on {}{ranks}; open {} to watch",
             run.device_name(),
             folder.join("index.html").display()
         ));

@@ -90,6 +90,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     accumulation: Option<usize>,
+    /// Where several ranks train together: each trains N iterations by itself, then all go on from the mean of their
+    /// weights; for slow networks
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_steps: Option<u64>,
     /// Decay of the generators' moving average, which becomes the final model; 0 for none
     #[arg(long, value_name = "X")]
     #[serde(skip_serializing_if = "Option::is_none")]

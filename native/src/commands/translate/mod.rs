@@ -18,10 +18,11 @@ use ugatit::io::PictureFormat;
 use ugatit::model::Direction;
 use ugatit::translate::{Fit, PictureOptions, PictureSize};
 
-use crate::console::{self, Usage};
+use crate::console::Usage;
 use crate::device::{self, DeviceArgs};
 use crate::interrupt::stop_on_interrupt;
 use crate::models;
+use crate::ranks::Crew;
 
 use pipeline::Engine;
 use report::Reporter;
@@ -133,6 +134,11 @@ impl FormatChoice {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    Crew::join()?.run(|crew| run_in(crew, args))
+}
+
+fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
+    let device_args = crew.device(&args.device);
     let found = inputs::collect(&args.inputs, args.recursive, &args.output);
     let wanted = outputs::Wanted {
         format: args.format.map(|format| format.with_quality(args.quality)),
@@ -141,10 +147,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sheet: args.sheet,
         force: args.force,
         missing: args.missing,
-        shard: args.shard,
+        shard: args.shard.part(crew.rank(), crew.count()),
         alike: matches!(args.size, PictureSize::Exact { .. }),
     };
     let plan = outputs::plan(found, &args.inputs, &args.output, &wanted)?;
+    // Nobody writes before all have looked what is there.
+    crew.check_same("the list of pictures and results", plan.all)?;
     let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
     let fit = match args.fit {
         FitChoice::Stretch => Fit::Stretch,
@@ -156,9 +164,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let (PictureSize::Exact { width, height }, false) = (options.size, model.config.light) {
         model.config.check_size(height, width).map_err(|e| Usage(e.to_string()))?;
     }
-    let chosen = device::open(&args.device)?;
+    let chosen = device::open(&device_args)?;
     if let Some(notice) = chosen.notice.as_ref().filter(|_| !args.json) {
-        console::error(notice);
+        crew.note(notice);
     }
     let arithmetic = if args.exact { Arithmetic::Exact } else { Arithmetic::Fast };
     let engine = Engine::new(chosen, model, arithmetic)?;
@@ -173,13 +181,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let how = pipeline::How { options, tiling: args.tile };
     // The weights were on the GPU only.
     let reopen = || {
-        let chosen = device::reopen(&args.device, &stop)?;
+        let chosen = device::reopen(&device_args, &stop)?;
         let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
         Engine::new(chosen, model, arithmetic)
     };
     pipeline::run(&plan.jobs, engine, &reopen, &how, &stop, &reporter);
-    let all_well = reporter.finish(stop.load(Ordering::Relaxed));
-    Ok(if stop.load(Ordering::Relaxed) {
+    let stopped = stop.load(Ordering::Relaxed);
+    let all_well = reporter.finish(stopped, crew);
+    Ok(if stopped {
         ExitCode::from(130)
     } else if all_well {
         ExitCode::SUCCESS

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use ugatit::Error;
@@ -60,6 +61,8 @@ pub(super) struct Plan {
     pub(super) passed_over: Vec<PassedOver>,
     /// Results that are there from before and are left as they are.
     pub(super) there_already: usize,
+    /// A number of all pictures with their results, those of the other shards too.
+    pub(super) all: u64,
 }
 
 /// Decides the names of all results, and which of them this shard makes. What cannot be done and what is passed
@@ -76,6 +79,9 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
     tell_apart(&mut jobs);
 
     let inputs: HashSet<PathBuf> = jobs.iter().filter_map(|j| fs::canonicalize(&j.input).ok()).collect();
+    let mut all = DefaultHasher::new();
+    jobs.iter().for_each(|job| (&job.input, &job.output).hash(&mut all));
+    let all = all.finish();
     // Shared out before it is looked what is there, which other shards change meanwhile.
     let size = |job: &Job| if wanted.alike { 1 } else { fs::metadata(&job.input).map_or(0, |m| m.len()) };
     let mut jobs = wanted.shard.of(jobs, size);
@@ -116,7 +122,7 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
             problem: format!("the folder {} cannot be made ({e})", folder.display()),
         })?;
     }
-    Ok(Plan { jobs, failures, passed_over, there_already })
+    Ok(Plan { jobs, failures, passed_over, there_already, all })
 }
 
 /// Whether `path` names nothing, and is no pattern either.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::compiling::{Spinner, compiling};
 use crate::console;
+use crate::ranks::Crew;
 
 use super::inputs::PassedOver;
 use super::outputs::Job;
@@ -252,10 +253,16 @@ impl Reporter {
         (counts.translated, counts.failed)
     }
 
-    /// The last word. Whether all went well.
-    pub(super) fn finish(self, interrupted: bool) -> bool {
-        let Counts { translated, failed, passed_over, there_already } =
-            *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The last word, by the first of several ranks for all of them. Whether all went well, as far as it is this
+    /// one's to say.
+    pub(super) fn finish(self, interrupted: bool, crew: &Crew) -> bool {
+        let own = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers =
+            [own.translated, own.failed, own.passed_over, own.there_already, usize::from(interrupted)];
+        let Some([translated, failed, passed_over, there_already, interrupted]) = crew.sum(numbers) else {
+            return true;
+        };
+        let interrupted = interrupted > 0;
         let device = &*self.device.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.started.elapsed().as_secs_f64();
         if let Some(bar) = &self.bar {
@@ -277,10 +284,11 @@ impl Reporter {
                 if count > 0 { format!(", {count} {what}") } else { String::new() }
             };
             console::line(format_args!(
-                "{translated} translated{}{}{} in {seconds:.1} s ({device})",
+                "{translated} translated{}{}{} in {seconds:.1} s ({device}{})",
                 more(failed, "failed"),
                 more(there_already, "there already"),
-                more(passed_over, "passed over")
+                more(passed_over, "passed over"),
+                if crew.count() > 1 { more(crew.count(), "ranks") } else { String::new() }
             ));
         }
         failed == 0 && !interrupted

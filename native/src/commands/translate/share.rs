@@ -24,6 +24,11 @@ impl FromStr for Shard {
 }
 
 impl Shard {
+    /// The part of this part that belongs to one of several ranks.
+    pub(in crate::commands) fn part(self, rank: usize, ranks: usize) -> Self {
+        Self { index: self.index * ranks + rank, count: self.count * ranks }
+    }
+
     /// Whether it is the one that tells what no part has done.
     pub(in crate::commands) fn is_first(self) -> bool {
         self.index == 0
@@ -84,6 +89,10 @@ mod tests {
         }
         assert_eq!(owners(&[5, 5, 5, 5], 2), [0, 1, 0, 1]);
         assert_eq!(owners(&[], 3), [0; 0]);
+        // The parts of the parts are all parts.
+        let halves = ["1/2", "2/2"].map(|half| half.parse::<Shard>().unwrap());
+        let parts = halves.iter().flat_map(|half| [0, 1, 2].map(|rank| half.part(rank, 3)));
+        assert!(parts.eq((0..6).map(|index| Shard { index, count: 6 })));
         // More parts than things: some have nothing to do.
         assert_eq!(Shard { index: 2, count: 3 }.of(vec![1, 2], |_| 1), [0; 0]);
     }
