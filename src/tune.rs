@@ -24,9 +24,10 @@ const BUSY: [usize; 7] = [1, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 1
 /// Seconds that a GPU works before it is measured: it raises its clock only then.
 const WARM_UP: f64 = 0.3;
 
-/// Runs of which the fastest counts at least, after one whose result is checked; and how long they go on at
-/// least, in seconds.
+/// Runs of which the fastest counts at least, after one whose result is checked.
 const RUNS: usize = 3;
+
+/// How long the runs of one kernel go on at least, in seconds.
 const LONG_ENOUGH: f64 = 0.02;
 
 /// A kernel that takes so many times the fastest one's time is not measured again.
@@ -163,10 +164,13 @@ pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usiz
     let started = Instant::now();
     let works: Vec<Work> = NETWORKS.iter().flat_map(|&(ch, size)| Work::of(ch, size)).collect();
     let kernel_runs = works.len() * select::CONV2D_KERNELS.len();
-    let narrow = if gpu.is_software() { vec![] } else { Work::narrow().to_vec() };
-    let total = kernel_runs + narrow.len();
+    // A software adapter has no clock to raise, and its processors are busy with one workgroup each.
+    let busy: &[usize] = if gpu.is_software() { &[] } else { &BUSY };
+    let total = kernel_runs + busy.len();
     let mut tuning = Tuning::default();
-    warm_up(gpu).await?;
+    if !gpu.is_software() {
+        warm_up(gpu).await?;
+    }
     for (i, &work) in works.iter().enumerate() {
         if started.elapsed() > limit {
             break;
@@ -202,15 +206,13 @@ pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usiz
         let kernels = kernels.into_iter().map(|(kernel, ms)| (kernel.forward.name.to_owned(), ms)).collect();
         tuning.products.push(MeasuredProduct { product: work.product(), label: work.label(), kernels });
     }
-    let mut cases = vec![];
-    for work in narrow {
-        cases.push(Case::new(work)?);
-    }
-    for (i, invocations) in BUSY.into_iter().enumerate() {
-        if cases.is_empty() || started.elapsed() > limit {
+    let narrow = if busy.is_empty() { vec![] } else { Work::narrow().to_vec() };
+    let cases = narrow.into_iter().map(Case::new).collect::<Result<Vec<_>>>()?;
+    for (i, &invocations) in busy.iter().enumerate() {
+        if started.elapsed() > limit {
             break;
         }
-        report(kernel_runs + i * cases.len() / BUSY.len(), total);
+        report(kernel_runs + i, total);
         let kernels = Some(Arc::new(tuning.clone()));
         let target = Target { invocations: Some(invocations), tuning: kernels, ..gpu.target() };
         let mut all = Some(0.0);
@@ -225,11 +227,11 @@ pub async fn tune(gpu: &Gpu, limit: Duration, mut report: impl FnMut(usize, usiz
     Ok(tuning)
 }
 
-/// Keeps a GPU at work for a moment; a software adapter has no clock to raise.
+/// Keeps a GPU at work for a moment.
 async fn warm_up(gpu: &Gpu) -> Result<()> {
     let started = Instant::now();
     let case = Case::new(Work { c: 64, o: 64, side: 64, window: 3, stride: 1 })?;
-    while !gpu.is_software() && started.elapsed().as_secs_f64() < WARM_UP {
+    while started.elapsed().as_secs_f64() < WARM_UP {
         case.time(gpu, &gpu.target(), f64::INFINITY).await?;
     }
     Ok(())

@@ -1,15 +1,13 @@
 //! Walks a graph.
 
 use crate::error::{Error, Result};
-#[cfg(feature = "training")]
-use crate::graph::Norm;
 use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
 use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
 #[cfg(feature = "training")]
-use super::norm_grad::Plane;
+use super::training::Kept;
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
 /// outputs do not need is not asked for. The arithmetic is exact.
@@ -181,44 +179,6 @@ pub(super) struct Values<'a, T> {
     #[cfg(feature = "training")]
     pub(super) kept: Kept,
     pub(super) arithmetic: Arithmetic,
-}
-
-/// The operands of a normalisation's gradient, the bits of eps, and whether variances are unbiased.
-#[cfg(feature = "training")]
-type NormKey = (Vec<NodeId>, u32, bool);
-
-#[cfg(feature = "training")]
-/// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
-#[derive(Default)]
-pub(super) struct Kept {
-    planes: Option<(NormKey, Vec<Plane>)>,
-    product: Option<([NodeId; 2], Vec<f64>)>,
-}
-
-#[cfg(feature = "training")]
-impl Kept {
-    /// What all gradients of this normalisation with these operands share.
-    pub(super) fn planes(
-        &mut self,
-        operands: &[NodeId],
-        norm: Norm,
-        make: impl FnOnce() -> Vec<Plane>,
-    ) -> Vec<Plane> {
-        again(&mut self.planes, (operands.to_vec(), norm.eps.to_bits(), norm.unbiased), make)
-    }
-
-    /// `W v`, which the power iteration and sigma both need.
-    pub(super) fn product(&mut self, operands: [NodeId; 2], make: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
-        again(&mut self.product, operands, make)
-    }
-}
-
-#[cfg(feature = "training")]
-fn again<K: PartialEq, V: Clone>(kept: &mut Option<(K, V)>, key: K, make: impl FnOnce() -> V) -> V {
-    match kept {
-        Some((known, value)) if *known == key => value.clone(),
-        _ => kept.insert((key, make())).1.clone(),
-    }
 }
 
 impl<T: Real> Values<'_, T> {

@@ -1,12 +1,12 @@
 //! From an operation of training to its function.
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, NormKind, Op};
+use crate::graph::{Graph, Node, NodeId, Norm, NormKind, Op, of_every_network};
 
 use super::compute::image;
 use super::conv::Extents;
-use super::norm_grad::Operands;
-use super::run::Values;
+use super::norm_grad::{Operands, Plane};
+use super::run::{Inputs, Values};
 use super::{Real, conv_grad, linear, loss, norm_grad, pointwise, pool, spatial, spectral};
 
 /// The rest of [`compute`](super::compute::compute).
@@ -56,14 +56,14 @@ pub(super) fn compute_for_training<T: Real>(
         }),
 
         Op::PowerIterationV => values.fresh(node, |x, y| spectral::power_iteration_v(x.get(0), x.get(1), y)),
-        Op::PowerIterationU => {
-            let product = spectral_product(values, [node.inputs[0], node.inputs[1]]);
-            values.fresh(node, |_, y| spectral::power_iteration_u(&product, y))
-        }
-        Op::SpectralSigma => {
-            let product = spectral_product(values, [node.inputs[0], node.inputs[2]]);
-            values.fresh(node, |x, y| spectral::sigma(&product, x.get(1), y))
-        }
+        Op::PowerIterationU => values.fresh_with(node, |kept, x, y| {
+            let operands = [node.inputs[0], node.inputs[1]];
+            spectral::power_iteration_u(kept.product(operands, || spectral::product(x.get(0), x.get(1))), y);
+        }),
+        Op::SpectralSigma => values.fresh_with(node, |kept, x, y| {
+            let operands = [node.inputs[0], node.inputs[2]];
+            spectral::sigma(kept.product(operands, || spectral::product(x.get(0), x.get(2))), x.get(1), y);
+        }),
         Op::SpectralNorm => values.fresh(node, |x, y| spectral::spectral_norm(x.get(0), x.get(1), y)),
         Op::SpectralNormGrad => values.fresh(node, |x, y| {
             spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
@@ -93,18 +93,13 @@ pub(super) fn compute_for_training<T: Real>(
         Op::LinearGradWeight => {
             values.fresh(node, |x, y| linear::grad_weight(x.get(0), x.get(1), node.shape.dims()[1], y))
         }
-        Op::NormGrad { norm, wrt } => {
+        Op::NormGrad { norm, wrt } => values.fresh_with(node, |kept, x, y| {
             let [_, channels, h, w] = extents(1);
-            let mut kept = std::mem::take(&mut values.kept);
-            let result = values.fresh(node, |x, y| {
-                let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
-                let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
-                let planes = kept.planes(&node.inputs, *norm, || norm_grad::planes(&operands, *norm));
-                norm_grad::norm_grad(&operands, &planes, *norm, *wrt, y);
-            });
-            values.kept = kept;
-            result
-        }
+            let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
+            let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
+            let planes = kept.planes(&node.inputs, *norm, || norm_grad::planes(&operands, *norm));
+            norm_grad::norm_grad(&operands, planes, *norm, *wrt, y);
+        }),
         Op::ReflectionPad2dGrad(pad) => values.fresh(node, |x, y| {
             let [_, _, h, w] = image(&node.shape);
             let (rows, columns) = (spatial::axis(h, false, *pad), spatial::axis(w, false, *pad));
@@ -131,33 +126,47 @@ pub(super) fn compute_for_training<T: Real>(
             linear::cam_weight_grad(x.get(0), x.get(1), x.get(2), x.get(3), *wrt, y);
         }),
 
-        // Of every network: `compute` has them.
-        Op::Input
-        | Op::Parameter
-        | Op::Conv2d(_)
-        | Op::Norm(_)
-        | Op::NormCoefficients(_)
-        | Op::Linear { .. }
-        | Op::ReflectionPad2d(_)
-        | Op::UpsampleNearest2x
-        | Op::Activation(_)
-        | Op::Add
-        | Op::GlobalAvgPool
-        | Op::GlobalMaxPool
-        | Op::SumChannels
-        | Op::Concat
-        | Op::Flatten
-        | Op::CamWeight
-        | Op::AddScalar
-        | Op::Scale(_)
-        | Op::UpsampleNearest2xGrad => vec![],
+        // `compute` has them.
+        of_every_network!() => vec![],
     })
 }
 
-/// `W v` of a spectral normalisation.
-fn spectral_product<T: Real>(values: &mut Values<'_, T>, [w, v]: [NodeId; 2]) -> Vec<f64> {
-    let mut kept = std::mem::take(&mut values.kept);
-    let product = kept.product([w, v], || spectral::product(values.get(w), values.get(v)));
-    values.kept = kept;
-    product
+/// The operands of a normalisation's gradient, the bits of eps, and whether variances are unbiased.
+type NormKey = (Vec<NodeId>, u32, bool);
+
+/// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
+#[derive(Default)]
+pub(super) struct Kept {
+    planes: Option<(NormKey, Vec<Plane>)>,
+    product: Option<([NodeId; 2], Vec<f64>)>,
+}
+
+impl Kept {
+    /// What all gradients of this normalisation with these operands share.
+    fn planes(&mut self, operands: &[NodeId], norm: Norm, make: impl FnOnce() -> Vec<Plane>) -> &[Plane] {
+        again(&mut self.planes, (operands.to_vec(), norm.eps.to_bits(), norm.unbiased), make)
+    }
+
+    /// `W v`, which the power iteration and sigma both need.
+    fn product(&mut self, operands: [NodeId; 2], make: impl FnOnce() -> Vec<f64>) -> &[f64] {
+        again(&mut self.product, operands, make)
+    }
+}
+
+fn again<K: PartialEq, V>(kept: &mut Option<(K, Vec<V>)>, key: K, make: impl FnOnce() -> Vec<V>) -> &[V] {
+    let value = match kept.take() {
+        Some((known, value)) if known == key => value,
+        _ => make(),
+    };
+    &kept.insert((key, value)).1
+}
+
+impl<T: Real> Values<'_, T> {
+    /// [`Values::fresh`] with what was kept of earlier operations.
+    fn fresh_with(&mut self, node: &Node, write: impl FnOnce(&mut Kept, Inputs<'_, T>, &mut [T])) -> Vec<T> {
+        let mut kept = std::mem::take(&mut self.kept);
+        let result = self.fresh(node, |x, y| write(&mut kept, x, y));
+        self.kept = kept;
+        result
+    }
 }

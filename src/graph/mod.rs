@@ -17,6 +17,8 @@ pub use arithmetic::Arithmetic;
 #[cfg(feature = "training")]
 pub use backward::{Seed, backward};
 pub use fuse::fuse;
+#[cfg(feature = "training")]
+pub(crate) use op::of_every_network;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};
 pub use shape::Shape;
 

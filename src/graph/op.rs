@@ -306,6 +306,35 @@ pub enum Op {
     SpectralNormGrad,
 }
 
+/// The operations that every build computes, as a pattern: the others are of training alone. A new one belongs here
+/// or into the functions that match this.
+#[cfg(feature = "training")]
+macro_rules! of_every_network {
+    () => {
+        Op::Input
+            | Op::Parameter
+            | Op::Conv2d(_)
+            | Op::Norm(_)
+            | Op::NormCoefficients(_)
+            | Op::Linear { .. }
+            | Op::ReflectionPad2d(_)
+            | Op::UpsampleNearest2x
+            | Op::Activation(_)
+            | Op::Add
+            | Op::GlobalAvgPool
+            | Op::GlobalMaxPool
+            | Op::SumChannels
+            | Op::Concat
+            | Op::Flatten
+            | Op::CamWeight
+            | Op::AddScalar
+            | Op::Scale(_)
+            | Op::UpsampleNearest2xGrad
+    };
+}
+#[cfg(feature = "training")]
+pub(crate) use of_every_network;
+
 #[cfg(not(feature = "training"))]
 impl Op {
     /// Why this build does not compute an operation of training.

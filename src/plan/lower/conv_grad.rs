@@ -1,6 +1,6 @@
 //! The gradients of convolution, padding and upsampling.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight, sum_splits};
+use crate::catalogue::{conv2d, conv2d_grad_weight};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node, NodeId};
 
@@ -111,13 +111,7 @@ impl Lowering<'_> {
         )?;
         if splits > 1 {
             let y = self.result_in(id, layout)?;
-            let params = sum_splits::Params {
-                total: total as u32,
-                splits: splits as u32,
-                ..sum_splits::Params::default()
-            };
-            let partials = self.whole(partials);
-            self.sum_splits(params, partials, partials, self.whole(y))?;
+            self.sum_parts(self.whole(partials), splits, total, self.whole(y))?;
         }
         Ok(())
     }

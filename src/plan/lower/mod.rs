@@ -327,7 +327,19 @@ impl<'a> Lowering<'a> {
         Cut { splits, depth }
     }
 
-    /// Adds the parts of a launch that was cut.
+    /// Adds `splits` parts of `total` vec4s.
+    #[cfg(feature = "training")]
+    fn sum_parts(&mut self, parts: Bound, splits: usize, total: usize, y: Bound) -> Result<()> {
+        let params = sum_splits::Params {
+            total: total as u32,
+            splits: splits as u32,
+            ..sum_splits::Params::default()
+        };
+        // There is no bias to read.
+        self.sum_splits(params, parts, parts, y)
+    }
+
+    /// Adds the parts of a launch that was cut, with bias and activation.
     fn sum_splits(&mut self, params: sum_splits::Params, parts: Bound, bias: Bound, y: Bound) -> Result<()> {
         let workgroups = self.spread((params.total as usize).div_ceil(256));
         self.step(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)

@@ -2,10 +2,9 @@
 
 use crate::catalogue::{
     dot, linear, linear_grad_input, loss, loss_grad, normalize, samples, scale, spectral_norm_grad,
-    sum_splits,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Node, NodeId, NormInput, Op};
+use crate::graph::{Node, NodeId, NormInput, Op, of_every_network};
 use crate::shader::Shader;
 
 use super::super::Bound;
@@ -67,26 +66,8 @@ impl Lowering<'_> {
             Op::SpectralNorm => self.spectral_norm(id, node),
             Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
 
-            // Of every network: `Lowering::lower` has them.
-            Op::Input
-            | Op::Parameter
-            | Op::Conv2d(_)
-            | Op::Norm(_)
-            | Op::NormCoefficients(_)
-            | Op::Linear { .. }
-            | Op::ReflectionPad2d(_)
-            | Op::UpsampleNearest2x
-            | Op::Activation(_)
-            | Op::Add
-            | Op::GlobalAvgPool
-            | Op::GlobalMaxPool
-            | Op::SumChannels
-            | Op::Concat
-            | Op::Flatten
-            | Op::CamWeight
-            | Op::AddScalar
-            | Op::Scale(_)
-            | Op::UpsampleNearest2xGrad => Ok(()),
+            // `Lowering::lower` has them.
+            of_every_network!() => Ok(()),
         }
     }
 
@@ -119,12 +100,7 @@ impl Lowering<'_> {
         let parts = self.scratch_quads(cut.splits * n * columns)?;
         let parts = self.whole(parts);
         self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
-        let sum = sum_splits::Params {
-            total: (n * columns) as u32,
-            splits: cut.splits as u32,
-            ..sum_splits::Params::default()
-        };
-        self.sum_splits(sum, parts, parts, y)
+        self.sum_parts(parts, cut.splits, n * columns, y)
     }
 
     fn elements(&self, id: NodeId) -> Result<Elements> {
