@@ -72,7 +72,7 @@ pub(crate) fn test_32_bits() -> Result<()> {
     ];
     let mut arguments = vec!["test", "--release", "--target", NARROW];
     options.iter().for_each(|option| arguments.extend(["--config", option]));
-    arguments.extend(["--package", "ugatit", "--no-default-features", "--lib"]);
+    arguments.extend(["--package", "ugatit", "--no-default-features", "--features", "training", "--lib"]);
     ["graph", "plan", "cpu"].iter().for_each(|name| arguments.extend(["--test", name]));
     cargo(&arguments, &[])
 }

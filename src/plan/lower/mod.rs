@@ -321,7 +321,7 @@ impl<'a> Lowering<'a> {
         let invocations: usize =
             workgroups.iter().product::<usize>() * shader.workgroup_size.iter().product::<u32>() as usize;
         let wanted = select::busy(self.target) / invocations.max(1);
-        let most = (depth / SHORTEST_PART).min(MOST_PARTS).min(MOST_BYTES_OF_PARTS / (16 * total.max(1)));
+        let most = (depth / SHORTEST_PART).min(MOST_PARTS).min(MOST_BYTES_OF_PARTS / 16 / total.max(1));
         let splits = if depth < SHORTEST_SUM { 1 } else { wanted.min(most).max(1) };
         let depth = depth.div_ceil(splits).next_multiple_of(4);
         Cut { splits, depth }
