@@ -13,12 +13,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 #if BY_TENSOR
 @group(0) @binding(2) var<storage, read> divisor: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor write y 3
 #else
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor write y 2
 #endif
 
 fn each(i: u32) {
@@ -26,8 +26,8 @@ fn each(i: u32) {
         return;
     }
 #if BY_TENSOR
-    y[i] = x[i] / divisor[0].x;
+    store_y(i, load_x(i) / divisor[0].x);
 #else
-    y[i] = params.factor * x[i];
+    store_y(i, params.factor * load_x(i));
 #endif
 }
