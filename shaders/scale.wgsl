@@ -1,8 +1,11 @@
-// BY_TENSOR 0: y = factor * x    BY_TENSOR 1: y = x / divisor[0].x
+// MODE 0: y = factor * x    MODE 1: y = x / divisor[0].x    MODE 2: y = max(x - factor, 0), factor >= 0
 //
 //   x, y [total] vec4
 //
 // Launch: one invocation per vec4, workgroups in x and y.
+#if MODE == 2
+#import shared/nan.wgsl
+#endif
 #import shared/spread.wgsl
 
 struct Params {
@@ -14,7 +17,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-#if BY_TENSOR
+#if MODE == 1
 @group(0) @binding(2) var<storage, read> divisor: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 #else
@@ -25,9 +28,13 @@ fn each(i: u32) {
     if (i >= params.total) {
         return;
     }
-#if BY_TENSOR
-    y[i] = x[i] / divisor[0].x;
-#else
+#if MODE == 0
     y[i] = params.factor * x[i];
+#endif
+#if MODE == 1
+    y[i] = x[i] / divisor[0].x;
+#endif
+#if MODE == 2
+    y[i] = at_least_zero(x[i] - params.factor);
 #endif
 }

@@ -141,7 +141,7 @@ fn augmentation_is_the_official_one() {
         let (_, numbers) = &fixtures[&format!("aug{case}/flip_top_left")];
         let numbers: Vec<usize> =
             numbers.as_chunks::<8>().0.iter().map(|&b| i64::from_le_bytes(b) as usize).collect();
-        let draw = Draw { flip: numbers[0] != 0, top: numbers[1], left: numbers[2] };
+        let draw = Draw { flip: numbers[0] != 0, top: numbers[1], left: numbers[2], enlarged: false };
         let (shape, expected) = &fixtures[&format!("aug{case}/x")];
         let size = shape[1];
         let x = augment(&picture, size, Preprocess::default(), draw).unwrap();
@@ -157,7 +157,7 @@ fn augmentation_is_the_official_one() {
 fn every_preprocessing_does_what_it_says() {
     let picture = Picture::new(4, 3, 1, (0..12).map(|v| v * 20).collect()).unwrap();
     let bytes = |x: &Tensor| -> Vec<u8> { x.data().iter().map(|&x| ugatit::io::quantize(x)).collect() };
-    let draw = Draw { flip: false, top: 1, left: 2 };
+    let draw = Draw { top: 1, left: 2, ..Draw::default() };
     let crop = augment(&picture, 2, Preprocess::Crop, draw).unwrap();
     assert_eq!(bytes(&crop), [120, 140, 200, 220]);
     let mirrored = augment(&picture, 2, Preprocess::Crop, Draw { flip: true, ..draw }).unwrap();
@@ -166,7 +166,7 @@ fn every_preprocessing_does_what_it_says() {
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 2, 2).unwrap();
     assert_eq!(bytes(&resized), whole.pixels);
     let load =
-        augment(&picture, 2, Preprocess::ScaleCrop { load: Some(3) }, Draw { left: 1, top: 0, flip: false });
+        augment(&picture, 2, Preprocess::ScaleCrop { load: Some(3) }, Draw { left: 1, top: 0, ..Draw::default() });
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 3, 3).unwrap().pixels;
     assert_eq!(bytes(&load.unwrap()), [whole[1], whole[2], whole[4], whole[5]]);
 
@@ -259,7 +259,12 @@ fn what_is_loaded_is_what_augment_gives() {
     let mut seen = [false; 2];
     // From the file, and from memory.
     for (i, batch) in batches(&dataset, options(), 0, 40).iter().enumerate() {
-        let all = (0..2 * 31 * 31).map(|i| Draw { flip: i % 2 == 1, top: i / 2 % 31, left: i / 62 });
+        let all = (0..2 * 31 * 31).map(|i| Draw {
+            flip: i % 2 == 1,
+            top: i / 2 % 31,
+            left: i / 62,
+            enlarged: false,
+        });
         let mut matching =
             all.filter(|&draw| augment(&source, 8, Preprocess::default(), draw).unwrap() == batch[0]);
         let draw = matching.next().unwrap_or_else(|| panic!("batch {i}"));

@@ -109,7 +109,7 @@ fn the_rate_is_the_official_one() {
         // fresh_{iterations}, or resume_at_{step}_of_{iterations}
         let words: Vec<&str> = name.split('_').collect();
         let iterations: u64 = words.last().unwrap().parse().unwrap();
-        let schedule = Schedule { lr: rates[0].1, iterations, decay: true };
+        let schedule = Schedule { lr: rates[0].1, iterations, decay: true, epochs: None };
         let half = iterations / 2;
         match words[0] {
             "fresh" => {
@@ -139,7 +139,7 @@ fn the_rate_is_the_official_one() {
 #[test]
 fn the_rate_is_never_negative() {
     for iterations in [1, 2, 3, 7, 20, 999_999, 1_000_000] {
-        let schedule = Schedule { lr: 1e-4, iterations, decay: true };
+        let schedule = Schedule { lr: 1e-4, iterations, decay: true, epochs: None };
         let mut previous = schedule.lr;
         for step in (1..=iterations + 3).step_by((iterations / 1000).max(1) as usize) {
             let rate = schedule.at(step);
@@ -147,6 +147,6 @@ fn the_rate_is_never_negative() {
             previous = rate;
         }
     }
-    assert_eq!(Schedule { lr: 1e-4, iterations: 20, decay: false }.at(20), 1e-4);
+    assert_eq!(Schedule { lr: 1e-4, iterations: 20, decay: false, epochs: None }.at(20), 1e-4);
     assert_eq!(Schedule::constant(2e-4).at(u64::MAX), 2e-4);
 }

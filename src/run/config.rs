@@ -9,9 +9,8 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
-use crate::model::{Dialect, GeneratorConfig};
-use crate::train::{Adam, LossWeights, Schedule, StepConfig};
-use crate::train::{LoaderOptions, Preprocess};
+use crate::model::{DecoderNorm, Dialect, GeneratorConfig};
+use crate::train::{Adam, Epochs, GanType, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
 
 /// Everything that a training run is told. The names are those of the official program's
 /// options; what it does not have is marked. The default is the official program's, but light.
@@ -32,19 +31,43 @@ pub struct RunConfig {
     pub ch: usize,
     /// Residual blocks of the encoder and of the decoder.
     pub n_res: usize,
+    /// Residual blocks of the decoder, where they are to be others than `n_res` (not in the official program); 0 for as
+    /// many.
+    pub n_res_decoder: usize,
+    /// What normalises the decoder: `adalin`, or for the paper's ablation `in`, `ln`, `adain` or `gn`.
+    pub decoder_norm: DecoderNorm,
+    /// Whether the generators have attention (the paper's ablation).
+    pub g_cam: bool,
+    /// Whether the discriminators have attention (the paper's ablation).
+    pub d_cam: bool,
+    /// Whether the generators use rho as `max(rho - 0.1, 0)` (in TensorFlow, there on by default).
+    pub smoothing: bool,
+    /// Whether the discriminators are spectrally normalised (in TensorFlow).
+    pub sn: bool,
     /// Layers of the global discriminators (official: always 7, which needs 96 pixels; 6 needs 64).
     pub n_dis_global: usize,
     /// Layers of the local discriminators (official: always 5).
     pub n_dis_local: usize,
 
-    /// Iterations of the whole run.
+    /// Iterations of the whole run; with `epoch` those of one epoch ([`Self::iterations`]).
     pub iteration: u64,
+    /// Epochs of the run (in TensorFlow); 0 for a run that has none.
+    pub epoch: u64,
+    /// With `epoch`, the first epoch whose rate falls, counted from 0, until it would be zero (in TensorFlow); 0 for half
+    /// of them.
+    pub decay_epoch: u64,
     /// Whether the rate falls to zero in the second half.
     pub decay_flag: bool,
     /// The learning rate of the first half.
     pub lr: f64,
     /// L2 decay of every parameter.
     pub weight_decay: f64,
+    /// The adversarial loss: `lsgan`, or `gan`, `hinge`, `wgan-gp`, `wgan-lp`, `dragan` (in TensorFlow).
+    pub gan_type: GanType,
+    /// Weight of the gradient penalty of the last three (`GP_ld` in TensorFlow).
+    pub gp_ld: f32,
+    /// The generators move in the first of so many iterations (in TensorFlow).
+    pub n_critic: u64,
     /// Weight of the adversarial terms.
     pub adv_weight: f32,
     /// Weight of the cycle terms.
@@ -103,6 +126,7 @@ impl Default for RunConfig {
         let step = StepConfig::default();
         let LossWeights { adversarial, cycle, identity, cam } = step.weights;
         let GeneratorConfig { ch, n_res, img_size, img_ch, dialect, .. } = step.generator;
+        let GeneratorConfig { decoder_norm, cam: g_cam, smoothing, .. } = step.generator;
         Self {
             light: true,
             dialect,
@@ -110,12 +134,23 @@ impl Default for RunConfig {
             img_ch,
             ch,
             n_res,
+            n_res_decoder: 0,
+            decoder_norm,
+            g_cam,
+            d_cam: step.d_cam,
+            smoothing,
+            sn: step.sn,
             n_dis_global: step.global_layers,
             n_dis_local: step.local_layers,
             iteration: step.schedule.iterations,
+            epoch: 0,
+            decay_epoch: 0,
             decay_flag: step.schedule.decay,
             lr: step.schedule.lr,
             weight_decay: step.adam.weight_decay,
+            gan_type: step.gan_type,
+            gp_ld: step.gp_ld,
+            n_critic: step.n_critic,
             adv_weight: adversarial,
             cycle_weight: cycle,
             identity_weight: identity,
@@ -152,6 +187,8 @@ pub enum PreprocessKind {
     Resize,
     /// Not scaled; a part of the training size is cut out of larger pictures.
     None,
+    /// As the authors' TensorFlow program does it.
+    Tensorflow,
 }
 
 impl FromStr for PreprocessKind {
@@ -162,8 +199,9 @@ impl FromStr for PreprocessKind {
             "scale-crop" | "resize-and-crop" => Ok(Self::ScaleCrop),
             "resize" => Ok(Self::Resize),
             "none" => Ok(Self::None),
+            "tensorflow" => Ok(Self::Tensorflow),
             _ => Err(Error::Config(format!(
-                "{text:?} is no way to preprocess; use scale-crop, resize or none"
+                "{text:?} is no way to preprocess; use scale-crop, resize, none or tensorflow"
             ))),
         }
     }
@@ -175,6 +213,7 @@ impl fmt::Display for PreprocessKind {
             Self::ScaleCrop => "scale-crop",
             Self::Resize => "resize",
             Self::None => "none",
+            Self::Tensorflow => "tensorflow",
         })
     }
 }
@@ -274,9 +313,10 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Config`] where the text is no TOML; unknown keys are found by [`Self::with`].
     pub fn read(text: &str) -> Result<Table> {
-        // Hyphens are as good as underscores.
+        // Hyphens are as good as underscores, and the authors write `GP_ld`.
         let table = parse(text)?;
-        Ok(table.into_iter().map(|(key, value)| (key.replace('-', "_"), value)).collect())
+        let key = |key: String| key.replace('-', "_").to_ascii_lowercase();
+        Ok(table.into_iter().map(|(name, value)| (key(name), value)).collect())
     }
 
     /// The settings as TOML.
@@ -297,13 +337,19 @@ impl RunConfig {
     /// # Errors
     /// As [`Self::to_toml`].
     pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
-        const FIXED: [&str; 10] = [
+        const FIXED: [&str; 16] = [
             "light",
             "dialect",
             "img_size",
             "img_ch",
             "ch",
             "n_res",
+            "n_res_decoder",
+            "decoder_norm",
+            "g_cam",
+            "d_cam",
+            "smoothing",
+            "sn",
             "n_dis_global",
             "n_dis_local",
             "seed",
@@ -321,17 +367,26 @@ impl RunConfig {
             generator: GeneratorConfig {
                 ch: self.ch,
                 n_res: self.n_res,
-                n_res_decoder: self.n_res,
+                n_res_decoder: if self.n_res_decoder == 0 { self.n_res } else { self.n_res_decoder },
                 img_size: self.img_size,
                 img_ch: self.img_ch,
                 light: self.light,
                 dialect: self.dialect,
+                decoder_norm: self.decoder_norm,
+                cam: self.g_cam,
+                smoothing: self.smoothing,
             },
             global_layers: self.n_dis_global,
             local_layers: self.n_dis_local,
             batch: self.batch_size,
             accumulation: self.accumulation,
             ranks: 1,
+            gan_type: self.gan_type,
+            gp_ld: self.gp_ld,
+            n_critic: self.n_critic,
+            sn: self.sn,
+            d_cam: self.d_cam,
+            seed: self.seed,
             ema: self.ema,
             weights: LossWeights {
                 adversarial: self.adv_weight,
@@ -340,8 +395,21 @@ impl RunConfig {
                 cam: self.cam_weight,
             },
             adam: Adam { weight_decay: self.weight_decay, ..Adam::default() },
-            schedule: Schedule { lr: self.lr, iterations: self.iteration, decay: self.decay_flag },
+            schedule: Schedule {
+                lr: self.lr,
+                iterations: self.iterations(),
+                decay: self.decay_flag,
+                epochs: (self.epoch > 0).then_some(Epochs {
+                    length: self.iteration,
+                    decay_from: if self.decay_epoch == 0 { self.epoch / 2 } else { self.decay_epoch },
+                }),
+            },
         }
+    }
+
+    /// Iterations of the whole run.
+    pub fn iterations(&self) -> u64 {
+        self.iteration.saturating_mul(self.epoch.max(1))
     }
 
     /// The first so many pictures of each domain, where not all are used.
@@ -356,7 +424,7 @@ impl RunConfig {
 
     /// Whether sheets, a checkpoint or both are due after iteration `step`.
     pub(super) fn writes(&self, step: u64) -> bool {
-        self.shows(step) || step.is_multiple_of(self.save_freq) || step == self.iteration
+        self.shows(step) || step.is_multiple_of(self.save_freq) || step == self.iterations()
     }
 
     /// How pictures are read, in the order of `seed`.
@@ -381,6 +449,7 @@ impl RunConfig {
             }
             PreprocessKind::Resize => Preprocess::Resize,
             PreprocessKind::None => Preprocess::Crop,
+            PreprocessKind::Tensorflow => Preprocess::Tensorflow,
         }
     }
 
@@ -424,6 +493,15 @@ impl RunConfig {
             if !value.is_finite() || value < 0.0 {
                 return refuse(format!("{name} is {value}; it must be 0 or more"));
             }
+        }
+        if self.decay_epoch > 0 && self.decay_epoch >= self.epoch {
+            return refuse(match self.epoch {
+                0 => "decay_epoch is a number of epochs, and there are none; give epoch with it, or use decay_flag".into(),
+                epoch => format!("decay_epoch {} is not below epoch {epoch}", self.decay_epoch),
+            });
+        }
+        if self.iteration.checked_mul(self.epoch.max(1)).is_none() {
+            return refuse(format!("{} epochs of {} iterations are too many", self.epoch, self.iteration));
         }
         if !matches!(self.img_ch, 1 | 3) {
             return refuse(format!("img_ch is {}; picture files have 1 or 3 channels", self.img_ch));

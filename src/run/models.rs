@@ -43,7 +43,7 @@ pub(super) fn write_models(
             "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{local}{how}{origin}",
             env!("CARGO_PKG_VERSION"),
             state.step,
-            config.iteration,
+            config.iterations(),
             config.batch_size * config.accumulation * ranks,
             config.preprocess,
             config.lr,

@@ -17,9 +17,9 @@ use std::collections::HashMap;
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::sum_splits;
+use crate::catalogue::{scale, sum_splits};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -76,10 +76,10 @@ pub(super) struct Lowering<'a> {
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
-    /// The records of normalisations' gradients, by operands, the bits of eps and whether variances
+    /// The records of normalisations' gradients, by operands, kind, the bits of eps and whether variances
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
-    records: HashMap<(Vec<NodeId>, u32, bool), Value>,
+    records: HashMap<(Vec<NodeId>, NormKind, u32, bool), Value>,
     plan: Plan,
 }
 
@@ -362,7 +362,8 @@ impl<'a> Lowering<'a> {
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
             Op::AddScalar => self.add_scalar(id, node),
-            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::Scale(factor) => self.scale(id, node, &scale::SCALE, *factor),
+            Op::Above(threshold) => self.scale(id, node, &scale::ABOVE, *threshold),
             Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
             _ => self.lower_for_training(id, node),
         }
