@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 
 use support::engine::gpu;
 use ugatit::gpu::{AdapterOptions, Gpu};
-use ugatit::model::{Dialect, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
-    CpuEngine, GpuTrainer, LossWeights, Moments, Schedule, Session, StepConfig, StepReport, TrainState,
+    CpuEngine, GanType, GpuTrainer, LossWeights, Moments, Schedule, Session, StepConfig, StepReport, TrainState,
     Trainer, memory,
 };
 use ugatit::{Error, Tensor};
@@ -33,6 +33,13 @@ fn tiny(light: bool) -> StepConfig {
         ..GeneratorConfig::default()
     };
     StepConfig { generator, global_layers: 4, local_layers: 3, ..StepConfig::default() }
+}
+
+/// The same with a change.
+fn with<T>(change: impl Fn(&mut StepConfig) -> T) -> StepConfig {
+    let mut config = tiny(true);
+    change(&mut config);
+    config
 }
 
 /// The same with another program's generator.
@@ -128,6 +135,15 @@ fn a_gpu_trains_as_the_processor_does() {
         ("two in a batch", StepConfig { batch: 2, ..tiny(true) }, 3),
         ("TensorFlow's", of_dialect(Dialect::Tensorflow), 3),
         ("photo2cartoon's", of_dialect(Dialect::Photo2cartoon), 1),
+        ("WGAN-GP", with(|config| config.gan_type = GanType::WganGp), 2),
+        ("WGAN-LP, two in a batch, no sn", with(|c| (c.gan_type, c.batch, c.sn) = (GanType::WganLp, 2, false)), 2),
+        ("DRAGAN, two batches", with(|c| (c.gan_type, c.accumulation) = (GanType::Dragan, 2)), 2),
+        ("hinge, the generators in turn", with(|c| (c.gan_type, c.n_critic) = (GanType::Hinge, 2)), 3),
+        ("GAN, smoothing", with(|c| (c.gan_type, c.generator.smoothing) = (GanType::Gan, true)), 2),
+        ("IN, no attention", with(|c| (c.generator.decoder_norm, c.generator.cam, c.d_cam) = (DecoderNorm::In, false, false)), 2),
+        ("GN", with(|c| c.generator.decoder_norm = DecoderNorm::Gn), 2),
+        ("LN", with(|c| c.generator.decoder_norm = DecoderNorm::Ln), 2),
+        ("AdaIN, no attention in the discriminators", with(|c| (c.generator.decoder_norm, c.d_cam) = (DecoderNorm::AdaIn, false)), 2),
     ] {
         let multiplies = config.generator.dialect == Dialect::Photo2cartoon;
         let start = TrainState::new(&config, 7).unwrap();
