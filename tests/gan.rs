@@ -125,6 +125,9 @@ fn check(config: StepConfig, player: Player, state: &TrainState<f64>, [a, b]: &[
         .collect();
     let mut trainer = Trainer::new(config, state.clone(), CpuEngine).unwrap();
     let outcome = trainer.compute(player, a, b).unwrap();
+    // The penalty is not nought where it is to be seen.
+    let penalty = outcome.losses.iter().find(|(name, _)| name == "D/GA/gp");
+    assert!(penalty.is_none_or(|(_, cost)| *cost > 0.0 || !config.sn), "{penalty:?}");
     let slope: f64 = (outcome.gradients.iter())
         .flat_map(|(name, g)| g.data().iter().zip(along[name.as_str()].data()))
         .map(|(g, d)| g * d)

@@ -285,7 +285,8 @@ fn the_gradients_of_normalisation() {
                     wrt.push(NormInput::Rho);
                 }
                 if kind != NormKind::Instance {
-                    inputs.push(case.input(if n == 1 { &[1, c, 1, 1] } else { &[n, c] }));
+                    let (own, given): (&[usize], &[usize]) = (&[1, c, 1, 1], &[n, c]);
+                    inputs.push(case.input(if n == 1 { own } else { given }));
                     wrt.extend([NormInput::Gamma, NormInput::Beta]);
                 }
                 let norm =

@@ -91,9 +91,11 @@ fn samples() -> Vec<Sample> {
             Op::NormGrad { .. } => sample.exact = false,
             // With `a` and `b` for `(x - mean) * scale * gamma + beta` an infinite gamma may give NaN
             // for infinity.
-            Op::Norm(_) | Op::NormCoefficients(_) => {
+            Op::Norm(norm) | Op::NormCoefficients(norm) => {
+                // gamma is the last but one of the parameters.
+                let gamma = norm.kind.parameters().max(1) - 1;
                 sample.exact = matches!(sample.op(), Op::Norm(_));
-                sample.never_infinite.push(2);
+                sample.never_infinite.push(gamma);
             }
             _ => {}
         }
@@ -167,6 +169,7 @@ fn samples() -> Vec<Sample> {
                     add(Op::NormGrad { norm: groups, wrt }, &[shape, shape, gamma]);
                 }
             }
+            add(Op::NormCoefficients(Norm { residual: false, ..groups(c) }), &[shape, given, given]);
             let layer = Norm { residual: false, ..layer };
             add(Op::NormCoefficients(layer), &[shape, own, given, given]);
             add(Op::NormGrad { norm: instance, wrt: NormInput::X }, &[shape, shape]);
