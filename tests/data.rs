@@ -170,6 +170,18 @@ fn every_preprocessing_does_what_it_says() {
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 3, 3).unwrap().pixels;
     assert_eq!(bytes(&load.unwrap()), [whole[1], whole[2], whole[4], whole[5]]);
 
+    // The authors' program takes a picture of the training size as it is, or a part of one that is 15 pixels larger.
+    let still = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    assert_eq!(bytes(&still), [0, 40, 120, 160]);
+    let draw = Draw { flip: true, enlarged: true, top: 0, left: 15 };
+    let part = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    // Two pixels across 17: the last two places are on the second.
+    assert_eq!(bytes(&part)[..2], [0, 0]);
+    let draw = Draw { flip: false, enlarged: true, top: 15, left: 0 };
+    let part = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    assert_eq!(bytes(&part), [120, 125, 120, 125]);
+
+    let draw = Draw { top: 1, left: 2, ..Draw::default() };
     assert!(augment(&picture, 2, Preprocess::Resize, draw).is_err());
     assert!(augment(&picture, 2, Preprocess::ScaleCrop { load: Some(1) }, draw).is_err());
     assert!(augment(&picture, 0, Preprocess::Crop, draw).is_err());
@@ -214,7 +226,7 @@ fn the_order_stays_what_it_is() {
 #[test]
 fn batches_do_not_depend_on_threads_or_memory() {
     let (_folder, dataset) = dataset(5, 7);
-    for preprocess in [Preprocess::default(), Preprocess::Resize, Preprocess::Crop] {
+    for preprocess in [Preprocess::default(), Preprocess::Resize, Preprocess::Crop, Preprocess::Tensorflow] {
         let base = LoaderOptions { batch: 2, preprocess, ..options() };
         let expected = batches(&dataset, base, 0, 12);
         for (threads, ahead, cache) in [(1, 1, 0), (1, 4, 1 << 30), (4, 1, 3000), (8, 16, 1 << 30)] {

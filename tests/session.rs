@@ -154,10 +154,17 @@ fn a_gpu_trains_as_the_processor_does() {
         ("AdaIN, no attention in the discriminators", with(|c| (c.generator.decoder_norm, c.d_cam) = (DecoderNorm::AdaIn, false)), 2),
     ] {
         let multiplies = config.generator.dialect == Dialect::Photo2cartoon;
-        let start = TrainState::new(&config, 7 + config.seed).unwrap();
+        let mut start = TrainState::new(&config, 7 + config.seed).unwrap();
+        if config.gan_type == GanType::WganLp {
+            // Steep, so that there is a penalty.
+            let mixing = start.tensors.iter_mut().filter(|(name, _)| name.contains("dis") && name.contains("conv1x1"));
+            mixing.flat_map(|(_, tensor)| tensor.data_mut()).for_each(|x| *x *= 100.0);
+        }
         let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine).unwrap();
         let expected: Vec<StepReport> =
             (0..count).map(|k| reference.iterate(&batches(&config, k)).unwrap()).collect();
+        let penalties = expected[0].losses.iter().filter(|(name, _)| name.ends_with("/gp"));
+        assert!(penalties.map(|(_, cost)| *cost).reduce(f64::max).is_none_or(|most| most > 0.0), "{what}: no penalty");
         let (exact, exact_state) = exactly(&config, &start, count);
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
             let mut session = session(&config, class, &start);
@@ -218,8 +225,11 @@ fn a_gpu_trains_as_the_processor_does() {
 fn a_run_goes_on_where_it_was() {
     let schedule = Schedule { iterations: 4, ..Schedule::default() };
     let config = StepConfig { schedule, accumulation: 2, ema: 0.9, ..tiny(true) };
-    let start = TrainState::new(&config, 7).unwrap();
-    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+    let drawing = StepConfig { gan_type: GanType::WganGp, n_critic: 3, ..config };
+    for (class, config) in
+        [(AdapterClass::Gpu, config), (AdapterClass::Software, config), (AdapterClass::Gpu, drawing)]
+    {
+        let start = TrainState::new(&config, 7).unwrap();
         let mut whole = session(&config, class, &start);
         let reports = run(&mut whole, &config, 0, 4);
         let mut half = session(&config, class, &start);

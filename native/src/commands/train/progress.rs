@@ -96,7 +96,8 @@ impl Progress {
         for (smooth, new) in self.losses.iter_mut().zip([value("D/total"), value("G/total"), cycle]) {
             *smooth = match (*smooth, new) {
                 (Some(old), Some(new)) => Some(old + (new - old) / SMOOTH),
-                (_, new) => new,
+                // Generators that do not move in every iteration are not heard of in every one.
+                (old, new) => new.or(old),
             };
         }
     }
