@@ -399,7 +399,10 @@ fn adversarial_losses_are_their_formulas() {
     };
     let near = |found: Vec<f64>, expected: Vec<f64>| {
         assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}, not {expected:?}");
+        assert!(
+            found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?}, not {expected:?}"
+        );
     };
     let count = x.data().len() as f64;
     let mean = |f: &dyn Fn(f64) -> f64| vec![x.data().iter().map(|x| f(*x)).sum::<f64>() / count];

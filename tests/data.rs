@@ -165,8 +165,12 @@ fn every_preprocessing_does_what_it_says() {
     let resized = augment(&picture, 2, Preprocess::Resize, Draw::default()).unwrap();
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 2, 2).unwrap();
     assert_eq!(bytes(&resized), whole.pixels);
-    let load =
-        augment(&picture, 2, Preprocess::ScaleCrop { load: Some(3) }, Draw { left: 1, top: 0, ..Draw::default() });
+    let load = augment(
+        &picture,
+        2,
+        Preprocess::ScaleCrop { load: Some(3) },
+        Draw { left: 1, top: 0, ..Draw::default() },
+    );
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 3, 3).unwrap().pixels;
     assert_eq!(bytes(&load.unwrap()), [whole[1], whole[2], whole[4], whole[5]]);
 

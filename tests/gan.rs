@@ -7,22 +7,24 @@ use std::collections::BTreeMap;
 
 use ugatit::Tensor;
 use ugatit::model::GeneratorConfig;
-use ugatit::train::{
-    CpuEngine, GanType, Player, Schedule, StepConfig, StepGraph, TrainState, Trainer,
-};
+use ugatit::train::{CpuEngine, GanType, Player, Schedule, StepConfig, StepGraph, TrainState, Trainer};
 
 mod support;
 use support::random::noise;
 
 fn config(gan_type: GanType, sn: bool, d_cam: bool) -> StepConfig {
-    let generator = GeneratorConfig {
-        ch: 2,
-        n_res: 1,
-        n_res_decoder: 1,
-        img_size: 16,
-        ..GeneratorConfig::default()
-    };
-    StepConfig { generator, global_layers: 4, local_layers: 3, batch: 2, gan_type, sn, d_cam, ..StepConfig::default() }
+    let generator =
+        GeneratorConfig { ch: 2, n_res: 1, n_res_decoder: 1, img_size: 16, ..GeneratorConfig::default() };
+    StepConfig {
+        generator,
+        global_layers: 4,
+        local_layers: 3,
+        batch: 2,
+        gan_type,
+        sn,
+        d_cam,
+        ..StepConfig::default()
+    }
 }
 
 /// By name what each term counts, with the weight of the adversarial terms 1.
@@ -151,14 +153,18 @@ fn check(config: StepConfig, player: Player, state: &TrainState<f64>, [a, b]: &[
     let difference = (at(step) - at(-step)) / (2.0 * step);
     let error = (difference - slope).abs() / slope.abs();
     let what = format!("{} sn {} {player:?}", config.gan_type, config.sn);
-    println!("{what}: {slope:.6e} by the rules, {difference:.6e} by differences ({error:.1e})");
     assert!(error < 1e-5, "{what}: {slope} by the rules, {difference} by differences ({error:.1e})");
 }
 
 /// With `n_critic` 2 the generators and their moving average move in iterations 1 and 3, by Adam's first and second step.
 #[test]
 fn the_generators_move_in_the_first_of_n_critic_iterations() {
-    let config = StepConfig { n_critic: 2, ema: 0.5, schedule: Schedule::constant(1e-3), ..config(GanType::Lsgan, true, true) };
+    let config = StepConfig {
+        n_critic: 2,
+        ema: 0.5,
+        schedule: Schedule::constant(1e-3),
+        ..config(GanType::Lsgan, true, true)
+    };
     let mut trainer = Trainer::new(config, TrainState::<f64>::new(&config, 3).unwrap(), CpuEngine).unwrap();
     let pictures = [1, 2].map(|seed| noise(config.pictures(), seed));
     let mut moved = vec![];

@@ -7,13 +7,13 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
-use ugatit::model::{DecoderNorm, Dialect, Generator, GeneratorConfig};
-use ugatit::{Error, Tensor, cpu};
+use ugatit::{Error, Tensor};
 
 mod support;
+use support::differences::{Feed, dot, run};
 use support::random::noise;
 
 /// The step of the differences. Their error is about `STEP²` times the third derivative, and
@@ -26,16 +26,6 @@ const TOLERANCE: f64 = 1e-6;
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
-
-type Feed = BTreeMap<String, Tensor<f64>>;
-
-fn run(graph: &Graph, outputs: &[NodeId], feed: &Feed) -> Vec<Tensor<f64>> {
-    cpu::run(graph, outputs, &|name| feed.get(name)).unwrap()
-}
-
-fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
-    a.data().iter().zip(b.data()).map(|(a, b)| a * b).sum()
-}
 
 /// A graph of inputs named `0`, `1`, ... and a result.
 struct Case {
@@ -220,7 +210,8 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
 
 #[test]
 fn simple_operations_match_differences() {
-    let mut covered: BTreeSet<&str> = ["Conv2d", "Conv2dGradInput", "Conv2dGradWeight", "Norm", "SpectralNorm"].into();
+    let mut covered: BTreeSet<&str> =
+        ["Conv2d", "Conv2dGradInput", "Conv2dGradWeight", "Norm", "SpectralNorm"].into();
     for (op, shapes) in simple_operations() {
         covered.extend(differentiable(&op));
         check(&op, &shapes);
@@ -248,7 +239,8 @@ fn the_hinge_matches_differences() {
         let mut case = Case::new(&[&[2, 1, 4, 5]]);
         let wide = case.graph.add(Op::Scale(3.0), &case.inputs).unwrap();
         let y = case.graph.add(Op::Hinge { target }, &[wide]).unwrap();
-        let gradient = backward(&mut case.graph, &[(y, Seed::Weight(1.0))], &case.inputs).unwrap()[0].unwrap();
+        let gradient =
+            backward(&mut case.graph, &[(y, Seed::Weight(1.0))], &case.inputs).unwrap()[0].unwrap();
         let found = run(&case.graph, &[gradient], &case.feed).remove(0);
         let free = found.data().iter().filter(|g| **g == 0.0).count();
         assert!((5..35).contains(&free), "{free} of 40 cost nothing");
@@ -433,71 +425,4 @@ fn seeds_that_do_not_fit_are_errors() {
     let g = backward(graph, &[(bounded, Seed::Node(x))], &[x]).unwrap()[0].unwrap();
     let error = seeded(graph, g, Seed::Node(x));
     assert!(matches!(&error, Error::Config(text) if text.contains("ActivationGrad(Tanh)")), "{error}");
-}
-
-/// A whole generator of every dialect and every ablation: the gradient along a random direction of all its parameters and of the
-/// picture.
-#[test]
-fn generators_of_every_dialect_match_differences() {
-    let small = GeneratorConfig {
-        ch: 4,
-        n_res: 1,
-        n_res_decoder: 1,
-        img_size: 32,
-        img_ch: 3,
-        light: true,
-        ..GeneratorConfig::default()
-    };
-    let mut configs: Vec<_> = Dialect::ALL.map(|dialect| GeneratorConfig { dialect, ..small }).into();
-    configs.extend(DecoderNorm::ALL.map(|decoder_norm| GeneratorConfig { decoder_norm, cam: false, ..small }));
-    configs.push(GeneratorConfig { smoothing: true, ..small });
-    configs.push(GeneratorConfig {
-        dialect: Dialect::Tensorflow,
-        decoder_norm: DecoderNorm::Gn,
-        light: false,
-        ..small
-    });
-    for config in configs {
-        let mut graph = Graph::new();
-        let x = graph.input("x", [1, 3, 32, 32]);
-        let net = Generator::build(&mut graph, &config, "", x).unwrap();
-        let outputs: Vec<NodeId> =
-            [Some(net.image), net.cam_logit, net.heatmap].into_iter().flatten().collect();
-        let leaves: Vec<NodeId> = std::iter::once(x).chain(graph.parameters().map(|(id, _)| id)).collect();
-        let value = |(id, seed): (&NodeId, u64)| {
-            let node = graph.node(*id);
-            (node.name.clone(), noise(&node.shape, seed).map(|v| 0.5 * v))
-        };
-        let feed: Feed = leaves.iter().zip(1..).map(value).collect();
-        let along: Feed = leaves.iter().zip(1001..).map(value).collect();
-        let upstream: Vec<_> =
-            outputs.iter().map(|id| noise(graph.shape(*id), 7 + id.index() as u64)).collect();
-        let names = ["g0", "g1", "g2"];
-
-        let mut whole = graph.clone();
-        let seeds: Vec<(NodeId, Seed)> = (outputs.iter().zip(names).zip(&upstream))
-            .map(|((&id, name), g)| (id, Seed::Node(whole.input(name, g.shape()))))
-            .collect();
-        let gradients = backward(&mut whole, &seeds, &leaves).unwrap();
-        let gradients: Vec<NodeId> = gradients.into_iter().map(Option::unwrap).collect();
-        let mut fed = feed.clone();
-        fed.extend(names.iter().zip(&upstream).map(|(name, g)| (name.to_string(), g.clone())));
-        let exact = run(&whole, &gradients, &fed);
-        let slope: f64 = leaves.iter().zip(&exact).map(|(id, g)| dot(g, &along[&graph.node(*id).name])).sum();
-
-        let at = |step: f64| -> f64 {
-            let moved = |(name, value): (&String, &Tensor<f64>)| {
-                let mut value = value.clone();
-                value.data_mut().iter_mut().zip(along[name].data()).for_each(|(v, d)| *v += step * d);
-                (name.clone(), value)
-            };
-            let feed: Feed = feed.iter().map(moved).collect();
-            run(&graph, &outputs, &feed).iter().zip(&upstream).map(|(y, g)| dot(y, g)).sum()
-        };
-        let step = 1e-8;
-        let difference = (at(step) - at(-step)) / (2.0 * step);
-        // Few of many relus are met by so small a step, each of which is a kink.
-        let error = (difference - slope).abs() / slope.abs();
-        assert!(error < 1e-5, "{config:?}: {slope} by the rules, {difference} by differences ({error:.1e})");
-    }
 }

@@ -8,8 +8,10 @@ use ugatit::Error;
 use ugatit::graph::{Graph, Op};
 use ugatit::model::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SpectralState};
 
-const GLOBAL: DiscriminatorConfig = DiscriminatorConfig { ch: 64, n_layers: 7, img_ch: 3, cam: true, sn: true };
-const LOCAL: DiscriminatorConfig = DiscriminatorConfig { ch: 64, n_layers: 5, img_ch: 3, cam: true, sn: true };
+const GLOBAL: DiscriminatorConfig =
+    DiscriminatorConfig { ch: 64, n_layers: 7, img_ch: 3, cam: true, sn: true };
+const LOCAL: DiscriminatorConfig =
+    DiscriminatorConfig { ch: 64, n_layers: 5, img_ch: 3, cam: true, sn: true };
 
 fn build(config: &DiscriminatorConfig, [h, w]: [usize; 2]) -> Result<(Graph, Discriminator), Error> {
     let mut graph = Graph::new();

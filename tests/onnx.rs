@@ -276,13 +276,8 @@ fn dialects() {
 #[test]
 fn ablations() {
     let mut cases = Cases::new();
-    let usual = GeneratorConfig {
-        ch: 6,
-        n_res: 1,
-        n_res_decoder: 2,
-        img_size: 32,
-        ..GeneratorConfig::default()
-    };
+    let usual =
+        GeneratorConfig { ch: 6, n_res: 1, n_res_decoder: 2, img_size: 32, ..GeneratorConfig::default() };
     let mut configs: Vec<_> =
         DecoderNorm::ALL.map(|decoder_norm| GeneratorConfig { decoder_norm, ..usual }).into();
     configs.push(GeneratorConfig { cam: false, smoothing: true, ..usual });

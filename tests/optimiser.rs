@@ -157,12 +157,24 @@ fn the_rate_is_never_negative() {
 fn with_epochs_the_rate_falls_from_one_to_the_next() {
     let epochs = Some(Epochs { length: 10, decay_from: 2 });
     let schedule = Schedule { lr: 1.0, iterations: 50, decay: true, epochs };
-    for (step, rate) in
-        [(1, 1.0), (20, 1.0), (21, 1.0), (30, 1.0), (31, 2.0 / 3.0), (40, 2.0 / 3.0), (41, 1.0 / 3.0), (50, 1.0 / 3.0), (51, 0.0), (99, 0.0)]
-    {
+    for (step, rate) in [
+        (1, 1.0),
+        (20, 1.0),
+        (21, 1.0),
+        (30, 1.0),
+        (31, 2.0 / 3.0),
+        (40, 2.0 / 3.0),
+        (41, 1.0 / 3.0),
+        (50, 1.0 / 3.0),
+        (51, 0.0),
+        (99, 0.0),
+    ] {
         assert!((schedule.at(step) - rate).abs() < 1e-15, "{step}: {}", schedule.at(step));
     }
     assert_eq!(Schedule { decay: false, ..schedule }.at(50), 1.0);
     // Nothing to fall to.
-    assert_eq!(Schedule { epochs: Some(Epochs { length: 0, decay_from: 9 }), iterations: 3, ..schedule }.at(3), 1.0);
+    assert_eq!(
+        Schedule { epochs: Some(Epochs { length: 0, decay_from: 9 }), iterations: 3, ..schedule }.at(3),
+        1.0
+    );
 }

@@ -222,9 +222,8 @@ impl Picture {
             (0..to).map(place).collect::<Vec<_>>()
         };
         let (columns, rows) = (places(self.width, width), places(self.height, height));
-        let value = |x: usize, y: usize, c: usize| {
-            f32::from(self.pixels[(y * self.width + x) * self.channels + c])
-        };
+        let value =
+            |x: usize, y: usize, c: usize| f32::from(self.pixels[(y * self.width + x) * self.channels + c]);
         let mut pixels = Vec::with_capacity(width * height * self.channels);
         for &(top, bottom, down) in &rows {
             for &(left, right, across) in &columns {

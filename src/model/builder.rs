@@ -99,8 +99,9 @@ impl Builder<'_> {
     ) -> Result<NodeId> {
         let [gamma, beta] = match given {
             Some(given) => given,
-            None => ["gamma", "beta"]
-                .map(|name| self.parameter(&format!("{module}.{name}"), [1, channels, 1, 1])),
+            None => {
+                ["gamma", "beta"].map(|name| self.parameter(&format!("{module}.{name}"), [1, channels, 1, 1]))
+            }
         };
         self.norm(self.decoder_norm.kind(channels), &[x, gamma, beta])
     }

@@ -1,8 +1,6 @@
 //! The settings of a training run, as its `config.toml` holds them.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -11,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
 use crate::model::{DecoderNorm, Dialect, GeneratorConfig};
 use crate::train::{Adam, Epochs, GanType, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
+
+use super::preprocess_kind::PreprocessKind;
 
 /// Everything that a training run is told. The names are those of the official program's
 /// options; what it does not have is marked. The default is the official program's, but light.
@@ -177,63 +177,10 @@ impl Default for RunConfig {
     }
 }
 
-/// How pictures are brought to the training size: see [`Preprocess`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PreprocessKind {
-    /// Scaled to a larger square, and a part of the training size cut out of it (official).
-    ScaleCrop,
-    /// Scaled to the training size.
-    Resize,
-    /// Not scaled; a part of the training size is cut out of larger pictures.
-    None,
-    /// As the authors' TensorFlow program does it.
-    Tensorflow,
-}
-
-impl FromStr for PreprocessKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.to_ascii_lowercase().replace('_', "-").as_str() {
-            "scale-crop" | "resize-and-crop" => Ok(Self::ScaleCrop),
-            "resize" => Ok(Self::Resize),
-            "none" => Ok(Self::None),
-            "tensorflow" => Ok(Self::Tensorflow),
-            _ => Err(Error::Config(format!(
-                "{text:?} is no way to preprocess; use scale-crop, resize, none or tensorflow"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for PreprocessKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ScaleCrop => "scale-crop",
-            Self::Resize => "resize",
-            Self::None => "none",
-            Self::Tensorflow => "tensorflow",
-        })
-    }
-}
-
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
 
-/// The names of the presets, with what they are for.
-pub const PRESETS: [(&str, &str); 8] = [
-    ("official", "what the official program does without options: the full network, 256 px"),
-    ("selfie2anime", "the paper's selfie to anime"),
-    ("horse2zebra", "the paper's horse to zebra"),
-    ("cat2dog", "the paper's cat to dog"),
-    ("photo2portrait", "the paper's photo to portrait"),
-    ("photo2vangogh", "the paper's photo to van Gogh"),
-    ("small", "light, 128 px, ch 32, 100,000 iterations: a first result in hours"),
-    ("tiny", "light, 64 px, ch 16, 20,000 iterations: without a GPU"),
-];
-
-fn parse(text: &str) -> Result<Table> {
+pub(super) fn parse(text: &str) -> Result<Table> {
     text.parse().map_err(|e: toml::de::Error| {
         let before = e.span().and_then(|span| text.get(..span.start));
         let place = before.map_or(String::new(), |text| format!("line {}: ", text.matches('\n').count() + 1));
@@ -242,34 +189,6 @@ fn parse(text: &str) -> Result<Table> {
 }
 
 impl RunConfig {
-    /// The settings of a preset, as they would stand in a file.
-    ///
-    /// # Errors
-    /// [`Error::Config`] where there is none of that name.
-    pub fn preset(name: &str) -> Result<Table> {
-        let text = match name {
-            "official" => "light = false\nema = 0.0",
-            // The paper trains every task alike: the full network, 256 px, a million iterations.
-            "selfie2anime" => "light = false\ndomain_a = \"selfie\"\ndomain_b = \"anime\"",
-            "horse2zebra" => "light = false\ndomain_a = \"horse\"\ndomain_b = \"zebra\"",
-            "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
-            "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
-            "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
-            "small" => "img_size = 128\nch = 32\niteration = 100000\ncam_weight = 1.0\nkeep_every = 25000",
-            "tiny" => {
-                "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\nlr = 2e-4\ncam_weight = 1.0\npreprocess = \"resize\"\nkeep_every = 5000"
-            }
-            _ => {
-                let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::Config(format!(
-                    "there is no preset {name:?}; there are {}",
-                    names.join(", ")
-                )));
-            }
-        };
-        parse(text)
-    }
-
     /// The defaults, changed by the preset, then by each of `layers`: the text of a TOML file and
     /// settings given by hand, for example.
     ///

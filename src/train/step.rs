@@ -83,10 +83,8 @@ impl StepGraph {
         let mut nets = Networks::new(config)?;
         let fake_b = nets.translate(Direction::A2B, nets.real_a)?.image;
         let fake_a = nets.translate(Direction::B2A, nets.real_b)?.image;
-        let penalized = [
-            nets.penalized("A", nets.real_a, fake_a)?,
-            nets.penalized("B", nets.real_b, fake_b)?,
-        ];
+        let penalized =
+            [nets.penalized("A", nets.real_a, fake_a)?, nets.penalized("B", nets.real_b, fake_b)?];
         let mut terms = Terms::new(&config.weights, config.gan_type);
         for scale in SCALES {
             let of_b = scale.ends_with('B');

@@ -292,12 +292,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     }
 
     /// The sum of what [`Self::compute`] gives for each batch of a rank; `None` where there are none.
-    fn sum(
-        &mut self,
-        player: Player,
-        rank: usize,
-        batches: &[[Tensor<T>; 2]],
-    ) -> Result<Option<Outcome<T>>> {
+    fn sum(&mut self, player: Player, rank: usize, batches: &[[Tensor<T>; 2]]) -> Result<Option<Outcome<T>>> {
         let mut sum: Option<Outcome<T>> = None;
         let first = self.first_batch(rank);
         for (number, [real_a, real_b]) in (first..).zip(batches) {

@@ -179,8 +179,7 @@ pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, Vec<No
     let mut graph = Graph::new();
     let x = graph.input(INPUT, shape);
     let net = Generator::build(&mut graph, config, "", x)?;
-    let wanted: Vec<NodeId> =
-        std::iter::once(net.image).chain(net.heatmap).chain(net.cam_logit).collect();
+    let wanted: Vec<NodeId> = std::iter::once(net.image).chain(net.heatmap).chain(net.cam_logit).collect();
     Ok(fuse(&graph, &wanted))
 }
 

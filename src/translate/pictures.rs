@@ -237,7 +237,10 @@ impl Translation {
     /// [`Error::Config`] where the model has no attention.
     pub fn colored_heatmap(&self, width: usize, height: usize) -> Result<Picture> {
         let heatmap = self.heatmap.as_ref().ok_or_else(|| {
-            Error::Config("this model has no attention (g_cam was off in its training), so there is no map of it".into())
+            Error::Config(
+                "this model has no attention (g_cam was off in its training), so there is no map of it"
+                    .into(),
+            )
         })?;
         let Some([_, 1, rows, columns]) = heatmap.shape().nchw().filter(|s| s[0] > 0) else {
             return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", heatmap.shape())));
@@ -253,8 +256,10 @@ impl Translated {
     /// # Errors
     /// None that its own parts could cause.
     pub fn sheet(&self) -> Result<Picture> {
-        let parts: Vec<&Picture> =
-            [Some(&self.source), self.attention.as_ref(), Some(&self.picture)].into_iter().flatten().collect();
+        let parts: Vec<&Picture> = [Some(&self.source), self.attention.as_ref(), Some(&self.picture)]
+            .into_iter()
+            .flatten()
+            .collect();
         Picture::side_by_side(&parts)
     }
 }

@@ -6,6 +6,7 @@ mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]
 mod gradient;
+mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;

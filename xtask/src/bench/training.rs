@@ -303,7 +303,7 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     let x = graph.input("x", [1, 3, 64, 64]);
     let net = Generator::build(&mut graph, &config, "", x)?;
     let mut losses = vec![graph.add(Op::Mse { target: 0.5 }, &[net.image])?];
-    for logit in net.cam_logit {
+    if let Some(logit) = net.cam_logit {
         losses.push(graph.add(Op::BceWithLogits { target: 1.0 }, &[logit])?);
     }
     let (mut graph, losses) = fuse(&graph, &losses);

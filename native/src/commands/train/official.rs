@@ -42,7 +42,10 @@ const OPTIONS: [(&str, Here); 23] = [
     ("log-dir", Instead("-o RUN, the folder of this run")),
     ("sample-dir", Instead("-o RUN, the folder of this run")),
     ("n-epochs", Instead("--iteration, the iterations of all epochs together, or --epoch")),
-    ("n-epochs-decay", Instead("--decay-flag: the rate falls in the second half of --iteration; or --decay-epoch")),
+    (
+        "n-epochs-decay",
+        Instead("--decay-flag: the rate falls in the second half of --iteration; or --decay-epoch"),
+    ),
     ("no-dropout", Needless("the networks have no dropout")),
     ("crop-size", Instead("--img-size")),
     ("gpu-ids", Instead("--adapter, a number of the list of `ugatit doctor`")),
