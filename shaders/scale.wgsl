@@ -16,12 +16,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 #if MODE == 1
 @group(0) @binding(2) var<storage, read> divisor: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor write y 3
 #else
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor write y 2
 #endif
 
 fn each(i: u32) {
@@ -29,12 +29,12 @@ fn each(i: u32) {
         return;
     }
 #if MODE == 0
-    y[i] = params.factor * x[i];
+    store_y(i, params.factor * load_x(i));
 #endif
 #if MODE == 1
-    y[i] = x[i] / divisor[0].x;
+    store_y(i, load_x(i) / divisor[0].x);
 #endif
 #if MODE == 2
-    y[i] = at_least_zero(x[i] - params.factor);
+    store_y(i, at_least_zero(load_x(i) - params.factor));
 #endif
 }

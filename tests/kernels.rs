@@ -65,7 +65,8 @@ impl Case {
             Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap()
         };
         let (plain, loops) = (plan(false), plan(true));
-        let names = |plan: &Plan| -> Vec<&str> { plan.shaders().iter().map(|s| s.name).collect() };
+        let names =
+            |plan: &Plan| -> Vec<&str> { plan.kernels().iter().map(|kernel| kernel.shader.name).collect() };
         let differ = names(&plain) != names(&loops);
         let wide: HashMap<&str, Tensor<f64>> =
             self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
@@ -77,7 +78,7 @@ impl Case {
 
     fn compare(&self, plan: Plan, expected: &[Tensor<f64>], tolerance: f64) {
         let gpu = gpu();
-        let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
+        let kernels: Vec<&str> = plan.kernels().iter().map(|kernel| kernel.shader.name).collect();
         let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None).unwrap());
         let inputs: Vec<&Tensor> = plan.inputs().iter().map(|t| &self.feed[&t.name]).collect();
         let mut executor = Executor::new(gpu, plan, none).unwrap();

@@ -244,7 +244,7 @@ fn every_kernel_gives_them_where_the_cpu_does() {
             let target =
                 Target { class, loops, conv2d: sample.kernel, arithmetic, winograd, ..gpu().target() };
             let plan = sample.plan(&target);
-            let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
+            let kernels: Vec<&str> = plan.kernels().iter().map(|kernel| kernel.shader.name).collect();
             if done.contains(&kernels) {
                 continue;
             }

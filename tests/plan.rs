@@ -160,7 +160,7 @@ fn only_a_kernel_that_fits_can_be_asked_for() {
     let chosen = |asked| {
         let target = Target { conv2d: asked, ..Target::browser(AdapterClass::Gpu) };
         let plan = Plan::compile(&graph, &[y], &ParameterMap::default(), &target).unwrap();
-        plan.shaders()[0].name
+        plan.kernels()[0].shader.name
     };
     let in_sixteens = select::CONV2D_KERNELS.into_iter().find(|kernel| kernel.is_aligned()).unwrap();
     assert_eq!(chosen(Some(in_sixteens)), chosen(None));

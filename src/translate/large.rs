@@ -184,7 +184,9 @@ impl Translator {
         let mut weights = self.engine.weights().await?;
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
-        let engine = Engine::new(self.engine.device(), &graph, weights).await?;
+        // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
+        let engine =
+            Engine::new(self.engine.device(), &graph, weights, self.engine.precision(), false).await?;
         let program = engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
         Ok(Tiles { grid, img_ch: config.img_ch, rounding: rounding(config), engine, program, survey })
     }

@@ -107,6 +107,7 @@ impl Lowering<'_> {
         let parts = self.scratch_quads(cut.splits * total)?;
         let parts = self.whole(parts);
         self.step(kernel.forward, params, &[x, w, bias, parts], workgroups, label, flops)?;
+        let bias = if sum.has_bias == 0 { parts } else { bias };
         self.sum_splits(sum, parts, bias, y)
     }
 
@@ -307,7 +308,7 @@ impl Lowering<'_> {
         let (activation, slope) = activation_code(activation);
         let mut first_quad = 0;
         for block in blocks {
-            let block_quads = (block.bytes / 16) as usize / in_quads / 4;
+            let block_quads = block.quads() as usize / in_quads / 4;
             let params = linear::Params {
                 in_quads: in_quads as u32,
                 out_quads: quads(m) as u32,

@@ -261,7 +261,7 @@ fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
                 Some(_) => {}
                 None => {
                     known.insert(name.clone(), leaves.len());
-                    leaves.push(Leaf { name, shape, layout });
+                    leaves.push(Leaf { name, shape, layout, half: false });
                 }
             }
         }

@@ -3,6 +3,7 @@ import type { ModelRequest } from "./model.js";
 import type {
   BackendChoice,
   Direction,
+  Precision,
   Progress,
   TranslateOptions,
   TranslatorInfo,
@@ -13,6 +14,7 @@ import type { Tile } from "./wasm/glue.js";
 /** A model and what it is to run on. */
 export interface LoadRequest extends ModelRequest {
   backend: BackendChoice;
+  precision: Precision;
   direction?: Direction;
 }
 

@@ -251,8 +251,8 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
         let update = seconds(&discriminators[1]) + seconds(&generators[1]);
         let all: Vec<Timing> = [discriminators, generators].into_iter().flatten().flatten().collect();
         result.optimiser = update / seconds(&all);
-        result.kernels = shares(&all, |t| t.kernel.to_string());
-        result.labels = shares(&all, |t| format!("{}: {}", t.kernel, t.label));
+        result.kernels = shares(&all, |t| t.kernel.name().into_owned());
+        result.labels = shares(&all, |t| format!("{}: {}", t.kernel.name(), t.label));
         result.labels.truncate(40);
     }
     drop(trainer);
