@@ -173,7 +173,7 @@ async fn precision(gpu: &Gpu, tuning: &Tuning) -> Result<Option<[f64; 2]>> {
     let (ch, size) = NETWORKS[1];
     let config = GeneratorConfig { ch, img_size: size, light: true, ..GeneratorConfig::default() };
     let shape = Shape::from([1, config.img_ch, size, size]);
-    let (graph, [image, ..]) = network(&config, &shape)?;
+    let (graph, outputs) = network(&config, &shape)?;
     let mut random = Random::seeded(2);
     let mut noise = |shape: &Shape| {
         let values = (0..shape.elements()).map(|_| random.uniform() as f32 - 0.5);
@@ -188,7 +188,7 @@ async fn precision(gpu: &Gpu, tuning: &Tuning) -> Result<Option<[f64; 2]>> {
         let tuning = Some(Arc::new(tuning.clone()));
         let target = Target { f16, arithmetic: Arithmetic::Fast, tuning, ..gpu.target() };
         let map = ParameterMap::new(&graph, &target)?;
-        let plan = Plan::compile(&graph, &[image], &map, &target)?;
+        let plan = Plan::compile(&graph, &outputs[..1], &map, &target)?;
         let parameters = Arc::new(Parameters::upload(gpu, map, |name| weights.get(name))?);
         let mut executor = Executor::new(gpu, plan, parameters)?;
         let picture = executor.run(&[&x]).await?.remove(0);

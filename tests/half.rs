@@ -10,7 +10,7 @@ use half::f16;
 use ugatit::exec::{Executor, Parameters};
 use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op};
 use ugatit::io::{Model, read_picture};
-use ugatit::model::{Dialect, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::select::{self, Conv2dKernel};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::translate::{Device, PictureOptions, Precision, TileOptions, Translator, network, prepare};
@@ -145,13 +145,18 @@ fn convolutions(seen: &mut Seen) {
 }
 
 fn normalisations(target: &Target, seen: &mut Seen) {
-    for ([n, c, h, w], kind) in
-        [([2, 7, 5, 4], NormKind::Instance), ([1, 70, 33, 17], NormKind::LayerInstance)]
-    {
+    for ([n, c, h, w], kind) in [
+        ([2, 7, 5, 4], NormKind::Instance),
+        ([1, 70, 33, 17], NormKind::LayerInstance),
+        ([2, 64, 9, 8], NormKind::Group { groups: 16 }),
+    ] {
         let mut case = Case::new();
         let mut inputs = vec![case.picture(&[n, c, h, w])];
         if kind == NormKind::LayerInstance {
-            inputs.extend([case.weight(&[1, c, 1, 1]), case.vector(&[n, c]), case.vector(&[n, c])]);
+            inputs.push(case.weight(&[1, c, 1, 1]));
+        }
+        if kind != NormKind::Instance {
+            inputs.extend([case.vector(&[n, c]), case.vector(&[n, c])]);
         }
         inputs.push(case.picture(&[n, c, h, w]));
         let norm = Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Relu, residual: true };
@@ -167,6 +172,7 @@ fn others(target: &Target, seen: &mut Seen) {
         case.output(Op::Activation(Activation::LeakyRelu(0.2)), &[x]);
         case.output(Op::Add, &[x, y]);
         case.output(Op::Scale(0.3), &[x]);
+        case.output(Op::Above(0.1), &[x]);
         case.output(Op::ReflectionPad2d(2), &[x]);
         case.output(Op::UpsampleNearest2x, &[x]);
         case.output(Op::SumChannels, &[x]);
@@ -209,10 +215,17 @@ fn every_kernel_with_tensors_of_f16() {
 /// The networks of all dialects have a plan, and the memory of their pictures and weights is about halved.
 #[test]
 fn every_generator_has_a_plan_with_f16() {
-    for dialect in Dialect::ALL {
+    let usual = GeneratorConfig::default();
+    let mut configs: Vec<_> = Dialect::ALL.map(|dialect| GeneratorConfig { dialect, ..usual }).into();
+    configs.extend(DecoderNorm::ALL.map(|decoder_norm| GeneratorConfig {
+        decoder_norm,
+        cam: false,
+        ..usual
+    }));
+    configs.push(GeneratorConfig { smoothing: true, ..usual });
+    for config in configs {
         for light in [true, false] {
-            let config =
-                GeneratorConfig { ch: 64, img_size: 256, light, dialect, ..GeneratorConfig::default() };
+            let config = GeneratorConfig { light, ..config };
             if config.validate().is_err() {
                 continue;
             }
@@ -227,7 +240,7 @@ fn every_generator_has_a_plan_with_f16() {
                     [map.bytes() as f64, plan.memory() as f64]
                 });
                 let [weights, pictures] = [0, 1].map(|i| memory[1][i] / memory[0][i]);
-                assert!(weights < 0.52 && pictures < 0.7, "{dialect} light {light}: {weights} {pictures}");
+                assert!(weights < 0.52 && pictures < 0.7, "{config:?}: {weights} {pictures}");
             }
         }
     }

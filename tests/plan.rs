@@ -13,7 +13,7 @@ fn network(config: &GeneratorConfig, [n, h, w]: [usize; 3]) -> (Graph, Vec<NodeI
     let mut graph = Graph::new();
     let x = graph.input("x", [n, config.img_ch, h, w]);
     let net = Generator::build(&mut graph, config, "", x).unwrap();
-    fuse(&graph, &[net.image, net.cam_logit, net.heatmap])
+    fuse(&graph, &[net.image, net.cam_logit.unwrap(), net.heatmap.unwrap()])
 }
 
 fn plan(config: &GeneratorConfig, size: [usize; 3], class: AdapterClass) -> (Plan, ParameterMap) {

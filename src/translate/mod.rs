@@ -53,17 +53,18 @@ pub enum Precision {
 pub struct Translation {
     /// `[N, img_ch, H, W]` in -1..1.
     pub image: Tensor,
-    /// `[N, 1, H/4, W/4]`, not negative: what the network attends to.
-    pub heatmap: Tensor,
-    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first.
-    pub cam_logit: Tensor,
+    /// `[N, 1, H/4, W/4]`, not negative: what the network attends to; none of a model without attention.
+    pub heatmap: Option<Tensor>,
+    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first; none of a model without attention.
+    pub cam_logit: Option<Tensor>,
 }
 
 impl Translation {
     /// From the outputs of [`network`].
     fn new(outputs: Vec<Tensor>) -> Result<Self> {
-        let [image, heatmap, cam_logit] = exactly(outputs)?;
-        Ok(Self { image, heatmap, cam_logit })
+        let mut outputs = outputs.into_iter();
+        let image = outputs.next().ok_or_else(|| Error::Shape("a translation without a picture".into()))?;
+        Ok(Self { image, heatmap: outputs.next(), cam_logit: outputs.next() })
     }
 }
 
@@ -197,27 +198,20 @@ impl Translator {
     }
 }
 
-/// The fused graph of a generator for one input shape `[N, img_ch, H, W]`, and its image, heat-map
-/// and logits. The input is called "x".
+/// The fused graph of a generator for one input shape `[N, img_ch, H, W]`, and its image, then, where it has
+/// attention, heat-map and logits. The input is called "x".
 ///
 /// # Errors
 /// [`Error::Config`] or [`Error::Shape`] where the generator cannot take that shape.
-pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3])> {
+pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, Vec<NodeId>)> {
     if shape.nchw().is_none_or(|[n, ..]| n == 0) {
         return Err(Error::Shape(format!("pictures must be [N, {}, H, W], not {shape}", config.img_ch)));
     }
     let mut graph = Graph::new();
     let x = graph.input(INPUT, shape);
     let net = Generator::build(&mut graph, config, "", x)?;
-    let wanted = [net.image, net.heatmap, net.cam_logit];
-    let (graph, outputs) = fuse(&graph, &wanted);
-    Ok((graph, exactly(outputs)?))
-}
-
-/// As many as were asked for.
-fn exactly<T, const N: usize>(outputs: Vec<T>) -> Result<[T; N]> {
-    let found = outputs.len();
-    outputs.try_into().map_err(|_| Error::Shape(format!("{N} outputs were asked for, {found} came")))
+    let wanted: Vec<NodeId> = std::iter::once(net.image).chain(net.heatmap).chain(net.cam_logit).collect();
+    Ok(fuse(&graph, &wanted))
 }
 
 /// The GPU memory that a translation needs, in bytes.

@@ -2,7 +2,7 @@
 
 use js_sys::{Function, Promise};
 use ugatit::gpu::{AdapterOptions, Gpu};
-use ugatit::model::{Dialect, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::AdapterClass;
 use ugatit::translate::{Device, Precision, Translator};
 use ugatit::{Error, Result};
@@ -32,6 +32,8 @@ impl Metadata {
     /// The architecture, where it is one of ours.
     fn config(&self) -> Option<GeneratorConfig> {
         let number = |key: &str| self.get(key)?.parse().ok();
+        let flag = |key: &str, usual: bool| self.get(key).map_or(Some(usual), |text| text.parse().ok());
+        let norm = |name: String| name.parse().ok();
         let config = GeneratorConfig {
             ch: number("ch")?,
             n_res: number("n_res")?,
@@ -40,6 +42,9 @@ impl Metadata {
             img_ch: number("img_ch")?,
             light: self.get("architecture")? == "light",
             dialect: self.get("dialect").map_or(Some(Dialect::default()), |name| name.parse().ok())?,
+            decoder_norm: self.get("decoder_norm").map_or(Some(DecoderNorm::default()), norm)?,
+            cam: flag("cam", true)?,
+            smoothing: flag("smoothing", false)?,
         };
         config.validate().ok().map(|()| config)
     }

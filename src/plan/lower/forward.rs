@@ -171,6 +171,9 @@ impl Lowering<'_> {
             unbiased: u32::from(norm.unbiased),
         };
         let (shader, groups) = match norm.kind {
+            NormKind::Group { groups } => {
+                return self.group_coefficients(node, norm, moments, y, c / groups);
+            }
             NormKind::Instance => {
                 let variants = [
                     &norm_coefficients::NORM_COEFFICIENTS_INSTANCE,
@@ -437,14 +440,21 @@ impl Lowering<'_> {
         self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
-    pub(super) fn scale(&mut self, id: NodeId, node: &Node, factor: f32) -> Result<()> {
+    /// A kernel of `scale.wgsl` with one number.
+    pub(super) fn scale(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        shader: &'static Shader,
+        factor: f32,
+    ) -> Result<()> {
         let layout = self.layout(node.inputs[0])?;
         let x = self.operand(node.inputs[0])?;
         let y = self.result_in(id, layout)?;
         let total = layout.floats() / 4;
         let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(&scale::SCALE, params, &[x, self.whole(y)], workgroups, "scale", 0)
+        self.step(shader, params, &[x, self.whole(y)], workgroups, "scale", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the

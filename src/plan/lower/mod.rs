@@ -6,6 +6,7 @@ mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]
 mod gradient;
+mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
@@ -17,9 +18,9 @@ use std::collections::{HashMap, HashSet};
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::sum_splits;
+use crate::catalogue::{scale, sum_splits};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -80,10 +81,10 @@ pub(super) struct Lowering<'a> {
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
-    /// The records of normalisations' gradients, by operands, the bits of eps and whether variances
+    /// The records of normalisations' gradients, by operands, kind, the bits of eps and whether variances
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
-    records: HashMap<(Vec<NodeId>, u32, bool), Value>,
+    records: HashMap<(Vec<NodeId>, NormKind, u32, bool), Value>,
     plan: Plan,
 }
 
@@ -239,7 +240,9 @@ impl<'a> Lowering<'a> {
 
     /// The memory for a node's result.
     fn result_in(&mut self, id: NodeId, layout: Layout) -> Result<Value> {
-        let half = self.target.f16 && matches!(layout, Layout::Image { .. }) && !self.outputs.contains(&id);
+        // What has one pixel stands in for a parameter.
+        let is_picture = matches!(layout, Layout::Image { pixels: 2.., .. });
+        let half = self.target.f16 && is_picture && !self.outputs.contains(&id);
         let value = self.scratch(if half { layout.bytes() / 2 } else { layout.bytes() })?;
         if half {
             self.halves.insert(value);
@@ -377,7 +380,8 @@ impl<'a> Lowering<'a> {
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
             Op::AddScalar => self.add_scalar(id, node),
-            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::Scale(factor) => self.scale(id, node, &scale::SCALE, *factor),
+            Op::Above(threshold) => self.scale(id, node, &scale::ABOVE, *threshold),
             Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
             _ => self.lower_for_training(id, node),
         }

@@ -224,7 +224,9 @@ fn adam(
         beta2: beta2 as f32,
         rest2: (1.0 - beta2) as f32,
     };
-    let mut bindings = vec![launches.bind(Store::Numbers, 0..16), launches.bind(Store::Report, 0..REPORT)];
+    let numbers = TrainPlan::term_stride(launches.target) * group(player) as u64;
+    let mut bindings =
+        vec![launches.bind(Store::Numbers, numbers..numbers + 16), launches.bind(Store::Report, 0..REPORT)];
     let moved = [
         Store::Gradients(buffer),
         Store::Weights(buffer),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ugatit::catalogue::ALL;
 use ugatit::exec::Timing;
 use ugatit::gpu::Gpu;
-use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormInput, NormKind, Op};
 use ugatit::plan::{AdapterClass, Target, select};
 
 use super::measure::time_graph;
@@ -151,6 +151,26 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
         graph.add(Op::Norm(norm(NormKind::Instance)), &[x])?,
         graph.add(Op::Norm(layer), &[x, rho, gamma, beta, residual])?,
     ];
+    // What only ablations and the authors' other losses have.
+    let groups = norm(NormKind::Group { groups: 4 });
+    outputs.push(graph.add(Op::Norm(groups), &[x, gamma, beta])?);
+    for wrt in [NormInput::X, NormInput::Gamma] {
+        outputs.push(graph.add(Op::NormGrad { norm: groups, wrt }, &[residual, x, gamma])?);
+    }
+    let share = graph.input("share", [1, 1]);
+    for op in [
+        Op::Above(0.1),
+        Op::Mean,
+        Op::MeanGrad { scale: 1.0 },
+        Op::Hinge { target: 1.0 },
+        Op::HingeGrad { target: 1.0, scale: 1.0 },
+        Op::GradientPenalty { one_sided: false },
+        Op::GradientPenaltyGrad { one_sided: false, scale: 1.0 },
+    ] {
+        outputs.push(graph.add(op, &[x])?);
+    }
+    outputs.push(graph.add(Op::AtMaximum, &[residual, x])?);
+    outputs.push(graph.add(Op::Interpolate, &[x, residual, share])?);
     let average = graph.add(Op::GlobalAvgPool, &[x])?;
     let maximum = graph.add(Op::GlobalMaxPool, &[x])?;
     outputs.push(graph.add(Op::Concat, &[average, maximum])?);

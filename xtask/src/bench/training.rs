@@ -302,10 +302,10 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     let mut graph = Graph::new();
     let x = graph.input("x", [1, 3, 64, 64]);
     let net = Generator::build(&mut graph, &config, "", x)?;
-    let losses = [
-        graph.add(Op::Mse { target: 0.5 }, &[net.image])?,
-        graph.add(Op::BceWithLogits { target: 1.0 }, &[net.cam_logit])?,
-    ];
+    let mut losses = vec![graph.add(Op::Mse { target: 0.5 }, &[net.image])?];
+    if let Some(logit) = net.cam_logit {
+        losses.push(graph.add(Op::BceWithLogits { target: 1.0 }, &[logit])?);
+    }
     let (mut graph, losses) = fuse(&graph, &losses);
     let wrt: Vec<_> = graph.parameters().map(|(id, _)| id).collect();
     let seeds: Vec<_> = losses.iter().map(|&loss| (loss, Seed::Weight(1.0))).collect();

@@ -172,7 +172,13 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let options = PictureOptions { size: args.size, fit };
     args.tile.check(&model.config)?;
-    if let (PictureSize::Exact { width, height }, false) = (options.size, model.config.light) {
+    if args.attention && !model.config.cam {
+        return Err(Usage(
+            "this model has no attention (it was trained with --g-cam false); leave out --attention".into(),
+        )
+        .into());
+    }
+    if let (PictureSize::Exact { width, height }, true) = (options.size, model.config.has_one_size()) {
         model.config.check_size(height, width).map_err(|e| Usage(e.to_string()))?;
     }
     let chosen = device::open(&device_args)?;

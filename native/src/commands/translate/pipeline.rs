@@ -274,8 +274,8 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, reporter: &Reporter) {
                 Done::InTiles(done, tiles) => (done, Some(tiles)),
             };
             // The result last: where it is, all that was asked for is.
-            if let Some(path) = &job.attention {
-                write_picture(path, &done.attention, PictureFormat::Png, job.replace)?;
+            if let (Some(path), Some(attention)) = (&job.attention, &done.attention) {
+                write_picture(path, attention, PictureFormat::Png, job.replace)?;
             }
             if let Some(path) = &job.sheet {
                 write_picture(path, &done.sheet()?, PictureFormat::Png, job.replace)?;
