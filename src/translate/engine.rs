@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::events::event;
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
@@ -35,7 +36,10 @@ impl Engine {
         weights: BTreeMap<String, Tensor>,
     ) -> Result<Self> {
         match device {
-            Device::Cpu => Ok(Self::Cpu { weights }),
+            Device::Cpu => {
+                event!(INFO, threads = rayon::current_num_threads(), "the processor computes");
+                Ok(Self::Cpu { weights })
+            }
             Device::Gpu(gpu) => {
                 let map = ParameterMap::new(graph, &gpu.target())?;
                 let upload = || Parameters::upload(&gpu, map, |name| weights.get(name));
