@@ -57,6 +57,17 @@ test("the processor is measured, as a picture and as a report", async ({ demo, b
   ).toBe("PNG");
 });
 
+test("a GPU is measured, and what would take too long is left out", async ({ demo }) => {
+  const report = await measure(demo, "webgpu");
+  console.log(report);
+  expect(report).toMatch(/peak: [\d.,]+ GFLOP\/s of f32, [\d.,]+ GB\/s copied/);
+  expect(report).toContain("(computes on the processor)");
+  const [milliseconds, gigaflops, percent] = row(report, "Translation, ch 16, 64×64");
+  expect(milliseconds).toBeGreaterThan(0);
+  expect(gigaflops).toBeGreaterThan(0);
+  expect(percent).toBeGreaterThan(0);
+});
+
 test("it can be stopped, and closing stops it too", async ({ demo }) => {
   await demo.at("measure-open").click();
   await demo.page.locator("[name=measure-backend][value=wasm]").check();

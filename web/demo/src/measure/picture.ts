@@ -1,11 +1,11 @@
 /** What was measured, as a picture to keep and to send. */
 import type { Measured } from "./measure.ts";
-import { device, digits, gigaflops, peakText, share } from "./report.ts";
+import { browser, device, digits, gigaflops, peakText, share } from "./report.ts";
 
 /** Below this the page is a phone's, and the picture as narrow. */
 const NARROW = 480;
 const SCALE = 2;
-const [TOP, ROW, MARGIN, BAR] = [128, 54, 28, 8];
+const [TOP, ROW, MARGIN, BAR] = [150, 54, 28, 8];
 
 /** Draws it for a place so wide, in the page's colours by day. */
 export function draw(canvas: HTMLCanvasElement, measured: Measured, place: number): void {
@@ -29,6 +29,10 @@ export function draw(canvas: HTMLCanvasElement, measured: Measured, place: numbe
   text(device(measured), MARGIN, 70, `400 14px ${sans}`);
   text(`Peak ${peakText(measured)}`, MARGIN, 92, `400 13px ${sans}`, "#50575a");
 
+  text(browser(measured), MARGIN, 114, `400 13px ${sans}`, "#50575a");
+
+  const shares = measured.rows.map((row) => share(row, measured) ?? 0);
+  const whole = (right - MARGIN) / Math.max(1, ...shares);
   measured.rows.forEach((row, i) => {
     const y = TOP + i * ROW;
     text(row.name, MARGIN, y, `560 13px ${sans}`);
@@ -46,8 +50,11 @@ export function draw(canvas: HTMLCanvasElement, measured: Measured, place: numbe
     context.fillStyle = "#e6e9e8";
     context.fillRect(MARGIN, y + 10, right - MARGIN, BAR);
     context.fillStyle = "#c42d1b";
-    context.fillRect(MARGIN, y + 10, (right - MARGIN) * Math.min(1, part ?? 0), BAR);
+    context.fillRect(MARGIN, y + 10, whole * (part ?? 0), BAR);
+    context.fillStyle = "#16191a";
+    context.fillRect(MARGIN + whole - 1, y + 8, 2, BAR + 4);
   });
-  const foot = `${measured.date}, bars: share of the device's own peak`;
+  const why = width > NARROW ? "; Winograd's algorithm spares arithmetic" : "";
+  const foot = `${measured.date}. The mark is the device's own peak${why}.`;
   text(foot, MARGIN, height - 22, `400 12px ${sans}`, "#50575a");
 }

@@ -25,6 +25,16 @@ export function device({ adapter, backend, software, threads, processors }: Meas
   return `${processors} processors, ${threads === 1 ? "one thread" : `${threads} threads`} of WebAssembly`;
 }
 
+/** The browser's name and version, and the system, as far as it tells. */
+export function browser({ browser }: Measured): string {
+  const named = [/Firefox\/[\d.]+/, /Edg\/[\d.]+/, /Chrome\/[\d.]+/, /Version\/[\d.]+ .*Safari/]
+    .map((name) => name.exec(browser)?.[0])
+    .find((name) => name !== undefined);
+  const name = (named ?? "").replace(/Version\/([\d.]+).*/, "Safari $1").replace("/", " ");
+  const [, system] = /\((?:X11; )?([^;)]+)/.exec(browser) ?? [];
+  return [name.replace("Edg ", "Edge "), system].filter(Boolean).join(", ");
+}
+
 /** The peak in a line. */
 export function peakText({ peak, backend, threads }: Measured): string {
   if (!peak) return "not measured";
@@ -58,6 +68,6 @@ export function report(measured: Measured): string {
 |---|---:|---:|---:|
 ${lines.join("\n")}
 
-GFLOP/s count the direct convolution's arithmetic, of which Winograd's algorithm does a quarter.
+GFLOP/s count the direct convolution's arithmetic, of which Winograd's algorithm, where it is taken, does a quarter.
 `;
 }
