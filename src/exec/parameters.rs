@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
@@ -60,11 +59,8 @@ impl Parameters {
                 Error::Shape(format!("parameter `{}` {} was not given", piece.name, piece.shape))
             })?;
             let packed = piece.layout.pack(&tensor.data()[piece.elements()]);
-            let halves = piece.half.then(|| {
-                let mut halves = vec![f16::ZERO; packed.len()];
-                halves.convert_from_f32_slice(&packed);
-                halves
-            });
+            let halves: Option<Vec<f16>> =
+                piece.half.then(|| packed.iter().map(|value| f16::from_f32(*value)).collect());
             let packed: &[u8] =
                 halves.as_ref().map_or(bytemuck::cast_slice(&packed), |h| bytemuck::cast_slice(h));
             for (i, chunk) in packed.chunks(CHUNK).enumerate() {
@@ -102,7 +98,9 @@ impl Parameters {
                 let from = &buffers[piece.buffer - first];
                 let packed = download(gpu, &staging, from, piece.offset, piece.bytes()).await?;
                 let packed: Cow<'_, [f32]> = match piece.half {
-                    true => bytemuck::cast_slice::<u32, f16>(&packed).to_f32_vec().into(),
+                    true => {
+                        bytemuck::cast_slice::<u32, f16>(&packed).iter().map(|value| value.to_f32()).collect()
+                    }
                     false => bytemuck::cast_slice(&packed).into(),
                 };
                 let count = piece.elements().len();

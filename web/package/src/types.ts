@@ -40,6 +40,14 @@ export interface LoadOptions {
   cache?: boolean;
   /** Where `ugatit_bg.wasm` lies, if not beside the package's other files. */
   wasmUrl?: string | URL;
+  /**
+   * How many threads the processor's work is shared among, where the page is cross-origin isolated; as
+   * many as there are processors if left out. 1 loads the module without shared memory, as every other
+   * page does.
+   */
+  threads?: number;
+  /** Where `ugatit_threads_bg.wasm` lies; with another `wasmUrl` there are no threads without this. */
+  threadsWasmUrl?: string | URL;
   /** Where `worker.js` lies, if not beside the package's other files. */
   workerUrl?: string | URL;
   /** Called as the model arrives. */
@@ -82,6 +90,8 @@ export interface TranslatorInfo {
   bytes: number;
   /** Whether the model came from the cache, without the network. */
   fromCache: boolean;
+  /** How many threads compute; more than one on the processor of a cross-origin isolated page only. */
+  threads: number;
   /** Whether a worker computes. */
   worker: boolean;
 }

@@ -1,64 +1,45 @@
 //! The browser's side: `cargo xtask web`, `cargo xtask serve`, and the tests in a browser.
 
 mod browser;
-pub(crate) mod npm;
+mod module;
+pub mod npm;
 
-pub(crate) use browser::chromium;
+pub use browser::chromium;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::process::{cargo, root, say, target};
+use crate::process::{root, say, target};
 
-/// Where the WebAssembly module and its JavaScript go.
-const PACKAGE_WASM: &str = "web/package/dist/wasm";
-const TARGET: &str = "wasm32-unknown-unknown";
-
-/// What browsers have had for years; Binaryen's `--all-features` goes beyond it.
-const WASM_OPT: [&str; 12] = [
-    "-O3",
-    // Functions that are called from one place stay apart where they are large: a browser compiles one when it is
-    // first called, and would have to compile all that lies inside of it.
-    "--one-caller-inline-max-function-size=20",
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-multivalue",
-    "--enable-simd",
-    "--strip-debug",
-    "--strip-producers",
-];
-
+/// What `cargo xtask serve` takes.
 #[derive(Args)]
-pub(crate) struct ServeOptions {
+pub struct ServeOptions {
     /// The port on this machine
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
 
-/// Builds the npm package: the WebAssembly module, its glue, the TypeScript.
-pub(crate) fn build() -> Result<()> {
+/// Builds the npm package: the WebAssembly modules, their glue, the TypeScript.
+pub fn build() -> Result<()> {
     npm::install()?;
-    module()?;
+    module::plain()?;
+    module::threaded()?;
     npm::run(&["run", "build", "--workspace", "package"])?;
     say(&format!("the package is in {}", root().join("web/package").display()));
     Ok(())
 }
 
 /// Builds the package and the demo page, and serves the page on this machine.
-pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
+pub fn serve(options: &ServeOptions) -> Result<()> {
     build()?;
     npm::run(&["run", "build", "--workspace", "demo"])?;
     npm::run(&["run", "preview", "--workspace", "demo", "--", "--port", &options.port.to_string()])
 }
 
 /// Builds the package and the demo page, and runs their tests in every browser that there is.
-pub(crate) fn test() -> Result<()> {
+pub fn test() -> Result<()> {
     let chromium = chromium()?;
     let (firefox, webkit) = (browser::firefox()?, browser::webkit()?);
     build()?;
@@ -89,7 +70,7 @@ pub(crate) fn test() -> Result<()> {
 }
 
 /// The page's share of `cargo xtask endurance`: hundreds of translations in Chromium, with an eye on memory.
-pub(crate) fn endurance() -> Result<()> {
+pub fn endurance() -> Result<()> {
     let chromium = chromium()?;
     build()?;
     let program = program()?;
@@ -97,28 +78,17 @@ pub(crate) fn endurance() -> Result<()> {
     npm::run_with(&test, &[("CHROMIUM", &chromium), ("UGATIT", &program)])
 }
 
-/// The native program, with which the tests compare.
-fn program() -> Result<String> {
+/// Where Cargo puts the native program, with which the tests compare.
+///
+/// # Errors
+/// Where the folder's name is no Unicode.
+pub fn program() -> Result<String> {
     let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
     Ok(program.to_str().context("this folder's name is no Unicode")?.to_owned())
 }
 
 /// Whether the files of `web/` are formatted.
-pub(crate) fn lint() -> Result<()> {
+pub fn lint() -> Result<()> {
     npm::install()?;
     npm::run(&["run", "format:check"])
-}
-
-/// The WebAssembly module, from Rust to what browsers load.
-fn module() -> Result<()> {
-    crate::process::run("rustup", &["target", "add", TARGET])?;
-    cargo(&["build", "--profile", "web", "--package", "ugatit-web", "--target", TARGET], &[])?;
-    let compiled = target().join(TARGET).join("web/ugatit_web.wasm");
-    let compiled = compiled.to_str().context("this folder's name is no Unicode")?;
-    let folder = root().join(PACKAGE_WASM);
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    cargo(&["run", "--release", "--package", "ugatit-bindgen", "--", compiled, PACKAGE_WASM], &[])?;
-    let module = folder.join("ugatit_bg.wasm");
-    let module = module.to_str().context("this folder's name is no Unicode")?;
-    npm::exec("wasm-opt", &[&WASM_OPT[..], &[module, "-o", module]].concat(), &[])
 }

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use ugatit::shader::{Constants, LOOPS, expand, with_halves};
 
-use crate::process::{root, say};
+use xtask::process::{root, say};
 
 /// For each shader file the names of its variants, each with its constants.
 type Files = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
@@ -96,7 +96,7 @@ fn variants(folder: &Path) -> Result<Vec<Variant>> {
                     .shortened();
                 // Most shaders have but one text.
                 if loops == 0 || variants.iter().all(|v| v.name != name || v.text != expanded.text) {
-                    let halves = with_halves(&expanded.text, u32::MAX);
+                    let halves = with_halves(&expanded.text);
                     let has_halves = halves != expanded.text;
                     let mut keep = |text, what: &str| {
                         let (name, origin) = (format!("{name}{suffix}{what}"), expanded.origin.clone());
