@@ -166,15 +166,25 @@ struct Together {
     waited: f64,
     /// Bytes that this rank sends, in an iteration.
     bytes: u64,
+    /// What sums of as many values take where nothing is computed meanwhile.
+    alone_ms: f64,
 }
 
 impl Together {
     /// `times` and `waits` are those of each iteration, in seconds.
-    fn new(config: &StepConfig, wire: Wire, times: &[f64], waits: &[f64]) -> Result<Self> {
+    fn new(config: &StepConfig, wire: Wire, times: &[f64], waits: &[f64], team: &mut Team) -> Result<Self> {
         let tensors = config.tensors()?;
         let trained = tensors.iter().filter(|(name, _)| Player::BOTH.iter().any(|p| p.trains(name)));
         let values: usize = trained.map(|(_, shape)| shape.elements()).sum();
         let size = if wire == Wire::F32 { 4 } else { 2 };
+        let mut alone = f64::INFINITY;
+        let mut sums = vec![1.0_f32; values];
+        for _ in 0..RUNS {
+            team.any(0)?;
+            let started = Instant::now();
+            team.average(std::iter::once(&mut sums[..]))?;
+            alone = started.elapsed().as_secs_f64().min(alone);
+        }
         let ranks = config.ranks as u64;
         let (time, wait): (f64, f64) = (times.iter().sum(), waits.iter().sum());
         Ok(Self {
@@ -184,6 +194,7 @@ impl Together {
             waited: wait / time,
             // A part from and to each other one, then the sum of it to and from each.
             bytes: 2 * values as u64 * size * (ranks - 1) / ranks,
+            alone_ms: alone * 1e3,
         })
     }
 }
@@ -367,7 +378,7 @@ pub(crate) async fn of_ranks(gpu: &Gpu, options: &TrainOptions, ranks: &Ranks) -
         times.push(started.elapsed().as_secs_f64());
         waits.push((team.waited() - waited).as_secs_f64());
     }
-    let together = Together::new(&config, options.wire(), &times[1..], &waits[1..])?;
+    let together = Together::new(&config, options.wire(), &times[1..], &waits[1..], &mut team)?;
     let flops: u64 = Player::BOTH.iter().map(|player| trainer.plan(*player).flops()).sum();
     Ok(Training {
         device: gpu.name().into(),
@@ -394,8 +405,8 @@ pub(crate) async fn on_cpu(options: &TrainOptions, ranks: Option<&Ranks>) -> Res
         waits.push((team.as_ref().map(Team::waited).unwrap_or_default() - waited).as_secs_f64());
     }
     times.remove(0);
-    let together = match team {
-        Some(_) => Some(Together::new(&config, options.wire(), &times, &waits[1..])?),
+    let together = match &mut team {
+        Some(team) => Some(Together::new(&config, options.wire(), &times, &waits[1..], team)?),
         None => None,
     };
     let target = Target::browser(AdapterClass::Gpu);
@@ -438,11 +449,12 @@ impl Training {
             writeln!(text, "| {name}, in turn | {ms:.1} ms; ours takes {ratio:.2} of it |")?;
         }
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
-        if let Some(Together { ranks, best_ms, waited_ms, waited, bytes }) = &self.together {
+        if let Some(Together { ranks, best_ms, waited_ms, waited, bytes, alone_ms }) = &self.together {
             writeln!(text, "| the fastest | {best_ms:.1} ms |")?;
             writeln!(text, "| ranks | {ranks}, {:.2} pictures a second |", *ranks as f64 / self.ms * 1e3)?;
             writeln!(text, "| sent by each | {:.1} MB |", *bytes as f64 / 1e6)?;
             writeln!(text, "| waited for the others | {waited_ms:.1} ms, {:.1} % |", 100.0 * waited)?;
+            writeln!(text, "| f32 sums of as many values, with nothing else to do | {alone_ms:.1} ms |")?;
         }
         let Some(memory) = self.memory_mib else { return writeln!(text, "\n{}", self.operations) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;
