@@ -23,13 +23,30 @@ pub fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])
 }
 
+/// [`run`], in a folder of the repository.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(folder: &str, program: &str, arguments: &[&str]) -> Result<()> {
+    start(folder, program, arguments, &[])
+}
+
 /// [`run`], with environment variables.
 pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    start("", program, arguments, environment)
+}
+
+pub(crate) fn start(
+    folder: &str,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<()> {
     say(&format!("$ {program} {}", arguments.join(" ")));
     let status = Command::new(program)
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(root())
+        .current_dir(root().join(folder))
         .status()
         .with_context(|| format!("`{program}` could not be started"))?;
     if !status.success() {
