@@ -1,14 +1,15 @@
-//! Loops over threads where there are threads; the same loops in order on wasm.
+//! Loops over threads where there are threads; the same loops in order in a WebAssembly module without
+//! shared memory.
 
 /// Elements below which a piece of work is not worth handing to another thread.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const GRAIN: usize = 32768;
 
 /// How many threads share the work.
 pub(super) fn threads() -> usize {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
     return rayon::current_num_threads();
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(not(any(not(target_arch = "wasm32"), target_feature = "atomics")))]
     return 1;
 }
 
@@ -20,7 +21,7 @@ pub(crate) fn chunks<T: Send>(
     cost: usize,
     f: impl Fn(usize, &mut [T]) + Send + Sync,
 ) {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
     {
         use rayon::prelude::*;
         let calls = GRAIN.div_ceil(cost.max(1));
@@ -37,7 +38,7 @@ pub(crate) fn chunks<T: Send>(
 
 /// Calls `run(scratch, i)` for every `i` below `tasks`; each thread makes its `scratch` once.
 pub(super) fn tasks<S>(tasks: usize, scratch: impl Fn() -> S + Sync, run: impl Fn(&mut S, usize) + Sync) {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
     {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let workers = threads().min(tasks);

@@ -51,7 +51,7 @@ impl Program {
         let bytes = plan.uniforms.len() as u64;
         let uniforms = gpu.buffer("uniforms", bytes, Usage::UNIFORM | Usage::COPY_DST)?;
         gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
-        gpu.compile_all(&plan.shaders())?;
+        gpu.compile_all(&plan.kernels())?;
         let place = |memory: Memory| match memory {
             Memory::Buffer(b) => buffers.get(b).map(|buffer| (&**buffer, 0)),
             Memory::Piece(p) => {
@@ -62,7 +62,7 @@ impl Program {
         };
         let mut launches = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
-            let pipeline = gpu.pipeline(step.shader)?;
+            let pipeline = gpu.pipeline(step.kernel)?;
             let uniform = wgpu::BufferBinding {
                 buffer: &uniforms,
                 offset: 0,
@@ -142,7 +142,7 @@ impl Program {
             for (step, pair) in self.plan.steps[first..end].iter().zip(ticks.chunks(2)) {
                 timings.push(Timing {
                     label: step.label.clone(),
-                    kernel: step.shader.name,
+                    kernel: step.kernel,
                     seconds: pair[1].saturating_sub(pair[0]) as f64 * period,
                     flops: step.flops,
                     bytes: step.bytes(),
@@ -159,14 +159,14 @@ fn announce(plan: &Plan) {
     event!(
         DEBUG,
         launches = plan.steps.len(),
-        kernels = plan.shaders().len(),
+        kernels = plan.kernels().len(),
         gflop = plan.flops() as f64 / 1e9,
         buffers = plan.buffers.len(),
         bytes = plan.memory(),
         "a plan"
     );
     for step in &plan.steps {
-        event!(TRACE, workgroups = ?step.workgroups, flop = step.flops, "{}: {}", step.shader.name, step.label);
+        event!(TRACE, workgroups = ?step.workgroups, flop = step.flops, "{}: {}", step.kernel.name(), step.label);
     }
 }
 

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect } from "@playwright/test";
-import { type TestServer, serve } from "../tests/support/server.ts";
+import { ISOLATED, type TestServer, serve } from "../tests/support/server.ts";
 import { test } from "../tests/support/test.ts";
 
 const HERE = import.meta.dirname;
@@ -40,6 +40,8 @@ type Runtime = keyof typeof RUNTIMES;
 
 interface Case {
   backend: "webgpu" | "wasm";
+  /** On the processor; more than one in a page that is cross-origin isolated. */
+  threads?: number;
   model: string;
   size: number;
   runs: number;
@@ -67,6 +69,14 @@ const CASES: Case[] = [
     large: true,
   },
   {
+    backend: "wasm",
+    threads: 2,
+    model: "ch32",
+    size: 128,
+    runs: 15,
+    aims: { litert: { run: 1 } },
+  },
+  {
     backend: "webgpu",
     model: "ch16",
     size: 64,
@@ -85,26 +95,30 @@ interface Timing {
 declare const bench: (options: object) => Promise<Timing>;
 declare const adapter: () => Promise<string>;
 
-let server: TestServer;
+let plain: TestServer;
+let isolated: TestServer;
 const lines: string[] = [];
 
 test.beforeAll(async () => {
-  server = await serve(FOLDERS, []);
+  plain = await serve(FOLDERS, []);
+  isolated = await serve(FOLDERS, [], ISOLATED);
 });
 
 test.afterAll(async () => {
-  await server.close();
+  await Promise.all([plain.close(), isolated.close()]);
   console.log(`\n${lines.join("\n")}`);
 });
 
-for (const { backend, model, size, runs, aims, large } of CASES) {
-  const name = `${backend === "wasm" ? "WebAssembly" : "WebGPU"}, ${model.replace("ch", "ch ")}, ${size}x${size}`;
+for (const { backend, threads = 1, model, size, runs, aims, large } of CASES) {
+  const on = threads > 1 ? `, ${threads} threads` : "";
+  const name = `${backend === "wasm" ? "WebAssembly" : "WebGPU"}${on}, ${model.replace("ch", "ch ")}, ${size}x${size}`;
   test(name, async ({ browserContext }) => {
     test.skip(!!large && !process.env.UGATIT_BENCH_LARGE, "only with --large");
     const held = new Map<Runtime, Timing[]>();
     const reasons = new Map<Runtime, string>();
     const bytes = new Map<Runtime, number>();
-    let on = "";
+    const server = threads > 1 ? isolated : plain;
+    let adapterName = "";
     for (let round = 0; round < ROUNDS; round++) {
       for (const runtime of Object.keys(RUNTIMES) as Runtime[]) {
         if (reasons.has(runtime)) continue;
@@ -114,11 +128,17 @@ for (const { backend, model, size, runs, aims, large } of CASES) {
         }
         const page = await browserContext.newPage();
         const asked = server.requests.length;
+        // TensorFlow.js takes half as many threads as there are processors, whatever it is asked for.
+        if (runtime === "tensorflow" && threads > 1) {
+          await page.addInitScript((value) => {
+            Object.defineProperty(navigator, "hardwareConcurrency", { value });
+          }, 2 * threads);
+        }
         try {
           await page.goto(`${server.origin}/bench/`);
           await page.waitForFunction(() => "bench" in window);
-          on ||= await page.evaluate(() => adapter());
-          const options = { runtime, backend, model, size, runs, limit: LIMIT };
+          adapterName ||= await page.evaluate(() => adapter());
+          const options = { runtime, backend, threads, model, size, runs, limit: LIMIT };
           const timing = await within(
             PATIENCE,
             page.evaluate((options) => bench(options), options),
@@ -130,7 +150,7 @@ for (const { backend, model, size, runs, aims, large } of CASES) {
           expect(timing.off, `${runtime} gives another picture`).toBeLessThanOrEqual(bound);
           held.set(runtime, [...(held.get(runtime) ?? []), timing]);
           if (!bytes.has(runtime)) {
-            bytes.set(runtime, await download(server.requests.slice(asked)));
+            bytes.set(runtime, await download(server, server.requests.slice(asked)));
           }
         } catch (error) {
           if (runtime === "ugatit") throw error;
@@ -144,7 +164,7 @@ for (const { backend, model, size, runs, aims, large } of CASES) {
     }
     const chromium = browserContext.browser()?.version() ?? "";
     lines.push(
-      `\n${name}; Chromium ${chromium}${backend === "webgpu" ? `, ${on}` : ", one thread"}; ${new Date().toISOString().slice(0, 10)}\n`,
+      `\n${name}; Chromium ${chromium}${backend === "webgpu" ? `, ${adapterName}` : threads > 1 ? "" : ", one thread"}; ${new Date().toISOString().slice(0, 10)}\n`,
       "| | later runs, ms | ours / theirs | | aim | first result, ms | ours / theirs | | aim | download, gzip, kB | off at most, of 255 |",
       "|---|---:|---:|---|---:|---:|---:|---|---:|---:|---:|",
     );
@@ -185,10 +205,10 @@ function version(name: string): string {
 }
 
 /** The bytes of a runtime, gzipped, without models and the page itself. */
-async function download(paths: string[]): Promise<number> {
+async function download({ origin }: TestServer, paths: string[]): Promise<number> {
   const own = paths.filter((path) => !/^\/(models|bench)\/|favicon/.test(path));
   const sizes = [...new Set(own)].map(async (path) => {
-    const response = await fetch(server.origin + path);
+    const response = await fetch(origin + path);
     return gzipSync(Buffer.from(await response.arrayBuffer()), { level: 9 }).length;
   });
   return (await Promise.all(sizes)).reduce((a, b) => a + b, 0);

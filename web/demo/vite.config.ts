@@ -40,5 +40,12 @@ export default defineConfig(({ mode }) => ({
           ]
         : [],
   },
+  // What gives the page threads; many static hosts cannot send it, and it works without.
+  preview: {
+    headers: {
+      "Cross-Origin-Opener-Policy": "same-origin",
+      "Cross-Origin-Embedder-Policy": "require-corp",
+    },
+  },
   plugins: [contentSecurityPolicy(), licenses(), serviceWorker()],
 }));

@@ -12,12 +12,16 @@ mod page;
 mod panic;
 mod pixels;
 mod place;
+#[cfg(target_feature = "atomics")]
+mod pool;
 mod session;
 mod small;
 mod tiles;
 
 pub use panic::on_panic;
 pub use place::Place;
+#[cfg(target_feature = "atomics")]
+pub use pool::{run_thread, start_pool};
 pub use session::Session;
 pub use small::small_model;
 pub use tiles::Tiles;

@@ -1,4 +1,4 @@
-// One run of one runtime: `bench({ runtime, backend, model, size, runs, limit })` gives the
+// One run of one runtime: `bench({ runtime, backend, threads, model, size, runs, limit })` gives the
 // milliseconds from loading to the first result, with everything that this needs, and of each later
 // run (`runs` of them, or fewer where they take longer than `limit` milliseconds), and how far the
 // result is from the reference at most, of 255.
@@ -33,10 +33,11 @@ async function fetched(path) {
 // Each gives a function that translates once and gives the result, where it can be read: `read()`
 // gives it as `planes` does.
 
-async function ugatit({ backend, model, size }) {
+async function ugatit({ backend, threads, model, size }) {
   const { Translator } = await import("/package/index.js");
   const translator = await Translator.load(`/models/${model}.safetensors`, {
     backend,
+    threads,
     cache: false,
   });
   const picture = pixels(size);
@@ -53,10 +54,10 @@ async function ugatit({ backend, model, size }) {
   };
 }
 
-async function onnxruntime({ backend, model, size }) {
+async function onnxruntime({ backend, threads, model, size }) {
   const ort = await import(`/onnxruntime/ort.${backend}.min.mjs`);
   ort.env.wasm.wasmPaths = "/onnxruntime/";
-  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.numThreads = threads;
   const options = { executionProviders: [backend] };
   const session = await ort.InferenceSession.create(`/models/${model}.onnx`, options);
   const image = new ort.Tensor("float32", planes(size), [1, 3, size, size]);
@@ -67,10 +68,11 @@ async function onnxruntime({ backend, model, size }) {
   };
 }
 
-async function litert({ backend, model, size }) {
+async function litert({ backend, threads, model, size }) {
   const { loadAndCompile, loadLiteRt, Tensor } = await import("/bundles/litert.js");
-  await loadLiteRt("/litert/", { threads: false });
-  const compiled = await loadAndCompile(`/models/${model}.tflite`, { accelerator: backend });
+  await loadLiteRt("/litert/", { threads: threads > 1 });
+  const options = { accelerator: backend, cpuOptions: { numThreads: threads } };
+  const compiled = await loadAndCompile(`/models/${model}.tflite`, options);
   const numbers = interleaved(size);
   return async () => {
     const image = new Tensor(numbers, [1, size, size, 3]);
@@ -82,11 +84,11 @@ async function litert({ backend, model, size }) {
   };
 }
 
-async function tensorflow({ backend, model, size }) {
+async function tensorflow({ backend, threads, model, size }) {
   const tf = await import(`/bundles/tensorflow-${backend}.js`);
   if (backend === "wasm") {
     tf.setWasmPaths("/tensorflow/");
-    tf.setThreadsCount(1);
+    tf.setThreadsCount(threads);
   }
   const weights = fetched(`/models/${model}.f32`).then((response) => response.arrayBuffer());
   const manifest = fetched(`/models/${model}.json`).then((response) => response.json());

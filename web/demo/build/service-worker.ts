@@ -21,6 +21,8 @@ export function serviceWorker(): Plugin {
       const found = await readdir(out, { recursive: true, withFileTypes: true });
       const files = found
         .filter((entry) => entry.isFile() && entry.name !== "service-worker.js")
+        // Few hosts send the headers that it needs; offline one thread does it.
+        .filter((entry) => !entry.name.startsWith("ugatit_threads"))
         .map((entry) => relative(out, join(entry.parentPath, entry.name)).split(sep).join("/"))
         .sort();
       const hash = createHash("sha256");

@@ -71,6 +71,7 @@ export class Translator {
       sha256: "",
       bytes: 1336424,
       fromCache: false,
+      threads: 1,
       worker: true,
     });
   }

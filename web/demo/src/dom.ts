@@ -12,6 +12,13 @@ export const button = (id: string) => element(id, HTMLButtonElement);
 export const input = (id: string) => element(id, HTMLInputElement);
 export const canvas = (id: string) => element(id, HTMLCanvasElement);
 
+/** A click beside the sheet of paper closes it. */
+export function closeBeside(dialog: HTMLDialogElement): void {
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+}
+
 /** An icon of the sprite in `index.html`. */
 export function icon(name: string): SVGSVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

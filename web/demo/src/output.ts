@@ -21,13 +21,7 @@ export function mountOutput(store: Store, actions: Actions): void {
   button("download").addEventListener("click", async () => {
     const made = await blob();
     if (!made) return;
-    const url = URL.createObjectURL(made);
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = name();
-    link.click();
-    // The browser has read the address by then, also where it first asks where to save.
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    save(made, name());
     confirm(button("download"), "Saved");
   });
 
@@ -65,8 +59,19 @@ function canShareFiles(): boolean {
   return navigator.canShare({ files: [new File([""], "picture.png", { type: "image/png" })] });
 }
 
+/** Has the browser save a file. */
+export function save(file: Blob, name: string): void {
+  const url = URL.createObjectURL(file);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has read the address by then, also where it first asks where to save.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 /** The button's word becomes what was done, for a moment. */
-function confirm(done: HTMLButtonElement, text: string): void {
+export function confirm(done: HTMLButtonElement, text: string): void {
   const label = done.querySelector("span");
   if (!label || done.dataset["done"] === "true") return;
   const word = label.textContent;

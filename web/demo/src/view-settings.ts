@@ -1,7 +1,7 @@
 /** Direction, attention, size and model. */
 import type { BackendChoice } from "ugatit-web";
 import type { Actions } from "./actions.ts";
-import { button, element, input } from "./dom.ts";
+import { button, closeBeside, element, input } from "./dom.ts";
 import { domains, shipped } from "./models.ts";
 import { megabytes } from "./progress.ts";
 import type { Direction, State, Store } from "./state.ts";
@@ -152,8 +152,5 @@ function fact(name: string, text: string): HTMLElement[] {
 function mountAbout(): void {
   const about = element("about", HTMLDialogElement);
   button("about-open").addEventListener("click", () => about.showModal());
-  // A click beside the sheet of paper closes it.
-  about.addEventListener("click", (event) => {
-    if (event.target === about) about.close();
-  });
+  closeBeside(about);
 }

@@ -2,7 +2,7 @@
 // dist/wasm has to be there: `cargo xtask web` makes it and then runs this.
 
 import { execFileSync } from "node:child_process";
-import { copyFile, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, copyFile, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -12,10 +12,17 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 /** The licence of the library that is bundled. */
 const NOBLE = fileURLToPath(new URL("LICENSE", import.meta.resolve("@noble/hashes/sha2.js")));
 
-const glue = await readFile("dist/wasm/ugatit.js", "utf8").catch(() => {
-  console.error("dist/wasm/ugatit.js is missing: run `cargo xtask web`, which makes it.");
-  process.exit(1);
-});
+/** The modules' scripts by wasm-bindgen, and the functions that give them. */
+const GLUE = [
+  ["ugatit", "glue", "createGlue"],
+  ["ugatit_threads", "threaded-glue", "createThreadedGlue"],
+];
+for (const [name] of GLUE) {
+  await access(`dist/wasm/${name}.js`).catch(() => {
+    console.error(`dist/wasm/${name}.js is missing: run \`cargo xtask web\`, which makes it.`);
+    process.exit(1);
+  });
+}
 for (const name of await readdir("dist")) {
   if (name !== "wasm") await rm(`dist/${name}`, { recursive: true });
 }
@@ -30,21 +37,24 @@ await writeFile("dist/probe.js", probe.replace('["SOFTWARE"]', JSON.stringify(na
 
 // wasm-bindgen's script holds one module for ever. As a function it can be called again for a
 // fresh one, after a panic or for a second translator on one thread.
-const { code } = await transform(glue, {
-  format: "cjs",
-  minify: true,
-  target: "es2022",
-  // Where the wasm file lies is decided in assets.ts.
-  define: { "import.meta.url": '""' },
-});
-await writeFile(
-  "dist/wasm/glue.js",
-  `export function createGlue() {\nconst module = { exports: {} };\n${code}return module.exports;\n}\n`,
-);
-await copyFile("src/wasm/glue.d.ts", "dist/wasm/glue.d.ts");
+for (const [name, glue, create] of GLUE) {
+  const { code } = await transform(await readFile(`dist/wasm/${name}.js`, "utf8"), {
+    format: "cjs",
+    minify: true,
+    target: "es2022",
+    // Where the wasm file lies is decided in assets.ts.
+    define: { "import.meta.url": '""' },
+  });
+  await writeFile(
+    `dist/wasm/${glue}.js`,
+    `export function ${create}() {\nconst module = { exports: {} };\n${code}return module.exports;\n}\n`,
+  );
+  await copyFile(`src/wasm/${glue}.d.ts`, `dist/wasm/${glue}.d.ts`);
+}
 
 const bundle = { bundle: true, minify: true, target: "es2022", write: false };
 const written = { ...bundle, write: true, allowOverwrite: true, format: "esm" };
+await build({ ...written, entryPoints: ["dist/pool.js"], outfile: "dist/pool.js" });
 await build({
   ...written,
   entryPoints: ["dist/sha256-script.js"],
@@ -77,7 +87,7 @@ await build({
 // One file each, so that a page asks once where modules that import modules would be asked for one
 // after the other. What the element shares with the library it takes from there.
 const SHARED = ["asUgatitError", "capture", "Translator"];
-const external = ["./sha256-script.js"];
+const external = ["./sha256-script.js", "./pool.js"];
 await build({
   ...written,
   stdin: {
@@ -120,13 +130,13 @@ await build({
 });
 
 // What is left of the modules are the types.
-const BUNDLED = ["element.js", "inline.js", "sha256-script.js", "worker.js"];
+const BUNDLED = ["element.js", "inline.js", "pool.js", "sha256-script.js", "worker.js"];
 for (const name of await readdir("dist", { recursive: true })) {
   const internal = name.endsWith(".js") && !name.startsWith("wasm") && !BUNDLED.includes(name);
   if (internal && name !== "index.bundled.js") await rm(`dist/${name}`);
 }
 await rename("dist/index.bundled.js", "dist/index.js");
 await rm("dist/assets.inline.d.ts");
-await rm("dist/wasm/glue.js");
+for (const [, glue] of GLUE) await rm(`dist/wasm/${glue}.js`);
 
 for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) await copyFile(`../../${name}`, name);

@@ -20,6 +20,13 @@ export function wasmModule(wasmUrl?: string | URL): Promise<WebAssembly.Module> 
   return module;
 }
 
+/** The module with shared memory is not inside: it would double what everybody downloads. */
+export async function threadedModule(
+  threadsWasmUrl?: string | URL,
+): Promise<WebAssembly.Module | undefined> {
+  return threadsWasmUrl && compile(() => fetch(threadsWasmUrl), String(threadsWasmUrl));
+}
+
 /** Where the script inside is; all translators of a page share it. */
 let inside: string | undefined;
 

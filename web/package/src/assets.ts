@@ -9,9 +9,24 @@ const modules = new Map<string, Promise<WebAssembly.Module>>();
 /** The compiled wasm module. */
 export function wasmModule(wasmUrl?: string | URL): Promise<WebAssembly.Module> {
   // Written out, since this is what bundlers look for.
-  const url = wasmUrl
-    ? new URL(wasmUrl, globalThis.document?.baseURI ?? globalThis.location?.href)
-    : new URL("./wasm/ugatit_bg.wasm", import.meta.url);
+  return compiled(wasmUrl ? absolute(wasmUrl) : new URL("./wasm/ugatit_bg.wasm", import.meta.url));
+}
+
+/** The compiled wasm module with shared memory; none where only the other one's place is known. */
+export async function threadedModule(
+  threadsWasmUrl?: string | URL,
+  wasmUrl?: string | URL,
+): Promise<WebAssembly.Module | undefined> {
+  if (threadsWasmUrl) return compiled(absolute(threadsWasmUrl));
+  if (wasmUrl) return undefined;
+  return compiled(new URL("./wasm/ugatit_threads_bg.wasm", import.meta.url));
+}
+
+function absolute(url: string | URL): URL {
+  return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
+}
+
+function compiled(url: URL): Promise<WebAssembly.Module> {
   let module = modules.get(url.href);
   if (!module) {
     module = compile(() => fetch(url), url.href);

@@ -1,7 +1,9 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
 import { type Metadata, type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
+import type { Pool } from "./pool.js";
 import type {
+  Code,
   Host,
   HostInfo,
   LoadRequest,
@@ -13,8 +15,21 @@ import type {
 import { arrange } from "./size.js";
 import { startHelpers } from "./helpers.js";
 import { type Helpers, type Survey, translateTiles } from "./tiles.js";
-import type { BackendChoice, Progress } from "./types.js";
-import { type Glue, type Place, type Session, type SessionInfo, createGlue } from "./wasm/glue.js";
+import type { Progress } from "./types.js";
+import {
+  type Place,
+  type Running,
+  type Session,
+  type SessionInfo,
+  createGlue,
+} from "./wasm/glue.js";
+
+/** What an engine has whose thread is its own, so that nobody waits while it computes. */
+export interface OwnThread {
+  startPool(code: Code): Promise<Pool>;
+  /** Gives the module without shared memory, where that with it cannot start. */
+  askForPlain(): Promise<Code>;
+}
 
 type OnProgress = (progress: Progress) => void;
 
@@ -29,23 +44,23 @@ const SPENT: ErrorCode[] = ["device-lost", "out-of-memory"];
  * that has panicked is replaced by a fresh one.
  */
 export class Engine implements Host {
-  #module: Promise<WebAssembly.Module>;
-  /** Whether this thread is ours alone, so that nobody waits while it computes. */
-  #alone: boolean;
+  #code: Promise<Code>;
+  #own: OwnThread | undefined;
+  #pool: Pool | undefined;
   #request: LoadRequest | undefined;
-  #glue: Glue | undefined;
-  #starting: Promise<Glue> | undefined;
+  #glue: Running | undefined;
+  #starting: Promise<Running> | undefined;
   #session: Session | undefined;
   #info: HostInfo | undefined;
   /** Rejects the call in flight. */
   #fail: ((error: UgatitError) => void) | undefined;
   #disposed = false;
 
-  constructor(module: Promise<WebAssembly.Module>, alone: boolean) {
-    this.#module = module;
-    this.#alone = alone;
+  constructor(code: Promise<Code>, own?: OwnThread) {
+    this.#code = code;
+    this.#own = own;
     // Whoever loads will be told.
-    module.catch(() => {});
+    code.catch(() => {});
   }
 
   async load(request: LoadRequest, onProgress: OnProgress, signal: AbortSignal): Promise<Loaded> {
@@ -78,7 +93,7 @@ export class Engine implements Host {
     };
     const run = async (): Promise<Output> => {
       const start = performance.now();
-      const module = await this.#module;
+      const { module } = await this.#code;
       const help = (survey: Survey, tiles: number) => this.#help(module, survey, tiles);
       const pictures = await this.#guard((session) =>
         translate(session, picture, options, onStep, help),
@@ -101,7 +116,8 @@ export class Engine implements Host {
   /** Workers beside ours, where the processor does the work and we are in a worker ourselves. */
   #help(module: WebAssembly.Module, survey: Survey, tiles: number): Helpers {
     const { file, direction } = this.#request ?? {};
-    if (!this.#alone || this.#info?.backend !== "wasm" || !file || !("blob" in file)) {
+    const others = this.#own && !this.#pool && this.#info?.backend === "wasm";
+    if (!others || !file || !("blob" in file)) {
       return { each: [], end: () => {} };
     }
     return startHelpers(module, file.blob, direction, survey, tiles);
@@ -116,6 +132,7 @@ export class Engine implements Host {
   die(message: string): UgatitError {
     this.#glue = undefined;
     this.#session = undefined;
+    this.#endPool();
     const error = new UgatitError(
       "internal",
       `The translator has crashed (${message}). The next call starts it anew; please report this.`,
@@ -129,6 +146,12 @@ export class Engine implements Host {
     this.#session = undefined;
     this.#glue = undefined;
     session?.free();
+    this.#endPool();
+  }
+
+  #endPool(): void {
+    this.#pool?.end();
+    this.#pool = undefined;
   }
 
   /** Opens a session where there is none any more; what it runs on then may have changed. */
@@ -137,14 +160,15 @@ export class Engine implements Host {
     const [request, info] = [this.#request, this.#info];
     if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
     const model = await readModel(request, () => {}, signal);
-    await this.#open(request, model, this.#place(request.backend), signal);
+    await this.#open(request, model, this.#place(request), signal);
     this.#info = { ...info, ...this.#sessionInfo() };
     return this.#info;
   }
 
-  #sessionInfo(): SessionInfo {
+  #sessionInfo(): SessionInfo & { threads: number } {
     if (!this.#session) throw new UgatitError("internal", "There is no session.");
-    return this.#session.info();
+    const info = this.#session.info();
+    return { ...info, threads: info.backend === "wasm" ? (this.#pool?.threads ?? 1) : 1 };
   }
 
   async #open(
@@ -171,7 +195,7 @@ export class Engine implements Host {
     onProgress: OnProgress,
     signal: AbortSignal,
   ): Promise<{ model: ModelBytes; place: Promise<Place> }> {
-    const place = this.#place(request.backend);
+    const place = this.#place(request);
     let onItsWay = true;
     let ready = this.#warmUp(place);
     const prepare = async (metadata: Metadata) => {
@@ -191,8 +215,8 @@ export class Engine implements Host {
   }
 
   /** What the model is going to run on. */
-  #place(backend: BackendChoice): Promise<Place> {
-    const place = this.#instance().then((glue) => glue.Place.open(backend));
+  #place({ backend, precision }: LoadRequest): Promise<Place> {
+    const place = this.#instance().then((glue) => glue.Place.open(backend, precision));
     // Whoever waits for it will be told.
     place.catch(() => {});
     return place;
@@ -203,14 +227,14 @@ export class Engine implements Host {
    * function of a module when it is first called, which takes longer than the first translation.
    */
   async #warmUp(opening: Promise<Place>): Promise<void> {
-    if (!this.#alone) return;
+    if (!this.#own) return;
     try {
       const { backend } = await opening;
       if (backend !== "wasm") return;
       const { Place, Session, smallModel } = await this.#instance();
       const options = { size: "native", fit: "pad", attention: false } as const;
       await this.#watch(async () => {
-        const place = await Place.open("wasm");
+        const place = await Place.open("wasm", "f32");
         const session = await Session.open(smallModel(), "a small model", place);
         const [width, height] = [32, 32];
         const rgba = new Uint8Array(4 * width * height);
@@ -222,22 +246,42 @@ export class Engine implements Host {
     }
   }
 
-  async #instance(): Promise<Glue> {
+  async #instance(): Promise<Running> {
     if (this.#glue) return this.#glue;
     this.#starting ??= this.#start().finally(() => (this.#starting = undefined));
     return this.#starting;
   }
 
-  async #start(): Promise<Glue> {
-    const module = await this.#module;
-    const glue = createGlue();
-    await glue.default({ module_or_path: module });
+  async #start(): Promise<Running> {
+    const glue = (await this.#startThreads()) ?? (await this.#startPlain());
     glue.onPanic((message) => {
       // A module that was given up may still have something to say.
       if (this.#glue === glue) this.die(message);
     });
     this.#glue = glue;
     return glue;
+  }
+
+  async #startPlain(): Promise<Running> {
+    const { module } = await this.#code;
+    const glue = createGlue();
+    await glue.default({ module_or_path: module });
+    return glue;
+  }
+
+  /** The module with shared memory, if that is what we were given. */
+  async #startThreads(): Promise<Running | undefined> {
+    const code = await this.#code;
+    if (!this.#own || !code.threads) return undefined;
+    try {
+      this.#pool = await this.#own.startPool(code);
+      return this.#pool.glue;
+    } catch {
+      // No such memory, or not that much of it: one thread does as well.
+      this.#code = this.#own.askForPlain();
+      await this.#code;
+      return undefined;
+    }
   }
 
   /** A call of the session: one whose device is lost, or has no memory left, is closed. */

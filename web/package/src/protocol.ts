@@ -3,6 +3,7 @@ import type { ModelRequest } from "./model.js";
 import type {
   BackendChoice,
   Direction,
+  Precision,
   Progress,
   TranslateOptions,
   TranslatorInfo,
@@ -10,9 +11,17 @@ import type {
 import type { Survey } from "./tiles.js";
 import type { Tile } from "./wasm/glue.js";
 
+/** A compiled wasm module. */
+export interface Code {
+  module: WebAssembly.Module;
+  /** Where it is the one with shared memory: how many threads there are to be, ours among them. */
+  threads?: { count: number; alarm: string };
+}
+
 /** A model and what it is to run on. */
 export interface LoadRequest extends ModelRequest {
   backend: BackendChoice;
+  precision: Precision;
   direction?: Direction;
 }
 
@@ -54,9 +63,9 @@ export interface Host {
   dispose(): void;
 }
 
-/** From the page to the worker. The module comes once, before or after `load`. */
+/** From the page to the worker. The module comes before or after `load`, and once more where it is asked for. */
 export type ToWorker =
-  | { kind: "module"; module: WebAssembly.Module }
+  | { kind: "code"; code: Code }
   | { kind: "load"; id: number; request: LoadRequest }
   | { kind: "translate"; id: number; request: TranslateRequest }
   | { kind: "abort"; id: number };
@@ -72,17 +81,29 @@ export type ToHelper =
     }
   | { kind: "tile"; i: number; rgba: Uint8Array<ArrayBuffer> };
 
+/**
+ * From a worker to one that is to be a thread of its pool. What ends a thread is told on the channel
+ * `alarm`, since whoever waits for the thread hears nothing.
+ */
+export interface ToThread {
+  kind: "thread";
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  alarm: string;
+}
+
 /** The tile, or why there is none. */
 export interface FromHelper {
   tile?: Tile;
   problem?: string;
 }
 
-/** From the worker to the page. */
+/** From the worker to the page; `plain` asks for the module without shared memory. */
 export type FromWorker =
   | { kind: "progress"; id: number; progress: Progress }
   | { kind: "loaded"; id: number; value: HostInfo }
   | { kind: "kept"; id: number; blob: Blob }
+  | { kind: "plain" }
   | { kind: "translated"; id: number; value: Output }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
 

@@ -1,11 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { startWorker, wasmModule } from "./assets.js";
+import { startWorker, threadedModule, wasmModule } from "./assets.js";
 import { Engine } from "./engine.js";
 import { UgatitError, asUgatitError, orAborted, throwIfAborted } from "./errors.js";
 import type { ModelFile } from "./model.js";
 import { capture } from "./picture.js";
-import type { Host, LoadRequest, Loaded, Output } from "./protocol.js";
+import type { Code, Host, LoadRequest, Loaded, Output } from "./protocol.js";
+import { isProcessor, threadCount } from "./threads.js";
 import { TranslationResult } from "./translation.js";
 import type {
   LoadOptions,
@@ -42,8 +43,8 @@ export class Translator {
    */
   static async load(model: ModelSource, options: LoadOptions = {}): Promise<Translator> {
     throwIfAborted(options.signal);
-    const { backend = "auto", direction, sha256, cache = true } = options;
-    const request = { file: asFile(model), sha256, cache, backend, direction };
+    const { backend = "auto", precision = "f32", direction, sha256, cache = true } = options;
+    const request = { file: asFile(model), sha256, cache, backend, precision, direction };
     const translator = new Translator(options, request);
     try {
       await orAborted(translator.#open(options.signal), options.signal);
@@ -107,12 +108,13 @@ export class Translator {
 
   /** Starts what computes, and gives it the model. */
   async #open(signal: AbortSignal | undefined): Promise<Host> {
-    const { worker = true, wasmUrl, workerUrl, onProgress = () => {} } = this.#options;
-    const module = wasmModule(wasmUrl);
-    module.catch(() => {});
+    const { worker = true, workerUrl, onProgress = () => {} } = this.#options;
+    const plain = async (): Promise<Code> => ({ module: await wasmModule(this.#options.wasmUrl) });
+    const code = worker ? this.#threaded().then((code) => code ?? plain()) : plain();
+    code.catch(() => {});
     let host: Host;
-    if (worker) host = new WorkerHost(() => startWorker(workerUrl), module);
-    else host = new Engine(module, false);
+    if (worker) host = new WorkerHost(() => startWorker(workerUrl), code, plain);
+    else host = new Engine(code);
     this.#host = host;
     const report = this.#info ? () => {} : safely(onProgress);
     let loaded: Loaded;
@@ -133,6 +135,16 @@ export class Translator {
     const { fromCache } = this.#info ?? loaded.info;
     this.#learn({ ...loaded.info, worker, fromCache });
     return host;
+  }
+
+  /** The module with shared memory, where it can be had and there is work for it. */
+  async #threaded(): Promise<Code | undefined> {
+    const { threads, threadsWasmUrl, wasmUrl } = this.#options;
+    const count = threadCount(threads);
+    if (count === 1 || !(await isProcessor(this.#request.backend))) return undefined;
+    // Whatever keeps it away, one thread does as well.
+    const module = await threadedModule(threadsWasmUrl, wasmUrl).catch(() => undefined);
+    return module && { module, threads: { count, alarm: `ugatit-${crypto.randomUUID()}` } };
   }
 
   #learn(info: TranslatorInfo): void {

@@ -1,6 +1,7 @@
 import { asUnreadable } from "./canvas.js";
 import { UgatitError, aborted, asUgatitError } from "./errors.js";
 import type {
+  Code,
   FromWorker,
   Host,
   HostInfo,
@@ -27,7 +28,13 @@ export class WorkerHost implements Host {
   #keep: (blob: Blob) => void = () => {};
   #kept = new Promise<Blob>((resolve) => (this.#keep = resolve));
 
-  constructor(start: () => Worker, module: Promise<WebAssembly.Module>) {
+  /** Tells of a thread that has died, while the worker waits for its work. */
+  #alarm: BroadcastChannel | undefined;
+  #plain: () => Promise<Code>;
+
+  /** `plain` gives the module without shared memory, where `code` is the other one. */
+  constructor(start: () => Worker, code: Promise<Code>, plain: () => Promise<Code>) {
+    this.#plain = plain;
     try {
       this.#worker = start();
     } catch (error) {
@@ -43,10 +50,26 @@ export class WorkerHost implements Host {
     this.#worker.addEventListener("messageerror", () => {
       this.#end(failed("a message could not be read"));
     });
-    module.then(
-      (module) => this.#send({ kind: "module", module }),
+    this.#give(code);
+  }
+
+  #give(code: Promise<Code>): void {
+    code.then(
+      (code) => {
+        if (code.threads) this.#listen(code.threads.alarm);
+        this.#send({ kind: "code", code });
+      },
       (error: unknown) => this.#end(asUgatitError(error)),
     );
+  }
+
+  #listen(alarm: string): void {
+    if (this.#failure) return;
+    this.#alarm = new BroadcastChannel(alarm);
+    this.#alarm.onmessage = ({ data }: MessageEvent<string>) => {
+      const text = `A thread of the translator has crashed (${data}). The next call starts it anew; please report this.`;
+      this.#end(new UgatitError("worker-failed", text));
+    };
   }
 
   async load(
@@ -104,6 +127,10 @@ export class WorkerHost implements Host {
   }
 
   #receive(message: FromWorker): void {
+    if (message.kind === "plain") {
+      this.#give(this.#plain());
+      return;
+    }
     const call = this.#calls.get(message.id);
     if (message.kind === "kept") this.#keep(message.blob);
     else if (message.kind === "progress") call?.onProgress(message.progress);
@@ -116,6 +143,7 @@ export class WorkerHost implements Host {
     if (this.#failure) return;
     this.#failure = failure;
     this.#worker.terminate();
+    this.#alarm?.close();
     for (const call of this.#calls.values()) call.reject(failure);
   }
 }

@@ -3,14 +3,14 @@
 import { Engine } from "./engine.js";
 import { asUgatitError } from "./errors.js";
 import { Helper } from "./helper.js";
-import type { FromHelper, FromWorker, ToHelper, ToWorker } from "./protocol.js";
+import type { Code, FromHelper, FromWorker, ToHelper, ToThread, ToWorker } from "./protocol.js";
 import type { Progress } from "./types.js";
 
 interface Scope {
   postMessage(message: FromWorker | FromHelper, transfer?: Transferable[]): void;
   addEventListener(
     type: "message",
-    listener: (event: MessageEvent<ToWorker | ToHelper>) => void,
+    listener: (event: MessageEvent<ToWorker | ToHelper | ToThread>) => void,
   ): void;
   addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
   addEventListener(
@@ -21,15 +21,27 @@ interface Scope {
 
 const scope = globalThis as unknown as Scope;
 
-let giveModule: (module: WebAssembly.Module) => void = () => {};
-const module = new Promise<WebAssembly.Module>((resolve) => (giveModule = resolve));
-const engine = new Engine(module, true);
+/** Only pages with threads load it. */
+const pool = () => import("./pool.js");
+
+let give: (code: Code) => void = () => {};
+const nextCode = () => new Promise<Code>((resolve) => (give = resolve));
+const askForPlain = () => {
+  const code = nextCode();
+  scope.postMessage({ kind: "plain" });
+  return code;
+};
+const engine = new Engine(nextCode(), {
+  startPool: async (code) => (await pool()).startPool(code),
+  askForPlain,
+});
 /** The calls that are in flight. */
 const calls = new Map<number, AbortController>();
 
 scope.addEventListener("message", ({ data }) => {
   if (data.kind === "help" || data.kind === "tile") void help(data);
-  else if (data.kind === "module") giveModule(data.module);
+  else if (data.kind === "thread") void pool().then(({ beThread }) => beThread(data));
+  else if (data.kind === "code") give(data.code);
   else if (data.kind === "abort") calls.get(data.id)?.abort();
   else void answer(data);
 });

@@ -71,4 +71,11 @@ export const STATES: Record<string, (demo: Demo) => Promise<void>> = {
   about: async (demo) => {
     await demo.at("about-open").click();
   },
+  measured: async (demo) => {
+    await demo.at("measure-open").click();
+    await demo.page.locator("[name=measure-backend][value=wasm]").check();
+    await demo.at("measure-start").click();
+    await expect(demo.at("measure-done")).toBeVisible({ timeout: 90_000 });
+    await demo.at("measure-report").locator("xpath=..").locator("summary").click();
+  },
 };

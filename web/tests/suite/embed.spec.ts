@@ -2,9 +2,10 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ConsoleMessage } from "@playwright/test";
 import { SHIPPED } from "../support/models.ts";
 import { PACKAGE, ROOT, TESTS } from "../support/paths.ts";
-import { serve } from "../support/server.ts";
+import { ISOLATED, serve } from "../support/server.ts";
 import { expect, test } from "../support/test.ts";
 
 /** How each app is built, and the folder that is served then. */
@@ -54,24 +55,33 @@ for (const [name, { command, served }] of Object.entries(APPS)) {
     cpSync(join(ROOT, "models/A2B.safetensors"), join(root, "model.safetensors"));
     cpSync(join(ROOT, "docs/pictures/faces/toon-head/face-1.png"), join(root, "picture.png"));
 
-    const server = await serve([["/", root]], POLICY);
-    const problems: string[] = [];
-    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-    await page.goto(server.origin);
-    await page.waitForFunction(
-      () =>
-        document.body.dataset.done &&
-        (document.querySelector("ugatit-image") as { translation?: unknown } | null)?.translation,
-      undefined,
-      { timeout: 60_000 },
-    );
-    expect(await page.evaluate(() => ({ ...document.body.dataset }))).toEqual({
-      done: String(SHIPPED.size),
-      here: String(SHIPPED.size),
-      worker: "true",
-    });
-    expect(problems).toEqual([]);
-    await server.close();
+    // With the headers that give a page threads, and without.
+    for (const headers of [{}, ISOLATED]) {
+      const server = await serve([["/", root]], POLICY, headers);
+      const problems: string[] = [];
+      const note = (message: ConsoleMessage) =>
+        message.type() === "error" && problems.push(message.text());
+      page.on("console", note);
+      await page.goto(server.origin);
+      await page.waitForFunction(
+        () =>
+          document.body.dataset.done &&
+          (document.querySelector("ugatit-image") as { translation?: unknown } | null)?.translation,
+        undefined,
+        { timeout: 60_000 },
+      );
+      const processors = await page.evaluate(() => navigator.hardwareConcurrency);
+      const threads = headers === ISOLATED ? Math.min(processors, 16) : 1;
+      expect(await page.evaluate(() => ({ ...document.body.dataset }))).toEqual({
+        done: String(SHIPPED.size),
+        here: String(SHIPPED.size),
+        worker: "true",
+        threads: String(threads),
+      });
+      expect(problems).toEqual([]);
+      page.off("console", note);
+      await server.close();
+    }
   });
 }
 
@@ -85,7 +95,8 @@ test("its types, in a strict TypeScript project", () => {
 /** esbuild leaves `new URL(…, import.meta.url)` as it is: what that names is copied. */
 function copyAssets(app: string, root: string): void {
   const dist = join(app, "node_modules/ugatit-web/dist");
-  cpSync(join(dist, "wasm/ugatit_bg.wasm"), join(root, "wasm/ugatit_bg.wasm"));
+  for (const name of ["ugatit_bg.wasm", "ugatit_threads_bg.wasm"])
+    cpSync(join(dist, "wasm", name), join(root, "wasm", name));
   const bundle = ["--bundle", "--format=esm", `--outfile=${join(root, "worker.js")}`];
   execFileSync(join(ROOT, "web/node_modules/.bin/esbuild"), [join(dist, "worker.js"), ...bundle]);
 }

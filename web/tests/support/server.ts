@@ -5,7 +5,7 @@ import { extname, join, normalize } from "node:path";
 import { DIST, OUT, ROOT, TESTS } from "./paths.ts";
 
 /** The strictest policy that the package works under. No cross-origin isolation either. */
-const POLICY = [
+export const POLICY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "worker-src 'self'",
@@ -46,15 +46,23 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
+/** What makes a page cross-origin isolated, if every answer has them. */
+export const ISOLATED = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
+
 /** Serves the site of the tests; `folders` come before the others. */
 export async function serve(
   folders: [string, string][] = [],
   policy = POLICY,
+  more: Record<string, string> = {},
 ): Promise<TestServer> {
   const requests: string[] = [];
   const server = createServer((request, response) => {
     requests.push(request.url ?? "");
-    void answer(request, response, [...folders, ...FOLDERS], policy);
+    const headers = { "content-security-policy": policy.join("; "), ...more };
+    void answer(request, response, [...folders, ...FOLDERS], headers);
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo;
@@ -70,10 +78,10 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   folders: [string, string][],
-  policy: string[],
+  always: Record<string, string>,
 ): Promise<void> {
   const url = new URL(request.url ?? "/", "http://localhost");
-  const headers = { "content-security-policy": policy.join("; "), "cache-control": "no-store" };
+  const headers = { ...always, "cache-control": "no-store" };
   const path = url.pathname.endsWith("/") ? `${url.pathname}index.html` : url.pathname;
   const [prefix, folder] = folders.find(([prefix]) => path.startsWith(prefix)) ?? ["/", TESTS];
   const file = join(folder, normalize(decodeURIComponent(path.slice(prefix.length))));

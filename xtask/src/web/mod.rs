@@ -1,6 +1,7 @@
 //! The browser's side: `cargo xtask web`, `cargo xtask serve`, and the tests in a browser.
 
 mod browser;
+mod module;
 pub mod npm;
 
 pub use browser::chromium;
@@ -10,29 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::process::{cargo, root, say, target};
-
-/// Where the WebAssembly module and its JavaScript go.
-const PACKAGE_WASM: &str = "web/package/dist/wasm";
-const TARGET: &str = "wasm32-unknown-unknown";
-
-/// What browsers have had for years; Binaryen's `--all-features` goes beyond it.
-const WASM_OPT: [&str; 12] = [
-    "-O3",
-    // Functions that are called from one place stay apart where they are large: a browser compiles one when it is
-    // first called, and would have to compile all that lies inside of it.
-    "--one-caller-inline-max-function-size=20",
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-multivalue",
-    "--enable-simd",
-    "--strip-debug",
-    "--strip-producers",
-];
+use crate::process::{root, say, target};
 
 /// What `cargo xtask serve` takes.
 #[derive(Args)]
@@ -42,10 +21,11 @@ pub struct ServeOptions {
     port: u16,
 }
 
-/// Builds the npm package: the WebAssembly module, its glue, the TypeScript.
+/// Builds the npm package: the WebAssembly modules, their glue, the TypeScript.
 pub fn build() -> Result<()> {
     npm::install()?;
-    module()?;
+    module::plain()?;
+    module::threaded()?;
     npm::run(&["run", "build", "--workspace", "package"])?;
     say(&format!("the package is in {}", root().join("web/package").display()));
     Ok(())
@@ -111,18 +91,4 @@ pub fn program() -> Result<String> {
 pub fn lint() -> Result<()> {
     npm::install()?;
     npm::run(&["run", "format:check"])
-}
-
-/// The WebAssembly module, from Rust to what browsers load.
-fn module() -> Result<()> {
-    crate::process::run("rustup", &["target", "add", TARGET])?;
-    cargo(&["build", "--profile", "web", "--package", "ugatit-web", "--target", TARGET], &[])?;
-    let compiled = target().join(TARGET).join("web/ugatit_web.wasm");
-    let compiled = compiled.to_str().context("this folder's name is no Unicode")?;
-    let folder = root().join(PACKAGE_WASM);
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    cargo(&["run", "--release", "--package", "ugatit-bindgen", "--", compiled, PACKAGE_WASM], &[])?;
-    let module = folder.join("ugatit_bg.wasm");
-    let module = module.to_str().context("this folder's name is no Unicode")?;
-    npm::exec("wasm-opt", &[&WASM_OPT[..], &[module, "-o", module]].concat(), &[])
 }

@@ -8,5 +8,8 @@ export type { Hook, Place, Session, SessionInfo, Tile, Tiles } from "./ugatit.js
 
 export type Glue = typeof ugatit;
 
+/** A module that has been initialised, whichever of the two it is. */
+export type Running = Omit<Glue, "default" | "initSync">;
+
 /** A fresh module, not yet initialised. */
 export function createGlue(): Glue;

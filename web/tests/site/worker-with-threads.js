@@ -1,0 +1,2 @@
+import "./refusals.js";
+import "/package/worker.js";
