@@ -80,6 +80,9 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Batches whose gradients make one iteration (not in the official program).
     pub accumulation: usize,
+    /// Whether pictures between operations are computed a second time for the gradients: less memory, more time, the same
+    /// numbers (not in the official program).
+    pub recompute: bool,
     /// Where several ranks train together: iterations that each trains by itself, before all go on from the mean of
     /// their weights; 1 for sums of the gradients in every iteration (not in the official program).
     pub local_steps: u64,
@@ -157,6 +160,7 @@ impl Default for RunConfig {
             cam_weight: cam,
             batch_size: step.batch,
             accumulation: 1,
+            recompute: false,
             local_steps: 1,
             ema: 0.999,
             seed: 0,
@@ -299,6 +303,7 @@ impl RunConfig {
             local_layers: self.n_dis_local,
             batch: self.batch_size,
             accumulation: self.accumulation,
+            recompute: self.recompute,
             ranks: 1,
             gan_type: self.gan_type,
             gp_ld: self.gp_ld,

@@ -58,6 +58,11 @@ impl Work {
         Ok(Self { session, loader, team, begun, config: config.clone(), diverged: None })
     }
 
+    /// Whether pictures are computed a second time for the gradients.
+    pub(super) fn recomputes(&self) -> bool {
+        self.session.recomputes()
+    }
+
     /// How many ranks there are.
     pub(super) fn ranks(&self) -> usize {
         self.team.as_ref().map_or(1, Team::ranks)

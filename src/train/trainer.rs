@@ -210,7 +210,7 @@ pub struct StepReport {
 /// A training run on one engine.
 #[derive(Debug)]
 pub struct Trainer<T, E = CpuEngine> {
-    config: StepConfig,
+    pub(super) config: StepConfig,
     /// In the order of [`Player::BOTH`].
     steps: [StepGraph; 2],
     /// The same, but only the power iterations of the spectral normalisation.
