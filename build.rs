@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use serde::Deserialize;
-use shader::{Constants, Expanded, LOOPS, expand};
+use shader::{Constants, LOOPS, expand, tensor, with_halves};
 
 /// For each shader file the names of its variants, each with its constants.
 type Files = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
@@ -120,13 +120,56 @@ fn catalogue(folder: &Path) -> Result<String, String> {
     Ok(out)
 }
 
-/// One validated variant, as Rust source.
+/// One validated variant.
 struct Reflected {
     source: String,
     workgroup_size: [u32; 3],
     workgroup_bytes: u32,
-    bindings: String,
+    bindings: Vec<Bound>,
+    /// The twin of its uniforms, as Rust source.
     params: String,
+}
+
+/// A variable of group 0.
+#[derive(Clone, PartialEq)]
+struct Bound {
+    name: String,
+    /// The name of a `BindingKind`.
+    kind: &'static str,
+    /// Whether `#tensor` declared it.
+    tensor: bool,
+}
+
+impl Bound {
+    /// A `Binding`, as Rust source.
+    fn literal(&self) -> String {
+        let Self { name, kind, tensor } = self;
+        format!("Binding {{ name: {name:?}, kind: BindingKind::{kind}, tensor: {tensor} }}")
+    }
+}
+
+/// Parses and validates WGSL under browser rules; `place` says where a line of it comes from.
+fn validate(text: &str, place: &dyn Fn(usize) -> String) -> Result<naga::Module, String> {
+    let module = naga::front::wgsl::parse_str(text).map_err(|e| {
+        let line = e.location(text).map_or(1, |l| l.line_number as usize);
+        format!("{}: {}", place(line), one_line(e.message(), &e))
+    })?;
+    // Browser rules: no capability beyond the core specification, which has `unpack2x16float`.
+    let flags = naga::valid::ValidationFlags::all();
+    let core = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = naga::valid::Validator::new(flags, core).validate(&module).map_err(|e| {
+        // Of the function, the statement and the expression the one that says most.
+        let spans = e.spans().map(|(span, _)| *span).filter(naga::Span::is_defined);
+        let narrowest = spans.min_by_key(|span| span.to_range().map_or(usize::MAX, |r| r.len()));
+        let line = narrowest.map_or(1, |s| s.location(text).line_number as usize);
+        format!("{}: {}", place(line), one_line("", e.as_inner()))
+    })?;
+    if let Some(span) = whole_vectors::component_stores(&module, &info).first() {
+        let line = span.location(text).line_number as usize;
+        let why = "a store into a component of a vector that other invocations see; compilers may write the whole vector, so store whole ones";
+        return Err(format!("{}: {why}", place(line)));
+    }
+    Ok(module)
 }
 
 impl Reflected {
@@ -152,27 +195,15 @@ impl Reflected {
             format!("{}:{line}", show(&file))
         };
 
-        let module = naga::front::wgsl::parse_str(&expanded.text).map_err(|e| {
-            let line = e.location(&expanded.text).map_or(1, |l| l.line_number as usize);
-            format!("{}: {}", place(line), one_line(e.message(), &e))
-        })?;
-        // Browser rules: no capability beyond the core specification.
-        let flags = naga::valid::ValidationFlags::all();
-        let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
-            .validate(&module)
-            .map_err(|e| {
-            // Of the function, the statement and the expression the one that says most.
-            let spans = e.spans().map(|(span, _)| *span).filter(naga::Span::is_defined);
-            let narrowest = spans.min_by_key(|span| span.to_range().map_or(usize::MAX, |r| r.len()));
-            let line = narrowest.map_or(1, |s| s.location(&expanded.text).line_number as usize);
-            format!("{}: {}", place(line), one_line("", e.as_inner()))
-        })?;
-        if let Some(span) = whole_vectors::component_stores(&module, &info).first() {
-            let line = span.location(&expanded.text).line_number as usize;
-            let why = "a store into a component of a vector that other invocations see; compilers may write the whole vector, so store whole ones";
-            return Err(format!("{}: {why}", place(line)));
+        let module = validate(&expanded.text, &place)?;
+        let reflected = reflect(&module, expanded.text.clone())
+            .map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))?;
+        // The same with every tensor as f16. No line moves, since each is a line of its own.
+        let halves = with_halves(&expanded.text);
+        if halves != expanded.text {
+            validate(&halves, &place)?;
         }
-        reflect(&module, expanded).map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))
+        Ok(reflected)
     }
 
     /// Whether one can stand in for the other.
@@ -189,7 +220,7 @@ impl Reflected {
             self.source,
             self.workgroup_size,
             self.workgroup_bytes,
-            self.bindings,
+            format_args!("[{}]", self.bindings.iter().map(Bound::literal).collect::<Vec<_>>().join(", ")),
             constants.iter().collect::<Vec<_>>(),
         )
     }
@@ -206,7 +237,7 @@ fn one_line(first: &str, error: &dyn std::error::Error) -> String {
     text.replace('\n', " ")
 }
 
-fn reflect(module: &naga::Module, expanded: Expanded) -> Result<Reflected, String> {
+fn reflect(module: &naga::Module, source: String) -> Result<Reflected, String> {
     let entry = match module.entry_points.as_slice() {
         [entry] if entry.name == "main" && entry.stage == naga::ShaderStage::Compute => entry,
         _ => return Err("a shader file has one compute entry point, `main`".into()),
@@ -254,17 +285,15 @@ fn reflect(module: &naga::Module, expanded: Expanded) -> Result<Reflected, Strin
             return Err(format!("{value} {what}; browsers grant {limit}"));
         }
     }
-    let bindings: Vec<String> = bindings
-        .values()
-        .map(|(name, kind)| format!("Binding {{ name: {name:?}, kind: BindingKind::{kind} }}"))
+    let bindings: Vec<Bound> = bindings
+        .into_values()
+        .enumerate()
+        .map(|(i, (name, kind))| {
+            let tensor = source.contains(&tensor(&name, i, kind == "ReadWrite", false));
+            Bound { name, kind, tensor }
+        })
         .collect();
-    Ok(Reflected {
-        source: expanded.text,
-        workgroup_size: entry.workgroup_size,
-        workgroup_bytes,
-        bindings: format!("[{}]", bindings.join(", ")),
-        params,
-    })
+    Ok(Reflected { source, workgroup_size: entry.workgroup_size, workgroup_bytes, bindings, params })
 }
 
 /// The Rust twin of a uniform struct of `u32`, `i32` and `f32` members.

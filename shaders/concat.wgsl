@@ -18,9 +18,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor read a 1
+#tensor read b 2
+#tensor write y 3
 
 fn each(i: u32) {
     if (i >= params.total) {
@@ -31,11 +31,11 @@ fn each(i: u32) {
     for (var c = 0u; c < 4u; c += 1u) {
         let j = 4u * (i % params.y_quads) + c;
         if (j < params.a_columns) {
-            v[c] = a[n * params.a_quads + j / 4u][j % 4u];
+            v[c] = load_a(n * params.a_quads + j / 4u)[j % 4u];
         } else if (j < params.a_columns + params.b_columns) {
             let k = j - params.a_columns;
-            v[c] = b[n * params.b_quads + k / 4u][k % 4u];
+            v[c] = load_b(n * params.b_quads + k / 4u)[k % 4u];
         }
     }
-    y[i] = v;
+    store_y(i, v);
 }

@@ -67,10 +67,10 @@ fn main(
 #for q in 0..QUADS
             {
                 let at_w = (row + 4u * column_${q}) * params.in_quads + i;
-                let w_0 = w[at_w];
-                let w_1 = w[at_w + params.in_quads];
-                let w_2 = w[at_w + 2u * params.in_quads];
-                let w_3 = w[at_w + 3u * params.in_quads];
+                let w_0 = load_w(at_w);
+                let w_1 = load_w(at_w + params.in_quads);
+                let w_2 = load_w(at_w + 2u * params.in_quads);
+                let w_3 = load_w(at_w + 3u * params.in_quads);
 #for p in 0..PIXELS
                 sum_${p}_${q} += vec4f(dot(x_${p}, w_0), dot(x_${p}, w_1), dot(x_${p}, w_2), dot(x_${p}, w_3));
 #endfor
@@ -83,7 +83,7 @@ fn main(
 #endfor
             for (var c = 0u; c < 4u + params.reserved; c += 1u) {
 #for q in 0..QUADS
-                let w_${q} = w[row + column_${q}];
+                let w_${q} = load_w(row + column_${q});
 #endfor
 #for q in 0..QUADS
 #for p in 0..PIXELS
@@ -102,7 +102,7 @@ fn main(
 #for c in 0..4
             {
 #for q in 0..QUADS
-                let w_${q} = w[row + column_${q}];
+                let w_${q} = load_w(row + column_${q});
 #endfor
 #for q in 0..QUADS
 #for p in 0..PIXELS
@@ -125,8 +125,8 @@ fn main(
         }
 #for p in 0..PIXELS
         if (first + ${p}u < pixels) {
-            y[split * params.split_stride + pixel_${p}.to * params.out_quads + column_${q}] =
-                activate(sum_${p}_${q} + offset, params.activation, params.slope);
+            let to = split * params.split_stride + pixel_${p}.to * params.out_quads + column_${q};
+            store_y(to, activate(sum_${p}_${q} + offset, params.activation, params.slope));
         }
 #endfor
     }

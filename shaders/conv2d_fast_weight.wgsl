@@ -23,7 +23,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+#tensor read w 1
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
 fn each(i: u32) {
@@ -32,7 +32,7 @@ fn each(i: u32) {
     }
 #for p in 0..3
 #for q in 0..3
-    let w_${p}_${q} = w[${3 * p + q}u * params.tap + i];
+    let w_${p}_${q} = load_w(${3 * p + q}u * params.tap + i);
 #endfor
 #endfor
 #if SUBPIXEL

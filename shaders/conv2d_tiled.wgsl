@@ -115,9 +115,9 @@ fn main(
             if (carries_w) {
 #for j in 0..4
 #if TRANSPOSED
-                next_${j} = w[(w_first + 4u * w_column + ${j}u) * params.in_quads + channel + w_row];
+                next_${j} = load_w((w_first + 4u * w_column + ${j}u) * params.in_quads + channel + w_row);
 #else
-                next_${j} = w[(w_first + 4u * (channel + ${j}u) + w_row) * params.out_quads + w_column];
+                next_${j} = load_w((w_first + 4u * (channel + ${j}u) + w_row) * params.out_quads + w_column);
 #endif
 #endfor
             }
@@ -152,14 +152,14 @@ fn main(
             if (step + w_row < depth) {
                 let at = (step + w_row) / params.in_quads;
                 let row = weight_tap(phase, vec2u(at / extent.y, at % extent.y)) * params.out_quads + w_column;
-                next_${j} = w[(4u * row + ${j}u) * params.in_quads + (step + w_row) % params.in_quads];
+                next_${j} = load_w((4u * row + ${j}u) * params.in_quads + (step + w_row) % params.in_quads);
             }
 #else
             if (step + ${j}u < depth) {
                 let at = (step + ${j}u) / params.in_quads;
                 let row = weight_tap(phase, vec2u(at / extent.y, at % extent.y)) * params.in_quads
                     + (step + ${j}u) % params.in_quads;
-                next_${j} = w[(4u * row + w_row) * params.out_quads + w_column];
+                next_${j} = load_w((4u * row + w_row) * params.out_quads + w_column);
             }
 #endif
 #endfor
@@ -207,8 +207,8 @@ fn main(
         {
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
-                y[split * params.split_stride + pixel(phase, at).to * params.out_quads + column] =
-                    activate(sum_${p}_${q} + offset, params.activation, params.slope);
+                let to = split * params.split_stride + pixel(phase, at).to * params.out_quads + column;
+                store_y(to, activate(sum_${p}_${q} + offset, params.activation, params.slope));
             }
         }
 #endfor

@@ -18,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
 fn each(i: u32) {
@@ -31,7 +31,7 @@ fn each(i: u32) {
         let j = 4u * (i % params.y_quads) + k;
         if (j < params.channels * params.pixels) {
             let c = j / params.pixels;
-            v[k] = x[(n * params.pixels + j % params.pixels) * params.quads + c / 4u][c % 4u];
+            v[k] = load_x((n * params.pixels + j % params.pixels) * params.quads + c / 4u)[c % 4u];
         }
     }
     y[i] = v;

@@ -18,8 +18,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> w: array<vec4f>;
+#tensor read x 1
+#tensor read w 2
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
@@ -31,13 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let w_row = 4u * group.x * params.in_quads;
     var sum = vec4f(0.0);
     for (var k = lane; k < params.in_quads; k += ${LANES}u) {
-        let v = x[x_row + k];
+        let v = load_x(x_row + k);
         let at = w_row + k;
         sum += vec4f(
-            dot(v, w[at]),
-            dot(v, w[at + params.in_quads]),
-            dot(v, w[at + 2u * params.in_quads]),
-            dot(v, w[at + 3u * params.in_quads]),
+            dot(v, load_w(at)),
+            dot(v, load_w(at + params.in_quads)),
+            dot(v, load_w(at + 2u * params.in_quads)),
+            dot(v, load_w(at + 3u * params.in_quads)),
         );
     }
     sums[lane] = sum;

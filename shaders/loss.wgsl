@@ -2,10 +2,15 @@
 //
 //   MODE 0: mean (x - target)^2    MODE 1: mean |x - t|
 //   MODE 2: mean of max(x, 0) - x target + ln(1 + exp(-|x|))
+//   MODE 3: mean x                MODE 4: mean max(1 - target x, 0)
 //
 //   x and t [pixels, quads] vec4 of `channels` channels; y [1]
 //
 // Launch: one workgroup.
+#if MODE == 4
+#import shared/nan.wgsl
+#endif
+
 struct Params {
     total: u32,
     quads: u32,
@@ -38,6 +43,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
 #endif
 #if MODE == 2
         let term = max(v, vec4f(0.0)) - v * params.target_value + log(1.0 + exp(-abs(v)));
+#endif
+#if MODE == 3
+        let term = v;
+#endif
+#if MODE == 4
+        let term = at_least_zero(1.0 - params.target_value * v);
 #endif
         sum += select(vec4f(0.0), term, c < vec4u(params.channels));
     }

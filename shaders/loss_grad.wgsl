@@ -1,6 +1,7 @@
 // The gradients of loss.wgsl at x, times `scale` (the loss's weight over the elements):
 //
 //   MODE 0: 2 (x - target)    MODE 1: sign(x - t), 0 at 0 and NaN    MODE 2: 1 / (1 + exp(-x)) - target
+//   MODE 3: 1    MODE 4: -target where 1 - target x > 0 or x is NaN, else 0
 //
 //   x, t, y [pixels, quads] vec4 of `channels` channels; what pads them stays zero
 //
@@ -38,6 +39,13 @@ fn each(i: u32) {
 #endif
 #if MODE == 2
     let slope = 1.0 / (1.0 + exp(-v)) - params.target_value;
+#endif
+#if MODE == 3
+    let slope = vec4f(1.0);
+#endif
+#if MODE == 4
+    let free = (1.0 - params.target_value * v <= vec4f(0.0)) & !is_nan(v);
+    let slope = select(vec4f(-params.target_value), vec4f(0.0), free);
 #endif
     y[i] = select(vec4f(0.0), params.scale * slope, c < vec4u(params.channels));
 }

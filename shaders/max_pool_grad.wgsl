@@ -1,9 +1,10 @@
 // y[n, p, c] = g[n, c] where p is the first pixel in row-major order at which x[n, p, c] is
 // largest, or the last at which it is NaN, if any is (as torch.nn.AdaptiveMaxPool2d); else 0.
+// AT 1, the adjoint: y[n, c] = g[n, p, c] at that pixel.
 //
-//   g [N, C/4], x and y [N, pixels, C/4]
+//   x [N, pixels, C/4]; g [N, C/4] and y as x, or with AT 1 g as x and y [N, C/4]
 //
-// Launch: one workgroup per vec4 of g.
+// Launch: one workgroup per vec4 of [N, C/4].
 #import shared/nan.wgsl
 
 struct Params {
@@ -48,7 +49,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         workgroupBarrier();
     }
+#if AT
+    if (lane == 0u) {
+        let at = vec4u(start) + places[0] * params.quads;
+        y[group.x] = vec4f(g[at.x].x, g[at.y].y, g[at.z].z, g[at.w].w);
+    }
+#else
     for (var p = lane; p < params.pixels; p += 256u) {
         y[start + p * params.quads] = select(vec4f(0.0), g[group.x], places[0] == vec4u(p));
     }
+#endif
 }

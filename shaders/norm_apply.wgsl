@@ -19,10 +19,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read> coefficients: array<vec4f>;
-@group(0) @binding(3) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+#tensor read residual 3
+#tensor write y 4
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -36,10 +36,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let b = coefficients[at + 2u];
     for (var p = id.x / params.quads; p < params.pixels; p += params.stride) {
         let i = (id.y * params.pixels + p) * params.quads + quad;
-        var v = activate(fma(a, x[i] - shift, b), params.activation, params.slope);
+        var v = activate(fma(a, load_x(i) - shift, b), params.activation, params.slope);
         if (params.has_residual != 0u) {
-            v += residual[i];
+            v += load_residual(i);
         }
-        y[i] = v;
+        store_y(i, v);
     }
 }

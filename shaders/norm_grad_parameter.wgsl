@@ -1,8 +1,9 @@
-// The gradients of a layer-instance normalisation at its parameters, from the record of
+// The gradients of a layer-instance or group normalisation at its parameters, from the record of
 // norm_grad_coefficients.wgsl:
 //
 //   RHO:   y[c] = sum over n of gamma[n, c] (sum of g i - sum of g l)
-//   GAMMA: y[n, c] = rho (sum of g i) + (1 - rho) (sum of g l)
+//   GAMMA 1: y[n, c] = rho (sum of g i) + (1 - rho) (sum of g l)
+//   GAMMA 2, of groups (record of norm_grad_group.wgsl): y[n, c] = sum of g l; rho is not read
 //   else beta: y[n, c] = sum of g
 //
 // gamma's and beta's are summed over the samples where these share them (`samples` = N).
@@ -36,11 +37,15 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 #if RHO
         sum += gamma[n * params.gamma_stride + quad] * (record[at + 4u] - record[at + 5u]);
 #else
+#if GAMMA == 2
+        sum += record[at + 5u];
+#else
 #if GAMMA
         let r = rho[quad];
         sum += r * record[at + 4u] + (1.0 - r) * record[at + 5u];
 #else
         sum += record[at + 6u];
+#endif
 #endif
 #endif
     }

@@ -14,12 +14,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+#tensor read a 1
 #if ADD
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor read b 2
+#tensor write y 3
 #else
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor write y 2
 #endif
 
 fn each(i: u32) {
@@ -27,8 +27,8 @@ fn each(i: u32) {
         return;
     }
 #if ADD
-    y[i] = a[i] + b[i];
+    store_y(i, load_a(i) + load_b(i));
 #else
-    y[i] = activate(a[i], params.activation, params.slope);
+    store_y(i, activate(load_a(i), params.activation, params.slope));
 #endif
 }

@@ -26,7 +26,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
 #if ROWS - 1
@@ -59,12 +59,12 @@ fn main(
 
 #if MODE == 0
     // Every chunk has a pixel, so row 0 is never empty.
-    let shift = x[(start + min(first, end - 1u)) * params.quads + column];
+    let shift = load_x((start + min(first, end - 1u)) * params.quads + column);
     var sum = vec4f(0.0);
     var sum_of_squares = vec4f(0.0);
     var count = 0.0;
     for (var p = first; p < end; p += ${ROWS}u) {
-        let v = x[(start + p) * params.quads + column] - shift;
+        let v = load_x((start + p) * params.quads + column) - shift;
         sum += v;
         sum_of_squares = fma(v, v, sum_of_squares);
         count += 1.0;
@@ -110,12 +110,12 @@ fn main(
     }
 #endif
 #else
-    var value = x[(start + min(first, end - 1u)) * params.quads + column];
+    var value = load_x((start + min(first, end - 1u)) * params.quads + column);
 #if MODE == 1
     value = select(vec4f(0.0), value, first < end);
 #endif
     for (var p = first + ${ROWS}u; p < end; p += ${ROWS}u) {
-        let v = x[(start + p) * params.quads + column];
+        let v = load_x((start + p) * params.quads + column);
 #if MODE == 1
         value += v;
 #else

@@ -19,8 +19,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor read x 1
+#tensor write y 2
 
 fn each(i: u32) {
     if (i >= params.total) {
@@ -33,5 +33,6 @@ fn each(i: u32) {
     let n = pixel / (params.out_width * params.out_height);
     let from_row = u32(reflect_index(row, i32(params.in_height << params.upsample))) >> params.upsample;
     let from_column = u32(reflect_index(column, i32(params.in_width << params.upsample))) >> params.upsample;
-    y[i] = x[((n * params.in_height + from_row) * params.in_width + from_column) * params.quads + quad];
+    let from_pixel = (n * params.in_height + from_row) * params.in_width + from_column;
+    store_y(i, load_x(from_pixel * params.quads + quad));
 }

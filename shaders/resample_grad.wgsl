@@ -22,8 +22,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor read g 1
+#tensor write y 2
 
 // The three places of element i of an axis of `extent` in g: itself, its mirror image at the
 // beginning, at the end; -1 where there is none.
@@ -57,12 +57,12 @@ fn each(at: u32) {
                         let from_row = n * u32(height + 2 * i32(params.pad)) + u32(rows[r]);
                         let from_pixel = from_row * u32(width + 2 * i32(params.pad)) + u32(columns[c]);
                         for (var s = 0u; s < params.splits; s += 1u) {
-                            sum += g[s * params.split_stride + from_pixel * params.quads + quad];
+                            sum += load_g(s * params.split_stride + from_pixel * params.quads + quad);
                         }
                     }
                 }
             }
         }
     }
-    y[at] = sum;
+    store_y(at, sum);
 }

@@ -11,8 +11,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+#tensor read x 1
+#tensor write y 2
 
 var<workgroup> sums: array<f32, 256>;
 
@@ -26,7 +26,7 @@ fn main(
     let p = (group.y * groups.x + group.x) * 16u + local.y;
     var sum = vec4f(0.0);
     for (var q = local.x; p < params.pixels && q < params.quads; q += 16u) {
-        sum += x[p * params.quads + q];
+        sum += load_x(p * params.quads + q);
     }
     sums[invocation] = dot(sum, vec4f(1.0));
     workgroupBarrier();
@@ -37,6 +37,6 @@ fn main(
         workgroupBarrier();
     }
     if (local.x == 0u && p < params.pixels) {
-        y[p] = vec4f(sums[invocation], 0.0, 0.0, 0.0);
+        store_y(p, vec4f(sums[invocation], 0.0, 0.0, 0.0));
     }
 }

@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor write y 3
 
 fn each(i: u32) {
     if (i >= params.total) {
@@ -36,5 +36,5 @@ fn each(i: u32) {
     if (params.has_bias != 0u) {
         sum += bias[i % params.quads];
     }
-    y[i] = activate(sum, params.activation, params.slope);
+    store_y(i, activate(sum, params.activation, params.slope));
 }

@@ -26,7 +26,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#tensor write y 3
 
 fn each(at: u32) {
     if (at >= params.total) {
@@ -68,7 +68,7 @@ fn each(at: u32) {
         let y_3 = difference + 8.0 * far_difference + t_${r}_5;
 #for k in 0..4
         if (column + ${k}u < params.width) {
-            y[to + ${k}u * params.quads] = activate(y_${k} + offset, params.activation, params.slope);
+            store_y(to + ${k}u * params.quads, activate(y_${k} + offset, params.activation, params.slope));
         }
 #endfor
     }

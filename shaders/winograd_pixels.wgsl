@@ -24,7 +24,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read_write> v: array<vec4f>;
 
 // What sticks out beyond the padded picture is part of no output: any pixel will do.
@@ -47,7 +47,7 @@ fn each(at: u32) {
 #for q in 0..6
     let column_${q} = inside(column + ${q}, i32(params.width));
 #for p in 0..6
-    let d_${p}_${q} = x[(line_${p} + column_${q}) * params.quads + quad];
+    let d_${p}_${q} = load_x((line_${p} + column_${q}) * params.quads + quad);
 #endfor
     let even_${q} = d_4_${q} - 4.0 * d_2_${q};
     let odd_${q} = d_3_${q} - 4.0 * d_1_${q};

@@ -3,10 +3,12 @@
 //!
 //! `build.rs` includes this same file: what is tested here is what runs at build time.
 //!
-//! A shader file is WGSL plus four kinds of line, each beginning with `#`:
+//! A shader file is WGSL plus five kinds of line, each beginning with `#`:
 //!
 //! ```text
 //! #import shared/name.wgsl      the file's text, once
+//! #tensor read x 1              binding 1: `load_x(i)` is vec4 number i of a tensor, of f32 or f16
+//! #tensor write y 2             binding 2: `store_y(i, v)` writes vec4 number i of one
 //! #if EXPR … #else … #endif     text that is kept where EXPR is not zero
 //! #for NAME in EXPR..EXPR … #endfor   text repeated (hot loops are unrolled in the text)
 //! ```
@@ -14,6 +16,7 @@
 //! and `${EXPR}`, replaced by its value. An `EXPR` is integer arithmetic over the variant's
 //! constants and loop names: `+ - * / % ( ) == != < <= > >= && || !`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -35,6 +38,8 @@ pub struct Binding {
     pub name: &'static str,
     /// How it is used.
     pub kind: BindingKind,
+    /// Whether it is a tensor that may lie there as f16 too (`#tensor`).
+    pub tensor: bool,
 }
 
 /// One variant of a shader file: validated WGSL with what was reflected from it.
@@ -66,6 +71,91 @@ impl Shader {
     pub fn constant(&self, name: &str) -> u32 {
         self.constants.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value)
     }
+}
+
+/// A shader, and which of its tensors lie in memory as f16. It computes with f32 all the same.
+///
+/// A vec4 of f16 is a `vec2u` to the shader: `unpack2x16float` and `pack2x16float` are in every WGSL, the type `f16`
+/// is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// The shader.
+    pub shader: &'static Shader,
+    /// By bit the bindings that are tensors of f16; bit 0 is binding 0.
+    pub halves: u32,
+}
+
+impl Kernel {
+    /// What tells kernels of one build apart.
+    pub fn key(&self) -> (&'static str, u32) {
+        (self.shader.name, self.halves)
+    }
+
+    /// The shader's name, and which bindings are tensors of f16.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self.halves {
+            0 => self.shader.name.into(),
+            _ => {
+                let bindings = self.shader.bindings.iter().enumerate();
+                let names: Vec<&str> =
+                    bindings.filter(|(i, _)| self.halves >> i & 1 != 0).map(|(_, b)| b.name).collect();
+                format!("{} (f16: {})", self.shader.name, names.join(", ")).into()
+            }
+        }
+    }
+
+    /// Plain WGSL.
+    pub fn source(&self) -> Cow<'static, str> {
+        if self.halves == 0 {
+            return self.shader.source.into();
+        }
+        let bindings = self.shader.bindings.iter().enumerate().filter(|(i, _)| self.halves >> i & 1 != 0);
+        let texts: Vec<[String; 2]> = bindings
+            .map(|(i, Binding { name, kind, .. })| {
+                [false, true].map(|half| tensor(name, i, *kind == BindingKind::ReadWrite, half))
+            })
+            .collect();
+        let mut source = String::new();
+        for line in self.shader.source.lines() {
+            let text = texts.iter().find(|[floats, _]| floats == line).map_or(line, |[_, halves]| halves);
+            source.push_str(text);
+            source.push('\n');
+        }
+        source.into()
+    }
+}
+
+/// A shader's text with all tensors of f16 that `#tensor` declared.
+pub fn with_halves(text: &str) -> String {
+    let line = |line: &str| {
+        let declared = || {
+            let (binding, rest) = line.strip_prefix("@group(0)@binding(")?.split_once(")var<storage,")?;
+            let (access, rest) = rest.split_once('>')?;
+            let (name, _) = rest.split_once(':')?;
+            let (binding, writes) = (binding.parse().ok()?, access == "read_write");
+            (line == tensor(name, binding, writes, false)).then(|| tensor(name, binding, writes, true))
+        };
+        declared().unwrap_or_else(|| line.to_owned()) + "\n"
+    };
+    text.lines().map(line).collect()
+}
+
+/// The text of `#tensor`, in the form of [`Expanded::shortened`].
+pub fn tensor(name: &str, binding: usize, writes: bool, half: bool) -> String {
+    let (access, element) =
+        (if writes { "read_write" } else { "read" }, if half { "vec2u" } else { "vec4f" });
+    let variable = format!("@group(0)@binding({binding})var<storage,{access}>{name}:array<{element}>;");
+    let function = match (writes, half) {
+        (false, false) => format!("fn load_{name}(i:u32)->vec4f{{return {name}[i];}}"),
+        (false, true) => format!(
+            "fn load_{name}(i:u32)->vec4f{{let v={name}[i];return vec4f(unpack2x16float(v.x),unpack2x16float(v.y));}}"
+        ),
+        (true, false) => format!("fn store_{name}(i:u32,v:vec4f){{{name}[i]=v;}}"),
+        (true, true) => format!(
+            "fn store_{name}(i:u32,v:vec4f){{{name}[i]=vec2u(pack2x16float(v.xy),pack2x16float(v.zw));}}"
+        ),
+    };
+    variable + &function
 }
 
 /// A mistake in a shader file.
@@ -220,9 +310,7 @@ impl Expander<'_> {
             let Some(directive) = line.trim_start().strip_prefix('#') else {
                 if keep {
                     let text = substitute(line, constants).map_err(|m| at(file, i, m))?;
-                    self.out.text.push_str(&text);
-                    self.out.text.push('\n');
-                    self.out.origin.push((file.into(), i + 1));
+                    self.emit(&text, file, i);
                 }
                 i += 1;
                 continue;
@@ -232,6 +320,26 @@ impl Expander<'_> {
                 "import" => {
                     if keep {
                         self.file(rest.trim(), constants, &|m| at(file, i, m))?;
+                    }
+                    i += 1;
+                }
+                "tensor" => {
+                    if keep {
+                        let words: Vec<&str> = rest.split_whitespace().collect();
+                        let (access, name, binding) = match words[..] {
+                            [access @ ("read" | "write"), name, binding] => {
+                                (access, name, binding.parse().ok())
+                            }
+                            _ => ("", "", None),
+                        };
+                        let binding = binding.ok_or_else(|| {
+                            at(
+                                file,
+                                i,
+                                "expected `#tensor read NAME BINDING` or `#tensor write NAME BINDING`".into(),
+                            )
+                        })?;
+                        self.emit(&tensor(name, binding, access == "write", false), file, i);
                     }
                     i += 1;
                 }
@@ -273,6 +381,12 @@ impl Expander<'_> {
         }
         self.depth -= 1;
         Ok(i)
+    }
+
+    fn emit(&mut self, text: &str, file: &str, index: usize) {
+        self.out.text.push_str(text);
+        self.out.text.push('\n');
+        self.out.origin.push((file.into(), index + 1));
     }
 
     fn count(&mut self, file: &str, index: usize) -> Result<(), ExpandError> {

@@ -217,6 +217,11 @@ fn naive_norm(x: &Tensor<f64>, op: Norm, rho: &[f64], gamma: &[f64], beta: &[f64
                         rho[k] * standardise(plane, less, x) + (1.0 - rho[k]) * standardise(sample, less, x);
                     mixed * gamma[s * c + k] + beta[s * c + k]
                 }
+                NormKind::Group { groups } => {
+                    let size = c / groups * pixels;
+                    let group = &sample[k * pixels / size * size..][..size];
+                    standardise(group, 0.0, x) * gamma[s * c + k] + beta[s * c + k]
+                }
             }));
         }
     }
@@ -227,10 +232,11 @@ fn naive_norm(x: &Tensor<f64>, op: Norm, rho: &[f64], gamma: &[f64], beta: &[f64
 /// 50 and deviation 1e-3 among them, where sums of squares in `f32` have no digit left.
 #[test]
 fn normalisation_is_its_definition_also_for_large_means() {
-    let (n, c, h, w) = (2, 3, 7, 9);
-    for (kind, unbiased) in
-        [(NormKind::Instance, true), (NormKind::LayerInstance, true), (NormKind::LayerInstance, false)]
-    {
+    let (n, c, h, w) = (2, 6, 7, 9);
+    let groups = [1, 3, 6].map(|groups| (NormKind::Group { groups }, true));
+    let kinds =
+        [(NormKind::Instance, true), (NormKind::LayerInstance, true), (NormKind::LayerInstance, false)];
+    for (kind, unbiased) in kinds.into_iter().chain(groups) {
         for (mean, deviation) in [(0.0, 1.0), (50.0, 1e-3), (-1e4, 1.0)] {
             for (activation, residual, own) in [
                 (Activation::Identity, false, false),
@@ -242,17 +248,16 @@ fn normalisation_is_its_definition_also_for_large_means() {
                 // What is fed in f32 is what the definition sees.
                 let x = to_f32(&tensor(&[n, c, h, w], 3).map(|x| mean + deviation * 3.46 * x));
                 let exact = x.map(|&x| f64::from(x));
-                let rho = Tensor::new([1, c, 1, 1], vec![0.0, 0.25, 1.0]).unwrap();
+                let rho = Tensor::new([1, c, 1, 1], vec![0.0, 0.25, 1.0, 0.5, 0.75, 0.1]).unwrap();
                 let shape: &[usize] = if own { &[1, c, 1, 1] } else { &[n, c] };
                 let (gamma, beta) = (to_f32(&tensor(shape, 4)), to_f32(&tensor(shape, 5)));
                 let added = to_f32(&tensor(&[n, c, h, w], 6));
 
                 let mut graph = Graph::new();
                 let mut inputs = vec![graph.input("x", x.shape())];
-                if kind == NormKind::LayerInstance {
-                    inputs.push(graph.parameter("rho", rho.shape()));
-                    inputs.push(graph.parameter("gamma", gamma.shape()));
-                    inputs.push(graph.parameter("beta", beta.shape()));
+                let parameters = [("rho", &rho), ("gamma", &gamma), ("beta", &beta)];
+                for (name, value) in &parameters[3 - kind.parameters()..] {
+                    inputs.push(graph.parameter(*name, value.shape()));
                 }
                 if residual {
                     inputs.push(graph.input("added", added.shape()));
@@ -376,4 +381,46 @@ fn a_tensor_that_no_memory_holds_is_an_error() {
     let one = Tensor::new([1, 1], vec![1.0_f32]).unwrap();
     let error = cpu::run(&graph, &[y], &|_| Some(&one)).unwrap_err();
     assert!(matches!(error, Error::Shape(_)), "{error}");
+}
+
+/// What only the authors' losses need, as it is written at each operation.
+#[test]
+fn adversarial_losses_are_their_formulas() {
+    let x = tensor(&[2, 3, 4, 5], 1).map(|x| 2.0 * x);
+    let t = tensor(&[2, 3, 4, 5], 2);
+    let share = Tensor::new([2, 1], vec![0.25, 0.75]).unwrap();
+    let apply = |op: Op, inputs: &[&Tensor<f64>]| -> Vec<f64> {
+        let mut graph = Graph::new();
+        let ids: Vec<NodeId> =
+            inputs.iter().enumerate().map(|(i, t)| graph.input(i.to_string(), t.shape())).collect();
+        let y = graph.add(op, &ids).unwrap();
+        let feed = |name: &str| inputs.get(name.parse::<usize>().ok()?).copied();
+        cpu::run(&graph, &[y], &feed).unwrap().remove(0).into_data()
+    };
+    let near = |found: Vec<f64>, expected: Vec<f64>| {
+        assert_eq!(found.len(), expected.len());
+        assert!(
+            found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?}, not {expected:?}"
+        );
+    };
+    let count = x.data().len() as f64;
+    let mean = |f: &dyn Fn(f64) -> f64| vec![x.data().iter().map(|x| f(*x)).sum::<f64>() / count];
+    near(apply(Op::Mean, &[&x]), mean(&|x| x));
+    near(apply(Op::Hinge { target: 1.0 }, &[&x]), mean(&|x| (1.0 - x).max(0.0)));
+    near(apply(Op::Hinge { target: -1.0 }, &[&x]), mean(&|x| (1.0 + x).max(0.0)));
+    near(apply(Op::Above(0.5), &[&x]), x.data().iter().map(|x| (x - 0.5).max(0.0)).collect());
+    let mixed = x.data().iter().zip(t.data()).enumerate();
+    let mixed = mixed.map(|(i, (a, b))| a + share.data()[i / 60] * (b - a));
+    near(apply(Op::Interpolate, &[&x, &t, &share]), mixed.collect());
+    // The lengths of two samples, one of which is below 1.
+    let g = Tensor::new([2, 2], vec![3.0, 4.0, 0.0, 0.5]).unwrap();
+    near(apply(Op::GradientPenalty { one_sided: false }, &[&g]), vec![(16.0 + 0.25) / 2.0]);
+    near(apply(Op::GradientPenalty { one_sided: true }, &[&g]), vec![16.0 / 2.0]);
+    let maxima = apply(Op::AtMaximum, &[&t, &x]);
+    for (plane, found) in maxima.into_iter().enumerate() {
+        let x = &x.data()[20 * plane..][..20];
+        let place = (0..20).max_by(|a, b| x[*a].total_cmp(&x[*b])).unwrap();
+        assert_eq!(found, t.data()[20 * plane + place]);
+    }
 }

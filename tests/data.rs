@@ -141,7 +141,7 @@ fn augmentation_is_the_official_one() {
         let (_, numbers) = &fixtures[&format!("aug{case}/flip_top_left")];
         let numbers: Vec<usize> =
             numbers.as_chunks::<8>().0.iter().map(|&b| i64::from_le_bytes(b) as usize).collect();
-        let draw = Draw { flip: numbers[0] != 0, top: numbers[1], left: numbers[2] };
+        let draw = Draw { flip: numbers[0] != 0, top: numbers[1], left: numbers[2], enlarged: false };
         let (shape, expected) = &fixtures[&format!("aug{case}/x")];
         let size = shape[1];
         let x = augment(&picture, size, Preprocess::default(), draw).unwrap();
@@ -157,7 +157,7 @@ fn augmentation_is_the_official_one() {
 fn every_preprocessing_does_what_it_says() {
     let picture = Picture::new(4, 3, 1, (0..12).map(|v| v * 20).collect()).unwrap();
     let bytes = |x: &Tensor| -> Vec<u8> { x.data().iter().map(|&x| ugatit::io::quantize(x)).collect() };
-    let draw = Draw { flip: false, top: 1, left: 2 };
+    let draw = Draw { top: 1, left: 2, ..Draw::default() };
     let crop = augment(&picture, 2, Preprocess::Crop, draw).unwrap();
     assert_eq!(bytes(&crop), [120, 140, 200, 220]);
     let mirrored = augment(&picture, 2, Preprocess::Crop, Draw { flip: true, ..draw }).unwrap();
@@ -165,11 +165,27 @@ fn every_preprocessing_does_what_it_says() {
     let resized = augment(&picture, 2, Preprocess::Resize, Draw::default()).unwrap();
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 2, 2).unwrap();
     assert_eq!(bytes(&resized), whole.pixels);
-    let load =
-        augment(&picture, 2, Preprocess::ScaleCrop { load: Some(3) }, Draw { left: 1, top: 0, flip: false });
+    let load = augment(
+        &picture,
+        2,
+        Preprocess::ScaleCrop { load: Some(3) },
+        Draw { left: 1, top: 0, ..Draw::default() },
+    );
     let whole = picture.resized([0.0, 0.0, 4.0, 3.0], 3, 3).unwrap().pixels;
     assert_eq!(bytes(&load.unwrap()), [whole[1], whole[2], whole[4], whole[5]]);
 
+    // The authors' program takes a picture of the training size as it is, or a part of one that is 15 pixels larger.
+    let still = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    assert_eq!(bytes(&still), [0, 40, 120, 160]);
+    let draw = Draw { flip: true, enlarged: true, top: 0, left: 15 };
+    let part = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    // Two pixels across 17: the last two places are on the second.
+    assert_eq!(bytes(&part)[..2], [0, 0]);
+    let draw = Draw { flip: false, enlarged: true, top: 15, left: 0 };
+    let part = augment(&picture, 2, Preprocess::Tensorflow, draw).unwrap();
+    assert_eq!(bytes(&part), [120, 125, 120, 125]);
+
+    let draw = Draw { top: 1, left: 2, ..Draw::default() };
     assert!(augment(&picture, 2, Preprocess::Resize, draw).is_err());
     assert!(augment(&picture, 2, Preprocess::ScaleCrop { load: Some(1) }, draw).is_err());
     assert!(augment(&picture, 0, Preprocess::Crop, draw).is_err());
@@ -214,7 +230,7 @@ fn the_order_stays_what_it_is() {
 #[test]
 fn batches_do_not_depend_on_threads_or_memory() {
     let (_folder, dataset) = dataset(5, 7);
-    for preprocess in [Preprocess::default(), Preprocess::Resize, Preprocess::Crop] {
+    for preprocess in [Preprocess::default(), Preprocess::Resize, Preprocess::Crop, Preprocess::Tensorflow] {
         let base = LoaderOptions { batch: 2, preprocess, ..options() };
         let expected = batches(&dataset, base, 0, 12);
         for (threads, ahead, cache) in [(1, 1, 0), (1, 4, 1 << 30), (4, 1, 3000), (8, 16, 1 << 30)] {
@@ -259,7 +275,12 @@ fn what_is_loaded_is_what_augment_gives() {
     let mut seen = [false; 2];
     // From the file, and from memory.
     for (i, batch) in batches(&dataset, options(), 0, 40).iter().enumerate() {
-        let all = (0..2 * 31 * 31).map(|i| Draw { flip: i % 2 == 1, top: i / 2 % 31, left: i / 62 });
+        let all = (0..2 * 31 * 31).map(|i| Draw {
+            flip: i % 2 == 1,
+            top: i / 2 % 31,
+            left: i / 62,
+            enlarged: false,
+        });
         let mut matching =
             all.filter(|&draw| augment(&source, 8, Preprocess::default(), draw).unwrap() == batch[0]);
         let draw = matching.next().unwrap_or_else(|| panic!("batch {i}"));

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use pollster::block_on;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::io::{Model, ModelMetadata};
-use ugatit::model::{Dialect, Direction, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 use ugatit::train::{Session, StepConfig, StepReport, TrainState};
 use ugatit::translate::{Device, TileOptions, Translation, Translator};
 use ugatit::{Error, Result, Tensor};
@@ -31,6 +31,9 @@ const GENERATOR: GeneratorConfig = GeneratorConfig {
     img_ch: 3,
     light: true,
     dialect: Dialect::Pytorch,
+    decoder_norm: DecoderNorm::AdaLin,
+    cam: true,
+    smoothing: false,
 };
 
 fn wave(shape: impl Into<ugatit::graph::Shape>, step: f32) -> Tensor {

@@ -7,13 +7,13 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
-use ugatit::model::{Dialect, Generator, GeneratorConfig};
-use ugatit::{Error, Tensor, cpu};
+use ugatit::{Error, Tensor};
 
 mod support;
+use support::differences::{Feed, dot, run};
 use support::random::noise;
 
 /// The step of the differences. Their error is about `STEP²` times the third derivative, and
@@ -26,16 +26,6 @@ const TOLERANCE: f64 = 1e-6;
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
-
-type Feed = BTreeMap<String, Tensor<f64>>;
-
-fn run(graph: &Graph, outputs: &[NodeId], feed: &Feed) -> Vec<Tensor<f64>> {
-    cpu::run(graph, outputs, &|name| feed.get(name)).unwrap()
-}
-
-fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
-    a.data().iter().zip(b.data()).map(|(a, b)| a * b).sum()
-}
 
 /// A graph of inputs named `0`, `1`, ... and a result.
 struct Case {
@@ -121,35 +111,45 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         Op::AddScalar => "AddScalar",
         Op::UpsampleNearest2xGrad => "UpsampleNearest2xGrad",
         Op::Scale(_) => "Scale",
+        Op::Above(_) => "Above",
+        Op::Mean => "Mean",
+        Op::Hinge { .. } => "Hinge",
+        Op::GradientPenalty { .. } => "GradientPenalty",
         Op::Mse { .. } => "Mse",
         Op::L1 => "L1",
         Op::BceWithLogits { .. } => "BceWithLogits",
         Op::SpectralNorm => "SpectralNorm",
-        // Leaves, what is detached, and gradients.
+        // Gradients that have a gradient themselves.
+        Op::Conv2dGradInput { .. } => "Conv2dGradInput",
+        Op::Conv2dGradWeight { .. } => "Conv2dGradWeight",
+        Op::LinearGradInput => "LinearGradInput",
+        Op::LinearGradWeight => "LinearGradWeight",
+        Op::ActivationGrad(_) => "ActivationGrad",
+        Op::ReflectionPad2dGrad(_) => "ReflectionPad2dGrad",
+        Op::GlobalAvgPoolGrad { .. } => "GlobalAvgPoolGrad",
+        Op::GlobalMaxPoolGrad => "GlobalMaxPoolGrad",
+        Op::AtMaximum => "AtMaximum",
+        Op::BroadcastChannels(_) => "BroadcastChannels",
+        Op::SamplesGrad { .. } => "SamplesGrad",
+        Op::Unflatten { .. } => "Unflatten",
+        Op::MseGrad { .. } => "MseGrad",
+        // Leaves, what is detached, and other gradients.
         Op::Input
         | Op::Parameter
         | Op::PowerIterationV
         | Op::PowerIterationU
         | Op::SpectralSigma
         | Op::NormCoefficients(_)
-        | Op::Conv2dGradInput { .. }
-        | Op::Conv2dGradWeight { .. }
         | Op::SumPixels
         | Op::SumRows
         | Op::SumColumns
-        | Op::LinearGradInput
-        | Op::LinearGradWeight
         | Op::NormGrad { .. }
-        | Op::ActivationGrad(_)
-        | Op::ReflectionPad2dGrad(_)
-        | Op::GlobalAvgPoolGrad { .. }
-        | Op::GlobalMaxPoolGrad
-        | Op::BroadcastChannels(_)
         | Op::SliceColumns { .. }
-        | Op::SamplesGrad { .. }
-        | Op::Unflatten { .. }
         | Op::CamWeightGrad(_)
-        | Op::MseGrad { .. }
+        | Op::Interpolate
+        | Op::MeanGrad { .. }
+        | Op::HingeGrad { .. }
+        | Op::GradientPenaltyGrad { .. }
         | Op::L1Grad { .. }
         | Op::BceWithLogitsGrad { .. }
         | Op::SpectralNormGrad => return None,
@@ -177,10 +177,27 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
         (Op::Flatten, vec![IMAGE]),
         (Op::CamWeight, vec![&[3, 8, 1, 1], &[1, 4], &[1, 4]]),
         (Op::Scale(-1.5), vec![IMAGE]),
+        (Op::Above(0.1), vec![IMAGE]),
         (Op::L1, vec![IMAGE, IMAGE]),
+        (Op::Mean, vec![IMAGE]),
+        (Op::LinearGradInput, vec![&[3, 4], &[4, 5]]),
+        (Op::LinearGradWeight, vec![&[3, 5], &[3, 4]]),
+        (Op::ReflectionPad2dGrad(1), vec![&[2, 3, 6, 7]]),
+        (Op::GlobalAvgPoolGrad { height: 3, width: 4 }, vec![&[2, 3]]),
+        (Op::BroadcastChannels(3), vec![&[2, 1, 4, 5]]),
+        (Op::SamplesGrad { first: 1, total: 4 }, vec![&[2, 3]]),
+        (Op::Unflatten { channels: 3, height: 2, width: 2 }, vec![&[2, 12]]),
+        (Op::MseGrad { target: 0.3, scale: 0.7 }, vec![IMAGE]),
     ];
+    for one_sided in [false, true] {
+        // Of lengths above 1.
+        cases.push((Op::GradientPenalty { one_sided }, vec![IMAGE]));
+    }
+    // Of lengths below 1.
+    cases.push((Op::GradientPenalty { one_sided: false }, vec![&[3, 1]]));
     for target in [0.0, 1.0] {
         cases.push((Op::Mse { target }, vec![IMAGE]));
+        cases.push((Op::Hinge { target: 2.0 * target - 1.0 }, vec![IMAGE]));
         cases.push((Op::BceWithLogits { target }, vec![&[3, 2]]));
     }
     for activation in ACTIVATIONS {
@@ -193,12 +210,42 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
 
 #[test]
 fn simple_operations_match_differences() {
-    let mut covered: BTreeSet<&str> = ["Conv2d", "Norm", "SpectralNorm"].into();
+    let mut covered: BTreeSet<&str> =
+        ["Conv2d", "Conv2dGradInput", "Conv2dGradWeight", "Norm", "SpectralNorm"].into();
     for (op, shapes) in simple_operations() {
         covered.extend(differentiable(&op));
         check(&op, &shapes);
     }
-    assert_eq!(covered.len(), 22, "operations without a case: {covered:?}");
+    // In their second operand they are constant, but for jumps.
+    let image: &[usize] = &[2, 3, 4, 5];
+    for (op, shapes) in [
+        (Op::ActivationGrad(Activation::Relu), [image, image]),
+        (Op::ActivationGrad(Activation::LeakyRelu(0.2)), [image, image]),
+        (Op::GlobalMaxPoolGrad, [&[2, 3], image]),
+        (Op::AtMaximum, [image, image]),
+    ] {
+        covered.extend(differentiable(&op));
+        let mut case = Case::new(&shapes);
+        let y = case.graph.add(op.clone(), &case.inputs).unwrap();
+        case.check(&format!("{op:?}"), y, &[0]);
+    }
+    assert_eq!(covered.len(), 39, "operations without a case: {covered:?}");
+}
+
+/// Where judgements cost nothing and where they do.
+#[test]
+fn the_hinge_matches_differences() {
+    for target in [1.0, -1.0] {
+        let mut case = Case::new(&[&[2, 1, 4, 5]]);
+        let wide = case.graph.add(Op::Scale(3.0), &case.inputs).unwrap();
+        let y = case.graph.add(Op::Hinge { target }, &[wide]).unwrap();
+        let gradient =
+            backward(&mut case.graph, &[(y, Seed::Weight(1.0))], &case.inputs).unwrap()[0].unwrap();
+        let found = run(&case.graph, &[gradient], &case.feed).remove(0);
+        let free = found.data().iter().filter(|g| **g == 0.0).count();
+        assert!((5..35).contains(&free), "{free} of 40 cost nothing");
+        case.check("hinge", y, &[0]);
+    }
 }
 
 #[test]
@@ -215,12 +262,25 @@ fn convolutions_match_differences() {
                     let weight = [2, shape[1], kernel[0], kernel[1]];
                     let shapes: [&[usize]; 3] = [&shape, &weight, &[2]];
                     check(&Op::Conv2d(conv), &shapes[..2 + usize::from(bias)]);
+                    gradients_of_gradients(conv, [shape, weight]);
                     count += 1;
                 }
             }
         }
     }
     println!("{count} convolutions");
+}
+
+/// The gradients of a convolution, differentiated at both of their operands.
+fn gradients_of_gradients(conv: Conv2d, [x, weight]: [[usize; 4]; 2]) {
+    let conv = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+    let mut graph = Graph::new();
+    let [a, b] = [x, weight].map(|shape| graph.input("", shape));
+    let y = graph.add(Op::Conv2d(conv), &[a, b]).unwrap();
+    let y = graph.shape(y).dims().to_vec();
+    let [_, _, height, width] = x;
+    check(&Op::Conv2dGradInput { conv, height, width }, &[&y, &weight]);
+    check(&Op::Conv2dGradWeight { conv, kernel: [weight[2], weight[3]] }, &[&x, &y]);
 }
 
 /// Several blocks of channels and several chunks of rows, the last ones smaller: too large for
@@ -253,15 +313,15 @@ fn the_gradients_of_large_convolutions_are_adjoint() {
 
 #[test]
 fn normalisations_match_differences() {
-    let image: &[usize] = &[2, 3, 3, 4];
-    for kind in [NormKind::Instance, NormKind::LayerInstance] {
-        for gamma in [&[2, 3][..], &[1, 3, 1, 1]] {
+    let image: &[usize] = &[2, 6, 2, 3];
+    let groups = [1, 2, 6].map(|groups| NormKind::Group { groups });
+    for kind in [NormKind::Instance, NormKind::LayerInstance].into_iter().chain(groups) {
+        for gamma in [&[2, 6][..], &[1, 6, 1, 1]] {
             for activation in ACTIVATIONS {
                 for (residual, unbiased) in [(false, true), (true, true), (false, false)] {
                     let mut shapes = vec![image];
-                    if kind == NormKind::LayerInstance {
-                        shapes.extend([&[1, 3, 1, 1], gamma, gamma]);
-                    }
+                    let parameters: [&[usize]; 3] = [&[1, 6, 1, 1], gamma, gamma];
+                    shapes.extend(&parameters[3 - kind.parameters()..]);
                     if residual {
                         shapes.push(image);
                     }
@@ -355,63 +415,14 @@ fn seeds_that_do_not_fit_are_errors() {
     assert!(matches!(seeded(graph, y, Seed::Weight(1.0)), Error::Shape(_)));
     assert!(matches!(seeded(graph, y, Seed::Node(other)), Error::Shape(_)));
     assert!(matches!(seeded(graph, loss, Seed::Node(scalar)), Error::Config(_)));
-    // No gradient of a gradient.
-    let g = backward(graph, &[(loss, Seed::Weight(1.0))], &[x]).unwrap()[0].unwrap();
-    assert!(matches!(seeded(graph, g, Seed::Node(x)), Error::Config(_)));
-}
-
-/// A whole generator of every dialect: the gradient along a random direction of all its parameters and of the
-/// picture.
-#[test]
-fn generators_of_every_dialect_match_differences() {
-    for dialect in Dialect::ALL {
-        let config = GeneratorConfig {
-            ch: 4,
-            n_res: 1,
-            n_res_decoder: 1,
-            img_size: 32,
-            img_ch: 3,
-            light: true,
-            dialect,
-        };
-        let mut graph = Graph::new();
-        let x = graph.input("x", [1, 3, 32, 32]);
-        let net = Generator::build(&mut graph, &config, "", x).unwrap();
-        let outputs = [net.image, net.cam_logit, net.heatmap];
-        let leaves: Vec<NodeId> = std::iter::once(x).chain(graph.parameters().map(|(id, _)| id)).collect();
-        let value = |(id, seed): (&NodeId, u64)| {
-            let node = graph.node(*id);
-            (node.name.clone(), noise(&node.shape, seed).map(|v| 0.5 * v))
-        };
-        let feed: Feed = leaves.iter().zip(1..).map(value).collect();
-        let along: Feed = leaves.iter().zip(1001..).map(value).collect();
-        let upstream = outputs.map(|id| noise(graph.shape(id), 7 + id.index() as u64));
-        let names = ["g0", "g1", "g2"];
-
-        let mut whole = graph.clone();
-        let seeds: Vec<(NodeId, Seed)> = (outputs.iter().zip(names).zip(&upstream))
-            .map(|((&id, name), g)| (id, Seed::Node(whole.input(name, g.shape()))))
-            .collect();
-        let gradients = backward(&mut whole, &seeds, &leaves).unwrap();
-        let gradients: Vec<NodeId> = gradients.into_iter().map(Option::unwrap).collect();
-        let mut fed = feed.clone();
-        fed.extend(names.iter().zip(&upstream).map(|(name, g)| (name.to_string(), g.clone())));
-        let exact = run(&whole, &gradients, &fed);
-        let slope: f64 = leaves.iter().zip(&exact).map(|(id, g)| dot(g, &along[&graph.node(*id).name])).sum();
-
-        let at = |step: f64| -> f64 {
-            let moved = |(name, value): (&String, &Tensor<f64>)| {
-                let mut value = value.clone();
-                value.data_mut().iter_mut().zip(along[name].data()).for_each(|(v, d)| *v += step * d);
-                (name.clone(), value)
-            };
-            let feed: Feed = feed.iter().map(moved).collect();
-            run(&graph, &outputs, &feed).iter().zip(&upstream).map(|(y, g)| dot(y, g)).sum()
-        };
-        let step = 1e-8;
-        let difference = (at(step) - at(-step)) / (2.0 * step);
-        // Few of many relus are met by so small a step, each of which is a kink.
-        let error = (difference - slope).abs() / slope.abs();
-        assert!(error < 1e-5, "{dialect}: {slope} by the rules, {difference} by differences ({error:.1e})");
-    }
+    // No gradient of this gradient.
+    let logistic = graph.add(Op::BceWithLogits { target: 1.0 }, &[y]).unwrap();
+    let g = backward(graph, &[(logistic, Seed::Weight(1.0))], &[x]).unwrap()[0].unwrap();
+    let error = seeded(graph, g, Seed::Node(x));
+    assert!(matches!(&error, Error::Config(text) if text.contains("BceWithLogitsGrad")), "{error}");
+    // Nor of that of tanh at its result.
+    let bounded = graph.add(Op::Activation(Activation::Tanh), &[x]).unwrap();
+    let g = backward(graph, &[(bounded, Seed::Node(x))], &[x]).unwrap()[0].unwrap();
+    let error = seeded(graph, g, Seed::Node(x));
+    assert!(matches!(&error, Error::Config(text) if text.contains("ActivationGrad(Tanh)")), "{error}");
 }

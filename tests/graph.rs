@@ -65,7 +65,7 @@ fn a_fused_generator_gives_the_same_numbers() {
         let mut graph = Graph::new();
         let x = graph.input("x", [2, 3, 16, 16]);
         let generator = Generator::build(&mut graph, &config, "genA2B.", x).unwrap();
-        let outputs = [generator.image, generator.cam_logit, generator.heatmap];
+        let outputs = [generator.image, generator.cam_logit.unwrap(), generator.heatmap.unwrap()];
 
         let (fused, _) = fuse(&graph, &outputs);
         let absorbed = |op: &Op| {

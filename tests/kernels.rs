@@ -65,7 +65,8 @@ impl Case {
             Plan::compile(&self.graph, &self.outputs, &ParameterMap::default(), &target).unwrap()
         };
         let (plain, loops) = (plan(false), plan(true));
-        let names = |plan: &Plan| -> Vec<&str> { plan.shaders().iter().map(|s| s.name).collect() };
+        let names =
+            |plan: &Plan| -> Vec<&str> { plan.kernels().iter().map(|kernel| kernel.shader.name).collect() };
         let differ = names(&plain) != names(&loops);
         let wide: HashMap<&str, Tensor<f64>> =
             self.feed.iter().map(|(k, t)| (k.as_str(), t.map(|v| f64::from(*v)))).collect();
@@ -77,7 +78,7 @@ impl Case {
 
     fn compare(&self, plan: Plan, expected: &[Tensor<f64>], tolerance: f64) {
         let gpu = gpu();
-        let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
+        let kernels: Vec<&str> = plan.kernels().iter().map(|kernel| kernel.shader.name).collect();
         let none = Arc::new(Parameters::upload(gpu, ParameterMap::default(), |_| None).unwrap());
         let inputs: Vec<&Tensor> = plan.inputs().iter().map(|t| &self.feed[&t.name]).collect();
         let mut executor = Executor::new(gpu, plan, none).unwrap();
@@ -224,6 +225,11 @@ fn the_gradient_at_a_convolutions_weight() {
     }
 }
 
+/// More than one group of more than one channel, where there can be any.
+fn groups(c: usize) -> usize {
+    (2..=c).find(|groups| c.is_multiple_of(*groups) && *groups < c).unwrap_or(1)
+}
+
 #[test]
 fn normalisation() {
     for (n, c, h, w) in
@@ -234,17 +240,19 @@ fn normalisation() {
             (NormKind::LayerInstance, false, true),
             (NormKind::LayerInstance, true, true),
             (NormKind::LayerInstance, true, false),
+            (NormKind::Group { groups: 1 }, true, true),
+            (NormKind::Group { groups: c }, false, true),
+            (NormKind::Group { groups: groups(c) }, true, true),
         ] {
             for (activation, residual) in [(Activation::Relu, false), (Activation::Identity, true)] {
                 let mut case = Case::new(format!(
                     "{kind:?} own {own} {n}x{c}x{h}x{w} {activation:?} residual {residual}"
                 ));
                 let mut inputs = vec![case.input(&[n, c, h, w])];
-                if kind == NormKind::LayerInstance {
-                    inputs.push(case.input(&[1, c, 1, 1]));
-                    let shape: &[usize] = if own { &[1, c, 1, 1] } else { &[n, c] };
-                    inputs.extend([case.input(shape), case.input(shape)]);
-                }
+                let shape: &[usize] = if own { &[1, c, 1, 1] } else { &[n, c] };
+                let parameters: [&[usize]; 3] = [&[1, c, 1, 1], shape, shape];
+                let parameters = &parameters[3 - kind.parameters()..];
+                inputs.extend(parameters.iter().map(|shape| case.input(shape)));
                 if residual {
                     inputs.push(case.input(&[n, c, h, w]));
                 }
@@ -260,19 +268,27 @@ fn normalisation() {
 #[test]
 fn the_gradients_of_normalisation() {
     for class in [AdapterClass::Gpu, AdapterClass::Software] {
-        for (n, c, h, w) in [(2, 7, 5, 4), (2, 70, 33, 17), (1, 12, 64, 64)] {
+        for (n, c, h, w) in [(2, 7, 5, 4), (2, 70, 33, 17), (1, 12, 64, 64), (2, 64, 9, 8)] {
             for (kind, unbiased) in [
                 (NormKind::Instance, true),
                 (NormKind::LayerInstance, true),
                 (NormKind::LayerInstance, false),
+                (NormKind::Group { groups: 1 }, true),
+                (NormKind::Group { groups: c }, true),
+                (NormKind::Group { groups: groups(c) }, true),
             ] {
                 let mut case =
                     Case::new(format!("gradients of {kind:?} {unbiased} {n}x{c}x{h}x{w} {class:?}"));
                 let mut inputs = vec![case.input(&[n, c, h, w]), case.input(&[n, c, h, w])];
                 let mut wrt = vec![NormInput::X];
                 if kind == NormKind::LayerInstance {
-                    inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[n, c])]);
-                    wrt.extend([NormInput::Rho, NormInput::Gamma, NormInput::Beta]);
+                    inputs.push(case.input(&[1, c, 1, 1]));
+                    wrt.push(NormInput::Rho);
+                }
+                if kind != NormKind::Instance {
+                    let (own, given): (&[usize], &[usize]) = (&[1, c, 1, 1], &[n, c]);
+                    inputs.push(case.input(if n == 1 { own } else { given }));
+                    wrt.extend([NormInput::Gamma, NormInput::Beta]);
                 }
                 let norm =
                     Norm { kind, eps: 1e-5, unbiased, activation: Activation::Identity, residual: false };
@@ -289,15 +305,15 @@ fn the_gradients_of_normalisation() {
 #[test]
 fn normalisation_keeps_a_tiny_deviation_on_a_large_mean() {
     for outlier in [0.0, 0.5] {
-        for kind in [NormKind::Instance, NormKind::LayerInstance] {
+        for kind in [NormKind::Instance, NormKind::LayerInstance, NormKind::Group { groups: 2 }] {
             let (c, h, w) = (6, 40, 40);
             let mut case = Case::new(format!("{kind:?}, outlier {outlier}"));
             let mut x = noise(&[1, c, h, w], 3).map(|v| 50.0 + 1e-3 * v);
             x.data_mut()[0] += outlier;
             let mut inputs = vec![case.given(x)];
-            if kind == NormKind::LayerInstance {
-                inputs.extend([case.input(&[1, c, 1, 1]), case.input(&[1, c]), case.input(&[1, c])]);
-            }
+            let parameters: [&[usize]; 3] = [&[1, c, 1, 1], &[1, c], &[1, c]];
+            let parameters = &parameters[3 - kind.parameters()..];
+            inputs.extend(parameters.iter().map(|shape| case.input(shape)));
             let norm =
                 Norm { kind, eps: 1e-5, unbiased: true, activation: Activation::Identity, residual: false };
             case.output(Op::Norm(norm), &inputs);
@@ -319,6 +335,10 @@ fn everything_else() {
             case.output(Op::Activation(activation), &[x]);
         }
         case.output(Op::Add, &[x, y]);
+        case.output(Op::Above(0.1), &[x]);
+        let share = case.input(&[n, 1]);
+        case.output(Op::Interpolate, &[x, y, share]);
+        case.output(Op::AtMaximum, &[x, y]);
         case.output(Op::ReflectionPad2d(2), &[x]);
         case.output(Op::UpsampleNearest2x, &[x]);
         case.output(Op::SumChannels, &[x]);
@@ -396,5 +416,28 @@ fn spectral_normalisation() {
         case.output(Op::SpectralNormGrad, &[g, w, sigma, next_u, v]);
         assert_eq!(case.graph.shape(v).elements(), rest);
         case.check(AdapterClass::Gpu, None, rounding(rest));
+    }
+}
+
+/// The losses of the authors' program that the official one has not, with their gradients.
+#[test]
+fn adversarial_losses() {
+    for (n, c, h, w) in [(1, 1, 3, 5), (2, 1, 30, 30), (3, 5, 41, 7)] {
+        let mut case = Case::new(format!("adversarial losses {n}x{c}x{h}x{w}"));
+        let x = case.given(noise(&[n, c, h, w], 1).map(|x| 2.0 * x));
+        let small = case.given(noise(&[n, c, h, w], 2).map(|x| 1e-3 * x));
+        case.output(Op::Mean, &[x]);
+        case.output(Op::MeanGrad { scale: 0.7 }, &[x]);
+        for target in [1.0, -1.0] {
+            case.output(Op::Hinge { target }, &[x]);
+            case.output(Op::HingeGrad { target, scale: 0.7 }, &[x]);
+        }
+        for one_sided in [false, true] {
+            for g in [x, small] {
+                case.output(Op::GradientPenalty { one_sided }, &[g]);
+                case.output(Op::GradientPenaltyGrad { one_sided, scale: 0.7 }, &[g]);
+            }
+        }
+        case.check(AdapterClass::Gpu, None, rounding(n * c * h * w));
     }
 }

@@ -8,8 +8,10 @@ use ugatit::Error;
 use ugatit::graph::{Graph, Op};
 use ugatit::model::{Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SpectralState};
 
-const GLOBAL: DiscriminatorConfig = DiscriminatorConfig { ch: 64, n_layers: 7, img_ch: 3 };
-const LOCAL: DiscriminatorConfig = DiscriminatorConfig { ch: 64, n_layers: 5, img_ch: 3 };
+const GLOBAL: DiscriminatorConfig =
+    DiscriminatorConfig { ch: 64, n_layers: 7, img_ch: 3, cam: true, sn: true };
+const LOCAL: DiscriminatorConfig =
+    DiscriminatorConfig { ch: 64, n_layers: 5, img_ch: 3, cam: true, sn: true };
 
 fn build(config: &DiscriminatorConfig, [h, w]: [usize; 2]) -> Result<(Graph, Discriminator), Error> {
     let mut graph = Graph::new();
@@ -27,8 +29,8 @@ fn the_official_discriminators_have_the_official_sizes() {
         let (graph, network) = build(&config, [256, 256]).unwrap();
         assert_eq!(config.features(), features);
         assert_eq!(graph.shape(network.judgement).dims(), [1, 1, heatmap - 1, heatmap - 1]);
-        assert_eq!(graph.shape(network.heatmap).dims(), [1, 1, heatmap, heatmap]);
-        assert_eq!(graph.shape(network.cam_logit).dims(), [1, 2]);
+        assert_eq!(graph.shape(network.heatmap.unwrap()).dims(), [1, 1, heatmap, heatmap]);
+        assert_eq!(graph.shape(network.cam_logit.unwrap()).dims(), [1, 2]);
         let trained = graph.parameters().filter(|(_, n)| !n.name.ends_with("_u") && !n.name.ends_with("_v"));
         assert_eq!(trained.map(|(_, n)| n.shape.elements()).sum::<usize>(), parameters);
     }

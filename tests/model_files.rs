@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use ugatit::io::{Model, ModelMetadata, Precision};
-use ugatit::model::{Direction, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 use ugatit::{Error, Tensor};
 
 mod support;
@@ -78,6 +78,51 @@ fn f32_is_exact_and_f16_is_near() {
         // Nothing more is lost the second time.
         let again = half.to_bytes(Precision::F16).unwrap();
         assert_eq!(parse(&again).unwrap(), half);
+    }
+}
+
+/// The paper's ablations, and what else there is to set, by our own metadata and by the tensors alone.
+#[test]
+fn ablations_come_back() {
+    for dialect in [Dialect::Pytorch, Dialect::Tensorflow] {
+        for decoder_norm in DecoderNorm::ALL {
+            for (cam, light) in [(true, true), (false, false)] {
+                let smoothing = decoder_norm == DecoderNorm::AdaLin && cam;
+                let config = GeneratorConfig { dialect, decoder_norm, cam, smoothing, ..config(light) };
+                let tensors = weights(&config, 1);
+                let model = Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap();
+                assert_eq!(parse(&model.to_bytes(Precision::F32).unwrap()).unwrap(), model);
+                // What is there says all but the size of the pictures, smoothing, and which of three norms.
+                let found = parse(&foreign(&model.tensors, ""));
+                if !decoder_norm.is_adaptive() {
+                    let message = found.unwrap_err().to_string();
+                    assert!(message.contains("--decoder-norm in, ln or gn"), "{message}");
+                    continue;
+                }
+                let found = found.unwrap().config;
+                let expected = GeneratorConfig { smoothing: false, img_size: found.img_size, ..config };
+                assert_eq!(found, expected);
+            }
+        }
+    }
+}
+
+/// A value that is none is refused by name.
+#[test]
+fn a_switch_that_is_none_is_refused() {
+    let config = GeneratorConfig { decoder_norm: DecoderNorm::Gn, cam: false, ..config(true) };
+    let tensors = weights(&config, 1);
+    let model = Model::new(config, Direction::A2B, ModelMetadata::default(), tensors).unwrap();
+    let bytes = model.to_bytes(Precision::F32).unwrap();
+    for (from, to, what) in [
+        (r#""decoder_norm":"gn""#, r#""decoder_norm":"xx""#, "decoder_norm"),
+        (r#""cam":"false""#, r#""cam":"maybe""#, "`cam`"),
+    ] {
+        let text = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+        let mut changed = bytes.clone();
+        changed[text..text + to.len()].copy_from_slice(to.as_bytes());
+        let message = parse(&changed).unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
     }
 }
 

@@ -91,9 +91,11 @@ fn samples() -> Vec<Sample> {
             Op::NormGrad { .. } => sample.exact = false,
             // With `a` and `b` for `(x - mean) * scale * gamma + beta` an infinite gamma may give NaN
             // for infinity.
-            Op::Norm(_) | Op::NormCoefficients(_) => {
+            Op::Norm(norm) | Op::NormCoefficients(norm) => {
+                // gamma is the last but one of the parameters.
+                let gamma = norm.kind.parameters().max(1) - 1;
                 sample.exact = matches!(sample.op(), Op::Norm(_));
-                sample.never_infinite.push(2);
+                sample.never_infinite.push(gamma);
             }
             _ => {}
         }
@@ -111,6 +113,18 @@ fn samples() -> Vec<Sample> {
     add(Op::SumPixels, &[image]);
     add(Op::Add, &[image, image]);
     add(Op::Scale(0.5), &[image]);
+    add(Op::Above(0.1), &[image]);
+    add(Op::Interpolate, &[image, image, &[2, 1]]);
+    add(Op::Mean, &[image]);
+    add(Op::MeanGrad { scale: 0.7 }, &[image]);
+    for one_sided in [false, true] {
+        add(Op::GradientPenalty { one_sided }, &[image]);
+        add(Op::GradientPenaltyGrad { one_sided, scale: 0.7 }, &[image]);
+    }
+    for target in [1.0, -1.0] {
+        add(Op::Hinge { target }, &[image]);
+        add(Op::HingeGrad { target, scale: 0.7 }, &[image]);
+    }
     add(Op::ReflectionPad2d(2), &[image]);
     add(Op::ReflectionPad2dGrad(2), &[&[2, 5, 13, 11]]);
     add(Op::UpsampleNearest2x, &[image]);
@@ -134,6 +148,7 @@ fn samples() -> Vec<Sample> {
         add(Op::GlobalMaxPool, &[shape]);
         add(Op::GlobalAvgPoolGrad { height, width }, &[&[n, c]]);
         add(Op::GlobalMaxPoolGrad, &[&[n, c], shape]);
+        add(Op::AtMaximum, &[shape, shape]);
         for activation in [Activation::Relu, Activation::Tanh] {
             let instance =
                 Norm { kind: NormKind::Instance, eps: 1e-5, unbiased: true, activation, residual: false };
@@ -147,6 +162,14 @@ fn samples() -> Vec<Sample> {
                     add(Op::NormGrad { norm: layer, wrt }, &[shape, shape, own, gamma]);
                 }
             }
+            let groups = |groups| Norm { kind: NormKind::Group { groups }, ..layer };
+            for (groups, gamma) in [(groups(1), own), (groups(c), given)] {
+                add(Op::Norm(groups), &[shape, gamma, gamma, shape]);
+                for wrt in [NormInput::X, NormInput::Gamma, NormInput::Beta] {
+                    add(Op::NormGrad { norm: groups, wrt }, &[shape, shape, gamma]);
+                }
+            }
+            add(Op::NormCoefficients(Norm { residual: false, ..groups(c) }), &[shape, given, given]);
             let layer = Norm { residual: false, ..layer };
             add(Op::NormCoefficients(layer), &[shape, own, given, given]);
             add(Op::NormGrad { norm: instance, wrt: NormInput::X }, &[shape, shape]);
@@ -221,7 +244,7 @@ fn every_kernel_gives_them_where_the_cpu_does() {
             let target =
                 Target { class, loops, conv2d: sample.kernel, arithmetic, winograd, ..gpu().target() };
             let plan = sample.plan(&target);
-            let kernels: Vec<&str> = plan.shaders().iter().map(|s| s.name).collect();
+            let kernels: Vec<&str> = plan.kernels().iter().map(|kernel| kernel.shader.name).collect();
             if done.contains(&kernels) {
                 continue;
             }

@@ -24,12 +24,12 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::golden::{self, File};
-use support::random::Noise;
+use support::random::{Noise, weights};
 use tempfile::TempDir;
 use ugatit::cpu::{self, Real};
 use ugatit::graph::Graph;
 use ugatit::io::{ImportOptions, Model, ModelMetadata, Precision, read_checkpoint};
-use ugatit::model::{Direction, Generator, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, Direction, Generator, GeneratorConfig};
 use ugatit::{Error, Tensor};
 
 const OUTPUTS: [&str; 3] = ["translated", "attention", "cam_logit"];
@@ -83,11 +83,13 @@ fn text(output: &Output) -> String {
 struct Cases {
     folder: TempDir,
     list: Vec<Value>,
+    /// That are compared in each runtime.
+    tensors: usize,
 }
 
 impl Cases {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), list: vec![] }
+        Self { folder: tempfile::tempdir().unwrap(), list: vec![], tensors: 0 }
     }
 
     /// The exported model's name.
@@ -113,10 +115,12 @@ impl Cases {
         fs::write(self.folder.path().join(file), bytes).unwrap();
     }
 
-    /// `model` must make `expected` (image, heat-map, logits) of `x`, as near as `f32` comes.
-    fn push(&mut self, name: &str, model: &str, x: &Tensor, expected: [(&Tensor, f64); 3]) {
+    /// `model` must make `expected` (image, heat-map, logits; without attention the image) of `x`, as near as `f32`
+    /// comes.
+    fn push(&mut self, name: &str, model: &str, x: &Tensor, expected: &[(&Tensor, f64)]) {
         let file = |what: &str| format!("{}_{what}.npy", self.list.len());
         let mut outputs = serde_json::Map::new();
+        self.tensors += expected.len();
         for (output, (tensor, tolerance)) in OUTPUTS.into_iter().zip(expected) {
             self.tensor(&file(output), tensor);
             outputs.insert(output.into(), json!([file(output), tolerance]));
@@ -128,7 +132,7 @@ impl Cases {
     /// Expects the official numbers.
     fn push_official(&mut self, file: &File, model: &str, results: [&Tensor; 3]) {
         let expected = [0, 1, 2].map(|i| (results[i], tolerance(OUTPUTS[i])));
-        self.push(&file.name, model, file.tensor("x"), expected);
+        self.push(&file.name, model, file.tensor("x"), &expected);
     }
 
     /// Expects what the CPU executor gives in `f64`. Where that executor in `f32` is further
@@ -138,8 +142,9 @@ impl Cases {
         let x = picture(shape);
         let (exact, single) = (translate::<f64>(model, &x), translate::<f32>(model, &x));
         let drift = |i: usize| golden::relative_error(&single[i], &exact[i]);
-        let expected = [0, 1, 2].map(|i| (&exact[i], tolerance(OUTPUTS[i]).max(4.0 * drift(i))));
-        self.push(&format!("{file} {shape:?}"), file, &x, expected);
+        let allowed = |i: usize| tolerance(OUTPUTS[i]).max(4.0 * drift(i));
+        let expected: Vec<_> = exact.iter().enumerate().map(|(i, t)| (t, allowed(i))).collect();
+        self.push(&format!("{file} {shape:?}"), file, &x, &expected);
     }
 
     fn check(&self) -> Output {
@@ -154,7 +159,7 @@ impl Cases {
         let output = self.check();
         assert!(output.status.success(), "{}", text(&output));
         let out = String::from_utf8(output.stdout).unwrap();
-        let compared = format!("\n{} tensors compared", 2 * 3 * self.list.len());
+        let compared = format!("\n{} tensors compared", 2 * self.tensors);
         assert!(out.contains(&compared), "{out}");
         if std::env::var_os("UGATIT_GOLDEN_REPORT").is_some() {
             println!("{out}");
@@ -175,8 +180,8 @@ fn picture([n, c, h, w]: [usize; 4]) -> Tensor {
     Tensor::new([n, c, h, w], values.collect()).unwrap()
 }
 
-/// Image, heat-map and logits as the CPU executor computes them in `T`.
-fn translate<T: Real>(model: &Model, x: &Tensor) -> [Tensor; 3] {
+/// Image and, with attention, heat-map and logits as the CPU executor computes them in `T`.
+fn translate<T: Real>(model: &Model, x: &Tensor) -> Vec<Tensor> {
     let mut graph = Graph::new();
     let image = graph.input("image", x.shape());
     let net = Generator::build(&mut graph, &model.config, "", image).unwrap();
@@ -184,9 +189,9 @@ fn translate<T: Real>(model: &Model, x: &Tensor) -> [Tensor; 3] {
     let mut feed: BTreeMap<&str, Tensor<T>> =
         model.tensors.iter().map(|(key, tensor)| (key.as_str(), convert(tensor))).collect();
     feed.insert("image", convert(x));
-    let results = cpu::run(&graph, &[net.image, net.heatmap, net.cam_logit], &|name| feed.get(name)).unwrap();
-    let results: Vec<Tensor> = results.iter().map(|t| t.map(|v| v.to_f64() as f32)).collect();
-    results.try_into().unwrap()
+    let outputs: Vec<_> = [Some(net.image), net.heatmap, net.cam_logit].into_iter().flatten().collect();
+    let results = cpu::run(&graph, &outputs, &|name| feed.get(name)).unwrap();
+    results.iter().map(|t| t.map(|v| v.to_f64() as f32)).collect()
 }
 
 fn golden_model(file: &File) -> Model {
@@ -261,6 +266,27 @@ fn dialects() {
         let model = read_checkpoint(path, Some(Direction::A2B), &ImportOptions::default()).unwrap().remove(0);
         let name = cases.model(model.config.dialect.name(), &model, Precision::F32);
         for shape in [[1, 3, 48, 48], [2, 3, 64, 96]] {
+            cases.push_computed(&name, &model, shape);
+        }
+    }
+    cases.pass();
+}
+
+/// The paper's ablations, with weights of nobody.
+#[test]
+fn ablations() {
+    let mut cases = Cases::new();
+    let usual =
+        GeneratorConfig { ch: 6, n_res: 1, n_res_decoder: 2, img_size: 32, ..GeneratorConfig::default() };
+    let mut configs: Vec<_> =
+        DecoderNorm::ALL.map(|decoder_norm| GeneratorConfig { decoder_norm, ..usual }).into();
+    configs.push(GeneratorConfig { cam: false, smoothing: true, ..usual });
+    configs.push(GeneratorConfig { dialect: Dialect::Tensorflow, decoder_norm: DecoderNorm::Gn, ..usual });
+    for (i, config) in configs.into_iter().enumerate() {
+        let metadata = ModelMetadata::default();
+        let model = Model::new(config, Direction::A2B, metadata, weights(&config, 1)).unwrap();
+        let name = cases.model(&format!("{}{i}", config.decoder_norm), &model, Precision::F32);
+        for shape in [[1, 3, 32, 32], [2, 3, 40, 48]] {
             cases.push_computed(&name, &model, shape);
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use support::golden::{File, files, folder};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
-use ugatit::train::{Adam, Moments, Schedule, clip_rho};
+use ugatit::train::{Adam, Epochs, Moments, Schedule, clip_rho};
 
 /// The largest difference over the largest absolute value.
 fn error<T: Real>(found: &[T], official: &Tensor) -> f64 {
@@ -109,7 +109,7 @@ fn the_rate_is_the_official_one() {
         // fresh_{iterations}, or resume_at_{step}_of_{iterations}
         let words: Vec<&str> = name.split('_').collect();
         let iterations: u64 = words.last().unwrap().parse().unwrap();
-        let schedule = Schedule { lr: rates[0].1, iterations, decay: true };
+        let schedule = Schedule { lr: rates[0].1, iterations, decay: true, epochs: None };
         let half = iterations / 2;
         match words[0] {
             "fresh" => {
@@ -139,7 +139,7 @@ fn the_rate_is_the_official_one() {
 #[test]
 fn the_rate_is_never_negative() {
     for iterations in [1, 2, 3, 7, 20, 999_999, 1_000_000] {
-        let schedule = Schedule { lr: 1e-4, iterations, decay: true };
+        let schedule = Schedule { lr: 1e-4, iterations, decay: true, epochs: None };
         let mut previous = schedule.lr;
         for step in (1..=iterations + 3).step_by((iterations / 1000).max(1) as usize) {
             let rate = schedule.at(step);
@@ -147,6 +147,34 @@ fn the_rate_is_never_negative() {
             previous = rate;
         }
     }
-    assert_eq!(Schedule { lr: 1e-4, iterations: 20, decay: false }.at(20), 1e-4);
+    assert_eq!(Schedule { lr: 1e-4, iterations: 20, decay: false, epochs: None }.at(20), 1e-4);
     assert_eq!(Schedule::constant(2e-4).at(u64::MAX), 2e-4);
+}
+
+/// As the authors' TensorFlow program: `lr * (epoch - e) / (epoch - decay_epoch)` from epoch `decay_epoch` on, e counted from
+/// 0, and the same within an epoch.
+#[test]
+fn with_epochs_the_rate_falls_from_one_to_the_next() {
+    let epochs = Some(Epochs { length: 10, decay_from: 2 });
+    let schedule = Schedule { lr: 1.0, iterations: 50, decay: true, epochs };
+    for (step, rate) in [
+        (1, 1.0),
+        (20, 1.0),
+        (21, 1.0),
+        (30, 1.0),
+        (31, 2.0 / 3.0),
+        (40, 2.0 / 3.0),
+        (41, 1.0 / 3.0),
+        (50, 1.0 / 3.0),
+        (51, 0.0),
+        (99, 0.0),
+    ] {
+        assert!((schedule.at(step) - rate).abs() < 1e-15, "{step}: {}", schedule.at(step));
+    }
+    assert_eq!(Schedule { decay: false, ..schedule }.at(50), 1.0);
+    // Nothing to fall to.
+    assert_eq!(
+        Schedule { epochs: Some(Epochs { length: 0, decay_from: 9 }), iterations: 3, ..schedule }.at(3),
+        1.0
+    );
 }

@@ -13,7 +13,7 @@ fn network(config: &GeneratorConfig, [n, h, w]: [usize; 3]) -> (Graph, Vec<NodeI
     let mut graph = Graph::new();
     let x = graph.input("x", [n, config.img_ch, h, w]);
     let net = Generator::build(&mut graph, config, "", x).unwrap();
-    fuse(&graph, &[net.image, net.cam_logit, net.heatmap])
+    fuse(&graph, &[net.image, net.cam_logit.unwrap(), net.heatmap.unwrap()])
 }
 
 fn plan(config: &GeneratorConfig, size: [usize; 3], class: AdapterClass) -> (Plan, ParameterMap) {
@@ -160,7 +160,7 @@ fn only_a_kernel_that_fits_can_be_asked_for() {
     let chosen = |asked| {
         let target = Target { conv2d: asked, ..Target::browser(AdapterClass::Gpu) };
         let plan = Plan::compile(&graph, &[y], &ParameterMap::default(), &target).unwrap();
-        plan.shaders()[0].name
+        plan.kernels()[0].shader.name
     };
     let in_sixteens = select::CONV2D_KERNELS.into_iter().find(|kernel| kernel.is_aligned()).unwrap();
     assert_eq!(chosen(Some(in_sixteens)), chosen(None));

@@ -285,8 +285,10 @@ fn a_sheet_is_the_official_one() {
             let same = run(back, real);
             let translated = run(there, real);
             let cycled = run(back, &translated.image);
-            let jet =
-                |map: &Tensor| Picture::new(32, 32, 3, heatmap::colored(map.data(), 8, 8, 32, 32)).unwrap();
+            let jet = |map: &Option<Tensor>| {
+                let colored = heatmap::colored(map.as_ref().unwrap().data(), 8, 8, 32, 32);
+                Picture::new(32, 32, 3, colored).unwrap()
+            };
             let image = |tensor: &Tensor| Picture::from_tensor(tensor, 0).unwrap();
             let expected = [
                 image(real),

@@ -42,6 +42,22 @@ fn the_gpu_and_the_processor_write_the_same_picture() {
 }
 
 #[test]
+fn tensors_of_f16_give_nearly_the_same_picture() {
+    let place = place();
+    for precision in ["f32", "f16"] {
+        let options = ["--device", "gpu", "--precision", precision];
+        let (code, messages) = translate(&place, &format!("{precision}.png"), &options, &[]);
+        assert_eq!(code, 0, "{messages}");
+    }
+    let (whole, half) = (picture(&place, "f32.png"), picture(&place, "f16.png"));
+    let pairs = || whole.as_raw().iter().zip(half.as_raw());
+    let off = pairs().map(|(a, b)| a.abs_diff(*b)).max();
+    // The weights are those of five iterations, not of a model.
+    assert!(off <= Some(3), "{off:?} of 255 off");
+    assert!(pairs().any(|(a, b)| a != b), "not of f16");
+}
+
+#[test]
 fn an_unknown_adapter_is_refused_with_the_names_of_those_there_are() {
     let place = place();
     let (code, messages) = translate(&place, "out.png", &["--adapter", "no such adapter"], &[]);

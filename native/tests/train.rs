@@ -66,6 +66,71 @@ fn a_run_writes_everything_and_its_models_translate() {
     assert!(further.out.contains("going on from iteration 12 of 14"), "{further:?}");
 }
 
+/// The switches of the authors' TensorFlow program by its names, and the paper's ablations: a run that knows them, goes
+/// on with them, and makes models that say so.
+#[test]
+fn the_authors_switches_and_the_ablations() {
+    let place = place();
+    let switches = ["--gan_type", "wgan-gp", "--GP_ld", "5", "--n_critic", "2", "--sn", "false"];
+    let ablations = ["--decoder_norm", "gn", "--g_cam", "false", "--d_cam=false", "--n_res_decoder", "2"];
+    let epochs = ["--epoch", "3", "--iteration", "4", "--decay_epoch", "1", "--augment_flag", "True"];
+    let all = [&switches[..], &ablations, &epochs].concat();
+    let done = train(&place, "run", &all);
+    assert!(done.code == 0 && done.out.contains("all 12 iterations are done"), "{done:?}");
+    let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    for line in [
+        "gan_type = \"wgan-gp\"",
+        "gp_ld = 5.0",
+        "n_critic = 2",
+        "sn = false",
+        "decoder_norm = \"gn\"",
+        "g_cam = false",
+        "epoch = 3",
+        "preprocess = \"tensorflow\"",
+    ] {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+    let metrics = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    let lines: Vec<&str> = metrics.lines().collect();
+    assert!(lines[0].contains("D/GA/gp") && !metrics.contains("cam"), "{}", lines[0]);
+    let of_generators: Vec<bool> = lines.iter().map(|line| line.contains("G/total")).collect();
+    assert_eq!(of_generators[..4], [true, false, true, false]);
+    // Without attention four rows, and one of the moving average; three and one pictures.
+    let sheet = place.path("run/samples/A2B_0000010.png");
+    assert_eq!(image::image_dimensions(sheet).unwrap(), (4 * 16, 5 * 16));
+
+    let info = place.run(&["info", "run"]);
+    assert!(info.out.contains("gn: group normalisation") && info.out.contains("without G_CAM"), "{info:?}");
+    let info = place.run(&["info", "run", "--json"]);
+    assert!(info.out.contains(r#""decoder_norm": "gn""#) && info.out.contains(r#""cam": false"#), "{info:?}");
+    let translate = ["translate", "data/testA/0.png", "--model", "run", "--device", "cpu", "-o", "out.png"];
+    let done = place.run(&[&translate[..], &["--sheet"]].concat());
+    assert_eq!(done.code, 0, "{done:?}");
+    let done = place.run(&[&translate[..], &["--attention", "--force"]].concat());
+    assert!(done.code == 2 && done.err.contains("no attention"), "{done:?}");
+    let done = place.run(&["export", "run", "--onnx", "-o", "onnx"]);
+    assert_eq!(done.code, 0, "{done:?}");
+
+    // What the networks are made of stays; how they are trained may change.
+    let done = train(&place, "run", &["--decoder-norm", "ln"]);
+    assert!(done.code == 2 && done.err.contains("decoder_norm = \"gn\""), "{done:?}");
+    let done = train(&place, "run", &["--sn", "true"]);
+    assert!(done.code == 2 && done.err.contains("sn = false"), "{done:?}");
+    let done = train(&place, "run", &["--epoch", "4", "--gan-type", "hinge"]);
+    assert!(done.out.contains("going on from iteration 12 of 16"), "{done:?}");
+
+    for (options, problem) in [
+        (&["--gan-type", "wgan"][..], "no adversarial loss; known are gan, lsgan"),
+        (&["--decoder-norm", "bn"], "known are adalin, in, ln, adain, gn"),
+        (&["--n-critic", "0"], "n_critic is 0"),
+        (&["--decay-epoch", "5"], "give epoch with it"),
+        (&["--smoothing", "true", "--decoder-norm", "in"], "leave one of them out"),
+    ] {
+        let done = train(&place, "other", options);
+        assert!(done.code == 2 && done.err.contains(problem), "{problem}: {done:?}");
+    }
+}
+
 /// Starts a run without an end through `starter`, and waits until it trains.
 #[cfg(unix)]
 fn endless(place: &Place, starter: &[&str]) -> Child {

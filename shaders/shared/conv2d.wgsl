@@ -38,10 +38,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> w: array<vec4f>;
+#tensor read x 1
+#tensor read w 2
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+#tensor write y 4
 
 // The vec4s of the summed dimension that a part has: from x to y, of `depth`.
 fn part(split: u32, depth: u32) -> vec2u {
@@ -123,7 +123,7 @@ fn load(start: u32, quad: u32) -> vec4f {
     if (start == NOWHERE) {
         return vec4f(0.0);
     }
-    return x[start + quad];
+    return load_x(start + quad);
 }
 #else
 const SUBPIXEL: u32 = 2u;
@@ -191,6 +191,6 @@ fn source(p: Pixel, tap: vec2u) -> u32 {
 }
 
 fn load(start: u32, quad: u32) -> vec4f {
-    return x[start + quad];
+    return load_x(start + quad);
 }
 #endif

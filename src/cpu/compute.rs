@@ -51,6 +51,11 @@ pub(super) fn compute<T: Real>(
             pointwise::scale(&mut y, *factor);
             y
         }
+        Op::Above(threshold) => {
+            let mut y = values.take_first(node, dying);
+            pointwise::above(&mut y, *threshold);
+            y
+        }
         Op::Flatten => values.take_first(node, dying),
 
         // Operations that write a fresh tensor.
@@ -146,6 +151,7 @@ pub(super) fn works_in_place(op: &Op) -> bool {
             | Op::Norm(_)
             | Op::ActivationGrad(_)
             | Op::Scale(_)
+            | Op::Above(_)
             | Op::Flatten
             | Op::Unflatten { .. }
     )
@@ -153,7 +159,11 @@ pub(super) fn works_in_place(op: &Op) -> bool {
 
 /// The parameters of a normalisation that has any.
 fn affine<T: Real>(kind: NormKind, x: Inputs<'_, T>) -> Option<Affine<'_, T>> {
-    (kind == NormKind::LayerInstance).then(|| Affine { rho: x.get(1), gamma: x.get(2), beta: x.get(3) })
+    match kind {
+        NormKind::Instance => None,
+        NormKind::LayerInstance => Some(Affine { rho: Some(x.get(1)), gamma: x.get(2), beta: x.get(3) }),
+        NormKind::Group { .. } => Some(Affine { rho: None, gamma: x.get(1), beta: x.get(2) }),
+    }
 }
 
 /// `[N, C, H, W]` of a shape that the graph has checked to be one.

@@ -1,4 +1,4 @@
-//! Instance and layer-instance normalisation, in place.
+//! Instance, layer-instance and group normalisation, in place.
 //!
 //! Statistics are sums in `f64` of differences from the plane's first element, so that a mean
 //! that is large against the deviation costs no digits. The result is
@@ -20,10 +20,11 @@ pub(super) struct Moments {
     pub(super) squares: f64,
 }
 
-/// `rho`, `gamma` and `beta` of [`NormKind::LayerInstance`]; `gamma` and `beta` hold one value
-/// for each channel, or one for each channel of each sample.
+/// The parameters of a [`NormKind`] that has any; `gamma` and `beta` hold one value for each channel, or
+/// one for each channel of each sample.
 pub(super) struct Affine<'a, T> {
-    pub(super) rho: &'a [T],
+    /// Of [`NormKind::LayerInstance`]; without it only the layer's statistics, or the group's, count.
+    pub(super) rho: Option<&'a [T]>,
     pub(super) gamma: &'a [T],
     pub(super) beta: &'a [T],
 }
@@ -74,7 +75,7 @@ impl<T: Real> Map<T> {
 }
 
 /// Normalises `y`, planes of `pixels` elements, `channels` in each sample; then the activation,
-/// then the sum with `residual`. `affine` is given for [`NormKind::LayerInstance`].
+/// then the sum with `residual`. `affine` is given where the kind has parameters.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 pub(super) fn norm<T: Real>(
     y: &mut [T],
@@ -86,12 +87,12 @@ pub(super) fn norm<T: Real>(
 ) {
     let eps = f64::from(norm.eps);
     let residual = |plane: usize| residual.map(|r| &r[plane * pixels..][..pixels]);
-    match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
+    match affine {
         None => with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
             Map::instance(moments(y), pixels, eps).apply(y, residual(plane), f);
         })),
         Some(affine) => {
-            let maps = layer_instance_maps(y, channels, pixels, norm, &affine);
+            let maps = affine_maps(y, channels, pixels, norm, &affine);
             with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
                 maps[plane].apply(y, residual(plane), f);
             }));
@@ -110,8 +111,8 @@ pub(super) fn coefficients<T: Real>(
     y: &mut [T],
 ) {
     let eps = f64::from(norm.eps);
-    let maps = match affine.filter(|_| norm.kind == NormKind::LayerInstance) {
-        Some(affine) => layer_instance_maps(x, channels, pixels, norm, &affine),
+    let maps = match affine {
+        Some(affine) => affine_maps(x, channels, pixels, norm, &affine),
         None => x.chunks(pixels).map(|plane| Map::instance(moments(plane), pixels, eps)).collect(),
     };
     for (y, maps) in y.chunks_mut(3 * channels).zip(maps.chunks(channels)) {
@@ -121,8 +122,17 @@ pub(super) fn coefficients<T: Real>(
     }
 }
 
-/// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`, as one map for each plane.
-fn layer_instance_maps<T: Real>(
+/// The channels of a layer or, of group normalisation, of a group.
+pub(super) fn layer_channels(kind: NormKind, channels: usize) -> usize {
+    match kind {
+        NormKind::Group { groups } => channels / groups,
+        NormKind::Instance | NormKind::LayerInstance => channels,
+    }
+}
+
+/// `rho * IN(x) + (1 - rho) * LN(x)`, or the normalisation of groups, then `* gamma + beta`, as one map for each
+/// plane.
+fn affine_maps<T: Real>(
     x: &[T],
     channels: usize,
     pixels: usize,
@@ -133,20 +143,25 @@ fn layer_instance_maps<T: Real>(
     parallel::chunks(&mut planes, 1, pixels, |plane, m| m[0] = moments(&x[plane * pixels..][..pixels]));
 
     let (count, eps) = (pixels as f64, f64::from(norm.eps));
-    let fewer = if norm.unbiased { 1.0 } else { 0.0 };
+    let fewer = if norm.kind == NormKind::LayerInstance && norm.unbiased { 1.0 } else { 0.0 };
+    let together = layer_channels(norm.kind, channels);
     let inverse_deviation = |squares: f64, count: f64| 1.0 / (squares / (count - fewer) + eps).sqrt();
     let mut maps = Vec::with_capacity(planes.len());
-    for sample in planes.chunks(channels) {
-        let layer_mean = sample.iter().map(|m| m.mean).sum::<f64>() / channels as f64;
+    for layer_planes in planes.chunks(together) {
+        let layer_mean = layer_planes.iter().map(|m| m.mean).sum::<f64>() / together as f64;
         let layer_squares =
-            sample.iter().map(|m| m.squares + count * (m.mean - layer_mean).powi(2)).sum::<f64>();
-        let layer = inverse_deviation(layer_squares, count * channels as f64);
-        for (c, m) in sample.iter().enumerate() {
+            layer_planes.iter().map(|m| m.squares + count * (m.mean - layer_mean).powi(2)).sum::<f64>();
+        let layer = inverse_deviation(layer_squares, count * together as f64);
+        for m in layer_planes {
             let at = |values: &[T]| values[maps.len() % values.len()].to_f64();
-            let (gamma, beta, rho) = (at(affine.gamma), at(affine.beta), affine.rho[c].to_f64());
-            let instance = inverse_deviation(m.squares, count);
-            let scale = rho * instance + (1.0 - rho) * layer;
-            let offset = (1.0 - rho) * (m.mean - layer_mean) * layer;
+            let (gamma, beta) = (at(affine.gamma), at(affine.beta));
+            let mut scale = layer;
+            let mut offset = (m.mean - layer_mean) * layer;
+            if let Some(rho) = affine.rho {
+                let rho = at(rho);
+                scale = rho * inverse_deviation(m.squares, count) + (1.0 - rho) * layer;
+                offset = (1.0 - rho) * (m.mean - layer_mean) * layer;
+            }
             maps.push(Map::new(m.mean, scale * gamma, offset * gamma + beta));
         }
     }

@@ -1,11 +1,11 @@
-//! The gradients of instance and layer-instance normalisation (formulas at [`crate::graph::Op`]).
+//! The gradients of instance, layer-instance and group normalisation (formulas at [`crate::graph::Op`]).
 //!
 //! Everything is worked out in `f64` from four sums of each plane, the element's own gradient
 //! too: what is left there is often a small difference of large terms.
 
 use crate::graph::{Norm, NormInput, NormKind};
 
-use super::norm::{Moments, moments};
+use super::norm::{Moments, layer_channels, moments};
 use super::{Real, parallel};
 
 /// What the gradients need of one plane, `mean` being that of the plane.
@@ -22,12 +22,13 @@ struct Sums {
 #[derive(Clone, Copy)]
 pub(super) struct Plane {
     sums: Sums,
+    /// What the plane's own statistics count: 0 with groups.
     rho: f64,
     gamma: f64,
-    /// `1 / sqrt(variance + eps)` over the plane and over the sample.
+    /// `1 / sqrt(variance + eps)` over the plane and over the sample, or the group.
     instance: f64,
     layer: f64,
-    /// The plane's mean less the sample's.
+    /// The plane's mean less the sample's, or the group's.
     offset: f64,
 }
 
@@ -43,13 +44,12 @@ impl Plane {
     }
 }
 
-/// The tensors: g and x in planes of `pixels` elements, `channels` in each sample; `rho` and
-/// `gamma` for [`NormKind::LayerInstance`], `gamma` with one value for each channel, or one for
-/// each channel of each sample.
+/// The tensors: g and x in planes of `pixels` elements, `channels` in each sample; the kind's `rho`
+/// and `gamma`, `gamma` with one value for each channel, or one for each channel of each sample.
 pub(super) struct Operands<'a, T> {
     pub(super) g: &'a [T],
     pub(super) x: &'a [T],
-    pub(super) affine: Option<(&'a [T], &'a [T])>,
+    pub(super) affine: Option<(Option<&'a [T]>, &'a [T])>,
     pub(super) channels: usize,
     pub(super) pixels: usize,
 }
@@ -93,14 +93,15 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
     });
     let inverse = |squares: f64, count| 1.0 / (squares / divisor(norm, count) + f64::from(norm.eps)).sqrt();
     let mut planes = Vec::with_capacity(sums.len());
-    for sample in sums.chunks(channels) {
-        let mean = sample.iter().map(|s| s.moments.mean).sum::<f64>() / channels as f64;
-        let squares: f64 =
-            sample.iter().map(|s| s.moments.squares + pixels as f64 * (s.moments.mean - mean).powi(2)).sum();
-        let layer = inverse(squares, pixels * channels);
-        for (c, &sums) in sample.iter().enumerate() {
+    let together = layer_channels(norm.kind, channels);
+    for layer_sums in sums.chunks(together) {
+        let mean = layer_sums.iter().map(|s| s.moments.mean).sum::<f64>() / together as f64;
+        let squares = |s: &Sums| s.moments.squares + pixels as f64 * (s.moments.mean - mean).powi(2);
+        let layer = inverse(layer_sums.iter().map(squares).sum(), pixels * together);
+        for &sums in layer_sums {
+            let at = |values: &[T]| values[planes.len() % values.len()].to_f64();
             let (rho, gamma) = match o.affine {
-                Some((rho, gamma)) => (rho[c].to_f64(), gamma[planes.len() % gamma.len()].to_f64()),
+                Some((rho, gamma)) => (rho.map_or(0.0, at), at(gamma)),
                 None => (1.0, 1.0),
             };
             let instance = inverse(sums.moments.squares, pixels);
@@ -127,14 +128,15 @@ fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
 /// The gradient of x: `a * g + b * (x - mean) + c` with `a`, `b`, `c` for each plane.
 fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]) {
     let (pixels, channels) = (o.pixels, o.channels);
-    let count = (pixels * channels) as f64;
-    let samples: Vec<[f64; 2]> = planes
-        .chunks(channels)
-        .map(|sample| {
+    let together = layer_channels(norm.kind, channels);
+    let count = (pixels * together) as f64;
+    let layers: Vec<[f64; 2]> = planes
+        .chunks(together)
+        .map(|layer| {
             let weight = |p: &Plane| (1.0 - p.rho) * p.gamma;
-            let mean: f64 = sample.iter().map(|p| weight(p) * p.sums.g).sum::<f64>() / count;
-            let product: f64 = sample.iter().map(|p| weight(p) * p.g_layer()).sum();
-            [mean, product / divisor(norm, pixels * channels)]
+            let mean: f64 = layer.iter().map(|p| weight(p) * p.sums.g).sum::<f64>() / count;
+            let product: f64 = layer.iter().map(|p| weight(p) * p.g_layer()).sum();
+            [mean, product / divisor(norm, pixels * together)]
         })
         .collect();
     parallel::chunks(y, pixels, 3 * pixels, |i, y| {
@@ -144,12 +146,13 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
         let a = match norm.kind {
             NormKind::Instance => own * p.instance,
             NormKind::LayerInstance => p.gamma * (p.rho * p.instance + (1.0 - p.rho) * p.layer),
+            NormKind::Group { .. } => p.gamma * p.layer,
         };
         let along = own * p.g_instance() / divisor(norm, pixels) * p.instance.powi(2);
         let mut b = -along;
         let mut c = -p.instance * own * p.sums.g / pixels as f64;
-        if norm.kind == NormKind::LayerInstance {
-            let [mean, product] = samples[i / channels];
+        if norm.kind != NormKind::Instance {
+            let [mean, product] = layers[i / together];
             let along = product * p.layer.powi(2);
             b -= along;
             c -= p.layer * mean + along * p.offset;

@@ -100,6 +100,14 @@ fn combine<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T + Sync + Send) {
     });
 }
 
+/// `y = max(y - threshold, 0)`
+pub(super) fn above<T: Real>(y: &mut [T], threshold: f32) {
+    let threshold = T::from_f64(f64::from(threshold));
+    for y in y {
+        *y = relu(*y - threshold);
+    }
+}
+
 /// `y *= factor`
 pub(super) fn scale<T: Real>(y: &mut [T], factor: f32) {
     let factor = T::from_f64(f64::from(factor));

@@ -71,15 +71,25 @@ pub(super) fn global_average_grad<T: Real>(g: &[T], pixels: usize, y: &mut [T]) 
     parallel::chunks(y, pixels, pixels, |plane, y| y.fill(T::from_f64(g[plane].to_f64() / pixels as f64)));
 }
 
-/// `g[n, c]` at the first maximum of `x[n, c, ..]`, or at the last NaN if there is one, as in
-/// PyTorch; else 0.
+/// Where the gradient of a maximum goes: to the first one, or to the last NaN if there is one, as in PyTorch.
+fn place_of_maximum<T: Real>(x: &[T]) -> usize {
+    let better = |best: usize, i: usize| x[i] > x[best] || is_nan(x[i]);
+    (1..x.len()).fold(0, |best, i| if better(best, i) { i } else { best })
+}
+
+/// `y[n, c] = u[n, c, ..]` at the place of the maximum of `x[n, c, ..]`
+pub(super) fn at_maximum<T: Real>(u: &[T], x: &[T], pixels: usize, y: &mut [T]) {
+    parallel::chunks(y, 1, pixels, |plane, y| {
+        let start = plane * pixels;
+        y[0] = u[start + place_of_maximum(&x[start..][..pixels])];
+    });
+}
+
+/// `g[n, c]` at the place of the maximum of `x[n, c, ..]`, else 0.
 pub(super) fn global_maximum_grad<T: Real>(g: &[T], x: &[T], pixels: usize, y: &mut [T]) {
     parallel::chunks(y, pixels, 2 * pixels, |plane, y| {
-        let x = &x[plane * pixels..][..pixels];
-        let better = |best: usize, i: usize| x[i] > x[best] || is_nan(x[i]);
-        let place = (1..pixels).fold(0, |best, i| if better(best, i) { i } else { best });
         y.fill(T::default());
-        y[place] = g[plane];
+        y[place_of_maximum(&x[plane * pixels..][..pixels])] = g[plane];
     });
 }
 

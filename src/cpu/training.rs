@@ -47,6 +47,32 @@ pub(super) fn compute_for_training<T: Real>(
         Op::BceWithLogits { target } => {
             values.fresh(node, |x, y| loss::bce_with_logits(x.get(0), *target, y))
         }
+        Op::Mean => values.fresh(node, |x, y| loss::average(x.get(0), y)),
+        Op::Hinge { target } => values.fresh(node, |x, y| loss::hinge(x.get(0), *target, y)),
+        Op::GradientPenalty { one_sided } => values.fresh(node, |x, y| {
+            let samples = graph.shape(node.inputs[0]).dims()[0];
+            loss::gradient_penalty(x.get(0), samples, *one_sided, y);
+        }),
+        Op::Interpolate => values.fresh(node, |x, y| {
+            let sample = y.len() / x.get(2).len();
+            for (i, (y, (a, b))) in y.iter_mut().zip(x.get(0).iter().zip(x.get(1))).enumerate() {
+                *y = *a + x.get(2)[i / sample] * (*b - *a);
+            }
+        }),
+        Op::MeanGrad { scale } => values.fresh(node, |x, y| {
+            y.fill(T::from_f64(f64::from(*scale) / x.get(0).len() as f64));
+        }),
+        Op::HingeGrad { target, scale } => {
+            values.fresh(node, |x, y| loss::hinge_grad(x.get(0), *target, *scale, y))
+        }
+        Op::GradientPenaltyGrad { one_sided, scale } => values.fresh(node, |x, y| {
+            let samples = node.shape.dims()[0];
+            loss::gradient_penalty_grad(x.get(0), samples, *one_sided, *scale, y);
+        }),
+        Op::AtMaximum => values.fresh(node, |x, y| {
+            let [_, _, h, w] = extents(1);
+            pool::at_maximum(x.get(0), x.get(1), h * w, y);
+        }),
         Op::MseGrad { target, scale } => {
             values.fresh(node, |x, y| loss::mse_grad(x.get(0), *target, *scale, y))
         }
@@ -95,7 +121,11 @@ pub(super) fn compute_for_training<T: Real>(
         }
         Op::NormGrad { norm, wrt } => values.fresh_with(node, |kept, x, y| {
             let [_, channels, h, w] = extents(1);
-            let affine = (norm.kind == NormKind::LayerInstance).then(|| (x.get(2), x.get(3)));
+            let affine = match norm.kind {
+                NormKind::Instance => None,
+                NormKind::LayerInstance => Some((Some(x.get(2)), x.get(3))),
+                NormKind::Group { .. } => Some((None, x.get(2))),
+            };
             let operands = Operands { g: x.get(0), x: x.get(1), affine, channels, pixels: h * w };
             let planes = kept.planes(&node.inputs, *norm, || norm_grad::planes(&operands, *norm));
             norm_grad::norm_grad(&operands, planes, *norm, *wrt, y);
@@ -131,8 +161,8 @@ pub(super) fn compute_for_training<T: Real>(
     })
 }
 
-/// The operands of a normalisation's gradient, the bits of eps, and whether variances are unbiased.
-type NormKey = (Vec<NodeId>, u32, bool);
+/// The operands of a normalisation's gradient, its kind, the bits of eps, and whether variances are unbiased.
+type NormKey = (Vec<NodeId>, NormKind, u32, bool);
 
 /// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
 #[derive(Default)]
@@ -144,7 +174,7 @@ pub(super) struct Kept {
 impl Kept {
     /// What all gradients of this normalisation with these operands share.
     fn planes(&mut self, operands: &[NodeId], norm: Norm, make: impl FnOnce() -> Vec<Plane>) -> &[Plane] {
-        again(&mut self.planes, (operands.to_vec(), norm.eps.to_bits(), norm.unbiased), make)
+        again(&mut self.planes, (operands.to_vec(), norm.kind, norm.eps.to_bits(), norm.unbiased), make)
     }
 
     /// `W v`, which the power iteration and sigma both need.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::plan::Plan;
+use crate::shader::Kernel;
 use crate::tensor::Tensor;
 
 pub(crate) use budget::Budget;
@@ -58,7 +59,7 @@ pub struct Timing {
     /// What it computed.
     pub label: String,
     /// The kernel.
-    pub kernel: &'static str,
+    pub kernel: Kernel,
     /// Seconds on the GPU.
     pub seconds: f64,
     /// Floating-point operations.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use half::f16;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
@@ -58,7 +59,11 @@ impl Parameters {
                 Error::Shape(format!("parameter `{}` {} was not given", piece.name, piece.shape))
             })?;
             let packed = piece.layout.pack(&tensor.data()[piece.elements()]);
-            for (i, chunk) in bytemuck::cast_slice::<f32, u8>(&packed).chunks(CHUNK).enumerate() {
+            let halves: Option<Vec<f16>> =
+                piece.half.then(|| packed.iter().map(|value| f16::from_f32(*value)).collect());
+            let packed: &[u8] =
+                halves.as_ref().map_or(bytemuck::cast_slice(&packed), |h| bytemuck::cast_slice(h));
+            for (i, chunk) in packed.chunks(CHUNK).enumerate() {
                 let offset = piece.offset + (i * CHUNK) as u64;
                 gpu.queue().write_buffer(&buffers[piece.buffer - first], offset, chunk);
                 in_flight += chunk.len();
@@ -91,7 +96,13 @@ impl Parameters {
             let mut data = Vec::with_capacity(shape.elements());
             for piece in pieces {
                 let from = &buffers[piece.buffer - first];
-                let packed = download(gpu, &staging, from, piece.offset, piece.layout.bytes()).await?;
+                let packed = download(gpu, &staging, from, piece.offset, piece.bytes()).await?;
+                let packed: Cow<'_, [f32]> = match piece.half {
+                    true => {
+                        bytemuck::cast_slice::<u32, f16>(&packed).iter().map(|value| value.to_f32()).collect()
+                    }
+                    false => bytemuck::cast_slice(&packed).into(),
+                };
                 let count = piece.elements().len();
                 data.extend(piece.layout.unpack(&packed, &[count].into())?.into_data());
             }
@@ -113,8 +124,8 @@ async fn download(
     from: &wgpu::Buffer,
     offset: u64,
     bytes: u64,
-) -> Result<Vec<f32>> {
-    let mut data: Vec<f32> = Vec::with_capacity(bytes as usize / 4);
+) -> Result<Vec<u32>> {
+    let mut data: Vec<u32> = Vec::with_capacity(bytes as usize / 4);
     let mut at = 0;
     while at < bytes {
         let count = (bytes - at).min(staging.size());

@@ -48,7 +48,7 @@ impl Program {
         let bytes = plan.uniforms.len() as u64;
         let uniforms = gpu.buffer("uniforms", bytes, Usage::UNIFORM | Usage::COPY_DST)?;
         gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
-        gpu.compile_all(&plan.shaders())?;
+        gpu.compile_all(&plan.kernels())?;
         let place = |memory: Memory| match memory {
             Memory::Buffer(b) => buffers.get(b).map(|buffer| (&**buffer, 0)),
             Memory::Piece(p) => {
@@ -59,7 +59,7 @@ impl Program {
         };
         let mut launches = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
-            let pipeline = gpu.pipeline(step.shader)?;
+            let pipeline = gpu.pipeline(step.kernel)?;
             let uniform = wgpu::BufferBinding {
                 buffer: &uniforms,
                 offset: 0,
@@ -139,7 +139,7 @@ impl Program {
             for (step, pair) in self.plan.steps[first..end].iter().zip(ticks.chunks(2)) {
                 timings.push(Timing {
                     label: step.label.clone(),
-                    kernel: step.shader.name,
+                    kernel: step.kernel,
                     seconds: pair[1].saturating_sub(pair[0]) as f64 * period,
                     flops: step.flops,
                     bytes: step.bytes(),

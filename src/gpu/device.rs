@@ -27,6 +27,8 @@ struct Inner {
     queue: Queue,
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
+    /// Whether `unpack2x16float` is there.
+    takes_f16: bool,
     fault: FaultCell,
     injection: Injection,
     pipelines: Pipelines,
@@ -60,6 +62,8 @@ impl Gpu {
         let (adapter, info) = choose(options).await?;
         let wanted = Features::TIMESTAMP_QUERY | Features::PIPELINE_CACHE;
         let limits = adapter.limits();
+        let flags = adapter.get_downlevel_capabilities().flags;
+        let takes_f16 = flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("ugatit"),
             required_features: adapter.features() & wanted,
@@ -83,6 +87,7 @@ impl Gpu {
             queue,
             info,
             limits,
+            takes_f16,
             fault,
             injection: Injection::default(),
             pipelines: Pipelines::default(),
@@ -142,6 +147,11 @@ impl Gpu {
         self.0.device.features().contains(Features::TIMESTAMP_QUERY)
     }
 
+    /// Whether tensors may lie in memory as f16: every WebGPU has what that takes, but not every driver below it.
+    pub(crate) fn takes_f16(&self) -> bool {
+        self.0.takes_f16
+    }
+
     /// What a plan has to know of this adapter.
     pub fn target(&self) -> Target {
         let limits = &self.0.limits;
@@ -161,6 +171,7 @@ impl Gpu {
             discrete: self.0.info.device_type == wgpu::DeviceType::DiscreteGpu,
             invocations: None,
             winograd: None,
+            f16: false,
             alignment: limits
                 .min_uniform_buffer_offset_alignment
                 .max(limits.min_storage_buffer_offset_alignment),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::shader::{BindingKind, Shader};
+use crate::shader::{BindingKind, Kernel};
 
 use super::Gpu;
 use super::fault::Fault;
@@ -20,10 +20,10 @@ pub(crate) struct Pipeline {
     pub(crate) layout: wgpu::BindGroupLayout,
 }
 
-/// The kernels of a device that are known to have compiled, by name.
+/// The kernels of a device that are known to have compiled, by their keys.
 #[derive(Debug, Default)]
 pub(super) struct Pipelines {
-    kept: Mutex<HashMap<&'static str, Pipeline>>,
+    kept: Mutex<HashMap<(&'static str, u32), Pipeline>>,
     /// While those of a plan are compiled: how many are done, of how many.
     compiling: Mutex<Option<(usize, usize)>>,
     /// Whether there are more than when they were saved last.
@@ -31,52 +31,52 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    fn get(&self, shader: &Shader) -> Option<Pipeline> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(shader.name).cloned()
+    fn get(&self, kernel: Kernel) -> Option<Pipeline> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&kernel.key()).cloned()
     }
 
-    fn keep(&self, shader: &Shader, pipeline: &Pipeline) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(shader.name, pipeline.clone());
+    fn keep(&self, kernel: Kernel, pipeline: &Pipeline) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(kernel.key(), pipeline.clone());
         self.unsaved.store(true, Ordering::Relaxed);
     }
 }
 
 impl Gpu {
-    /// The compiled `shader`, compiled at the first call.
+    /// The compiled `kernel`, compiled at the first call.
     ///
     /// # Errors
     /// What the device reports. A kernel that did not compile is tried again at the next call.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn pipeline(&self, shader: &'static Shader) -> Result<Pipeline> {
-        if let Some(known) = self.pipelines().get(shader) {
+    pub(crate) fn pipeline(&self, kernel: Kernel) -> Result<Pipeline> {
+        if let Some(known) = self.pipelines().get(kernel) {
             return Ok(known);
         }
         let scopes = Scopes::push(self.device());
-        let pipeline = self.compile(shader);
-        self.compiled(shader, pipeline, scopes.pop_now())
+        let pipeline = self.compile(kernel);
+        self.compiled(kernel, pipeline, scopes.pop_now())
     }
 
-    /// The compiled `shader`. One that was not [prepared](Self::prepare) may be broken, which the
+    /// The compiled `kernel`. One that was not [prepared](Self::prepare) may be broken, which the
     /// browser has not said yet; so it is not kept.
     ///
     /// # Errors
     /// None here.
     #[cfg(target_arch = "wasm32")]
-    pub(crate) fn pipeline(&self, shader: &'static Shader) -> Result<Pipeline> {
-        Ok(self.pipelines().get(shader).unwrap_or_else(|| self.compile(shader)))
+    pub(crate) fn pipeline(&self, kernel: Kernel) -> Result<Pipeline> {
+        Ok(self.pipelines().get(kernel).unwrap_or_else(|| self.compile(kernel)))
     }
 
-    /// Compiles those of `shaders` that are not yet. [`Self::compiling`] counts them meanwhile.
+    /// Compiles those of `kernels` that are not yet. [`Self::compiling`] counts them meanwhile.
     ///
     /// # Errors
     /// Those of [`Self::pipeline`].
-    pub(crate) fn compile_all(&self, shaders: &[&'static Shader]) -> Result<()> {
+    pub(crate) fn compile_all(&self, kernels: &[Kernel]) -> Result<()> {
         let count = |progress| {
             *self.pipelines().compiling.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         };
-        let compiled = shaders.iter().enumerate().try_for_each(|(done, shader)| {
-            count(Some((done, shaders.len())));
-            self.pipeline(shader).map(drop)
+        let compiled = kernels.iter().enumerate().try_for_each(|(done, &kernel)| {
+            count(Some((done, kernels.len())));
+            self.pipeline(kernel).map(drop)
         });
         count(None);
         compiled
@@ -87,17 +87,17 @@ impl Gpu {
         *self.pipelines().compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Compiles `shader` if it is not yet, and in a browser waits until that is done there: its
+    /// Compiles `kernel` if it is not yet, and in a browser waits until that is done there: its
     /// GPU process compiles on its own, and would otherwise do it all before the first run.
     ///
     /// # Errors
     /// What the device reports.
-    pub(crate) async fn prepare(&self, shader: &'static Shader) -> Result<()> {
-        if self.pipelines().get(shader).is_none() {
+    pub(crate) async fn prepare(&self, kernel: Kernel) -> Result<()> {
+        if self.pipelines().get(kernel).is_none() {
             let scopes = Scopes::push(self.device());
-            let pipeline = self.compile(shader);
+            let pipeline = self.compile(kernel);
             let fault = scopes.pop();
-            self.compiled(shader, pipeline, fault.await)?;
+            self.compiled(kernel, pipeline, fault.await)?;
         }
         self.check()
     }
@@ -111,12 +111,7 @@ impl Gpu {
     }
 
     /// Keeps a kernel that has compiled.
-    fn compiled(
-        &self,
-        shader: &'static Shader,
-        pipeline: Pipeline,
-        mut fault: Option<Fault>,
-    ) -> Result<Pipeline> {
+    fn compiled(&self, kernel: Kernel, pipeline: Pipeline, mut fault: Option<Fault>) -> Result<Pipeline> {
         if self.injection().comes(InjectedFault::Compilation) {
             fault = Some(Fault::Other("an injected fault".into()));
         }
@@ -125,15 +120,15 @@ impl Gpu {
             self.check()?;
             return Err(fault.on(self.name()));
         }
-        self.pipelines().keep(shader, &pipeline);
+        self.pipelines().keep(kernel, &pipeline);
         Ok(pipeline)
     }
 
-    fn compile(&self, shader: &'static Shader) -> Pipeline {
-        let device = self.device();
+    fn compile(&self, kernel: Kernel) -> Pipeline {
+        let (device, shader, name) = (self.device(), kernel.shader, kernel.name());
         let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(shader.name),
-            source: wgpu::ShaderSource::Wgsl(shader.source.into()),
+            label: Some(&*name),
+            source: wgpu::ShaderSource::Wgsl(kernel.source()),
         };
         // SAFETY: the shaders are this crate's own: only a `Plan` names them, and only this crate
         // (or an `unsafe` call of `Plan::single`) can make one. Every index is bounded by uniforms
@@ -160,16 +155,16 @@ impl Gpu {
             })
             .collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(shader.name),
+            label: Some(&*name),
             entries: &entries,
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(shader.name),
+            label: Some(&*name),
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.name),
+            label: Some(&*name),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),

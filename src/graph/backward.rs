@@ -20,13 +20,14 @@ pub enum Seed {
 /// Appends to `graph` the gradients of what the `seeds` weigh, at each node of `wrt`; `None`
 /// where no path leads from a seed to the node. Gradients from several readers are summed.
 ///
-/// The graph may be fused already. What is detached by definition (the vectors of the power
-/// iteration) lets no gradient through.
+/// The graph may be fused already, and gradients may be among its nodes: those that a discriminator's
+/// gradient at its picture is made of have a rule of their own. What is detached by definition (the vectors
+/// of the power iteration) lets no gradient through, nor does what is constant but for jumps (the slope of
+/// a leaky relu, the place of a maximum).
 ///
 /// # Errors
 /// [`Error::Shape`] where a seed does not fit its node, [`Error::Config`] where the path leads
-/// through an operation that has no derivative here (a gradient of a gradient, or a loss whose
-/// seed is a tensor).
+/// through an operation that has no derivative here (most gradients, or a loss whose seed is a tensor).
 pub fn backward(graph: &mut Graph, seeds: &[(NodeId, Seed)], wrt: &[NodeId]) -> Result<Vec<Option<NodeId>>> {
     let needed = needed(graph, wrt);
     let mut gradients: Vec<Option<Seed>> = vec![None; needed.len()];
@@ -89,8 +90,14 @@ fn needed(graph: &Graph, wrt: &[NodeId]) -> Vec<bool> {
 fn open_inputs(node: &Node) -> usize {
     match node.op {
         Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => 0,
+        // Constant in their input, but for jumps.
+        Op::MeanGrad { .. } | Op::HingeGrad { .. } | Op::L1Grad { .. } => 0,
         // The vectors u and v, and sigma, whose gradient is part of that of the weight.
         Op::SpectralNorm => 1,
+        // In the second they are constant, but for jumps.
+        Op::ActivationGrad(Activation::Identity | Activation::Relu | Activation::LeakyRelu(_))
+        | Op::GlobalMaxPoolGrad
+        | Op::AtMaximum => 1,
         _ => node.inputs.len(),
     }
 }
@@ -159,6 +166,11 @@ impl Rule<'_> {
             Op::BceWithLogits { target } => {
                 self.give(0, Op::BceWithLogitsGrad { target, scale: weight }, &node.inputs)
             }
+            Op::Mean => self.give(0, Op::MeanGrad { scale: weight }, &node.inputs),
+            Op::Hinge { target } => self.give(0, Op::HingeGrad { target, scale: weight }, &node.inputs),
+            Op::GradientPenalty { one_sided } => {
+                self.give(0, Op::GradientPenaltyGrad { one_sided, scale: weight }, &node.inputs)
+            }
             Op::L1 => {
                 self.give(0, Op::L1Grad { scale: weight }, &node.inputs)?;
                 self.give(1, Op::L1Grad { scale: -weight }, &node.inputs)
@@ -207,6 +219,7 @@ impl Rule<'_> {
                 self.give(1, Op::SumColumns, &[g])
             }
             Op::Scale(factor) => self.give(0, Op::Scale(factor), &[g]),
+            Op::Above(_) => self.give(0, Op::ActivationGrad(Activation::Relu), &[g, self.id]),
             Op::UpsampleNearest2xGrad => self.give(0, Op::UpsampleNearest2x, &[g]),
             Op::GlobalAvgPool => {
                 let [_, _, height, width] = image(self.graph);
@@ -248,35 +261,66 @@ impl Rule<'_> {
                 let [w, sigma, u, v] = [0, 1, 2, 3].map(|k| node.inputs[k]);
                 self.give(0, Op::SpectralNormGrad, &[g, w, sigma, u, v])
             }
-            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => {
+            Op::Mse { .. }
+            | Op::L1
+            | Op::BceWithLogits { .. }
+            | Op::Mean
+            | Op::Hinge { .. }
+            | Op::GradientPenalty { .. } => {
                 Err(Error::Config(format!("{:?} is a loss; seed it with a weight", node.op)))
             }
-            // The first four are closed to gradients: `open_inputs`.
-            Op::PowerIterationV
-            | Op::PowerIterationU
-            | Op::SpectralSigma
-            | Op::NormCoefficients(_)
-            | Op::Conv2dGradInput { .. }
-            | Op::Conv2dGradWeight { .. }
-            | Op::SumPixels
-            | Op::SumRows
-            | Op::SumColumns
-            | Op::LinearGradInput
-            | Op::LinearGradWeight
-            | Op::NormGrad { .. }
-            | Op::ActivationGrad(_)
-            | Op::ReflectionPad2dGrad(_)
-            | Op::GlobalAvgPoolGrad { .. }
-            | Op::GlobalMaxPoolGrad
-            | Op::BroadcastChannels(_)
-            | Op::SliceColumns { .. }
-            | Op::SamplesGrad { .. }
-            | Op::Unflatten { .. }
-            | Op::CamWeightGrad(_)
-            | Op::MseGrad { .. }
-            | Op::L1Grad { .. }
-            | Op::BceWithLogitsGrad { .. }
-            | Op::SpectralNormGrad => Err(Error::Config(format!(
+            _ => self.of_gradient(g),
+        }
+    }
+
+    /// Gradients, most of which are bilinear: the rule of one is made of the others of its operation.
+    fn of_gradient(&mut self, g: NodeId) -> Result<()> {
+        let node = self.node;
+        let linear = Op::Linear { bias: false, activation: Activation::Identity };
+        match node.op {
+            Op::Conv2dGradInput { conv, .. } => {
+                let [upstream, weight] = [node.inputs[0], node.inputs[1]];
+                let [_, _, kh, kw] = self.graph.shape(weight).nchw().unwrap_or_default();
+                let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+                self.give(0, Op::Conv2d(bare), &[g, weight])?;
+                self.give(1, Op::Conv2dGradWeight { conv: bare, kernel: [kh, kw] }, &[g, upstream])
+            }
+            Op::Conv2dGradWeight { conv, .. } => {
+                let [x, upstream] = [node.inputs[0], node.inputs[1]];
+                let [_, _, height, width] = self.graph.shape(x).nchw().unwrap_or_default();
+                let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+                self.give(0, Op::Conv2dGradInput { conv: bare, height, width }, &[upstream, g])?;
+                self.give(1, Op::Conv2d(bare), &[x, g])
+            }
+            Op::LinearGradInput => {
+                let [upstream, weight] = [node.inputs[0], node.inputs[1]];
+                self.give(0, linear, &[g, weight])?;
+                self.give(1, Op::LinearGradWeight, &[g, upstream])
+            }
+            Op::LinearGradWeight => {
+                let [x, upstream] = [node.inputs[0], node.inputs[1]];
+                self.give(0, Op::LinearGradInput, &[upstream, g])?;
+                self.give(1, linear, &[x, g])
+            }
+            // Of tanh the derivative at the result is wanted too, which there is not.
+            Op::ActivationGrad(activation) if !self.wanted[1] => {
+                self.give(0, Op::ActivationGrad(activation), &[g, node.inputs[1]])
+            }
+            Op::ReflectionPad2dGrad(p) => self.give(0, Op::ReflectionPad2d(p), &[g]),
+            Op::GlobalAvgPoolGrad { .. } => self.give(0, Op::GlobalAvgPool, &[g]),
+            Op::GlobalMaxPoolGrad => self.give(0, Op::AtMaximum, &[g, node.inputs[1]]),
+            Op::AtMaximum => self.give(0, Op::GlobalMaxPoolGrad, &[g, node.inputs[1]]),
+            Op::BroadcastChannels(_) => self.give(0, Op::SumChannels, &[g]),
+            Op::Unflatten { .. } => self.give(0, Op::Flatten, &[g]),
+            Op::SamplesGrad { first, .. } => {
+                let count = self.graph.shape(node.inputs[0]).dims()[0];
+                self.give(0, Op::Samples { first, count }, &[g])
+            }
+            Op::MseGrad { scale, .. } => {
+                let count = self.graph.shape(g).elements();
+                self.give(0, Op::Scale(2.0 * scale / count as f32), &[g])
+            }
+            _ => Err(Error::Config(format!(
                 "{:?} is detached or itself a gradient, and has no derivative here",
                 node.op
             ))),
@@ -312,12 +356,13 @@ impl Rule<'_> {
         }
         let g = self.before(norm.activation, g, y)?;
         let mut operands = vec![g, inputs[0]];
-        let mut wrt = vec![NormInput::X];
-        if norm.kind == NormKind::LayerInstance {
-            operands.extend(&inputs[1..3]);
-            wrt.extend([NormInput::Rho, NormInput::Gamma, NormInput::Beta]);
-        }
-        for (k, wrt) in wrt.into_iter().enumerate() {
+        operands.extend(&inputs[1..inputs.len().max(2) - 1]);
+        let wrt: &[NormInput] = match norm.kind {
+            NormKind::Instance => &[NormInput::X],
+            NormKind::LayerInstance => &[NormInput::X, NormInput::Rho, NormInput::Gamma, NormInput::Beta],
+            NormKind::Group { .. } => &[NormInput::X, NormInput::Gamma, NormInput::Beta],
+        };
+        for (k, &wrt) in wrt.iter().enumerate() {
             self.give(k, Op::NormGrad { norm: bare, wrt }, &operands)?;
         }
         Ok(())

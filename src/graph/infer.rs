@@ -7,12 +7,8 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
     let arity = match op {
         Op::Input | Op::Parameter => 0,
         Op::Conv2d(Conv2d { bias, .. }) | Op::Linear { bias, .. } => 2 + usize::from(*bias),
-        Op::Norm(norm) => match norm.kind {
-            NormKind::Instance => 1 + usize::from(norm.residual),
-            NormKind::LayerInstance => 4 + usize::from(norm.residual),
-        },
-        Op::NormCoefficients(Norm { kind: NormKind::Instance, .. }) => 1,
-        Op::NormCoefficients(Norm { kind: NormKind::LayerInstance, .. }) => 4,
+        Op::Norm(norm) => 1 + norm.kind.parameters() + usize::from(norm.residual),
+        Op::NormCoefficients(norm) => 1 + norm.kind.parameters(),
         Op::Add
         | Op::AddScalar
         | Op::Concat
@@ -26,14 +22,13 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::LinearGradWeight
         | Op::ActivationGrad(_)
         | Op::GlobalMaxPoolGrad
+        | Op::AtMaximum
         | Op::L1Grad { .. } => 2,
-        Op::CamWeight | Op::SpectralSigma => 3,
+        Op::CamWeight | Op::SpectralSigma | Op::Interpolate => 3,
         Op::SpectralNorm | Op::CamWeightGrad(_) => 4,
         Op::SpectralNormGrad => 5,
-        Op::NormGrad { norm, .. } => match norm.kind {
-            NormKind::Instance => 2,
-            NormKind::LayerInstance => 4,
-        },
+        // Beta is not needed.
+        Op::NormGrad { norm, .. } => 2 + norm.kind.parameters().saturating_sub(1),
         Op::ReflectionPad2d(_)
         | Op::UpsampleNearest2x
         | Op::Activation(_)
@@ -44,8 +39,12 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::SamplesGrad { .. }
         | Op::Flatten
         | Op::Scale(_)
+        | Op::Above(_)
         | Op::Mse { .. }
         | Op::BceWithLogits { .. }
+        | Op::Mean
+        | Op::Hinge { .. }
+        | Op::GradientPenalty { .. }
         | Op::SumPixels
         | Op::SumRows
         | Op::SumColumns
@@ -56,6 +55,9 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::SliceColumns { .. }
         | Op::Unflatten { .. }
         | Op::MseGrad { .. }
+        | Op::MeanGrad { .. }
+        | Op::HingeGrad { .. }
+        | Op::GradientPenaltyGrad { .. }
         | Op::BceWithLogitsGrad { .. } => 1,
     };
     if inputs.len() != arity {
@@ -103,17 +105,11 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             [n, m].into()
         }
         Op::Norm(norm) | Op::NormCoefficients(norm) => {
-            let [n, c, h, w] = image(0)?;
-            if norm.kind == NormKind::LayerInstance {
-                if norm.unbiased && h * w < 2 {
-                    return Err("the unbiased variance of one pixel is not defined".into());
-                }
-                same("rho", inputs[1], [1, c, 1, 1].into())?;
-                if *inputs[2] != Shape::from([1, c, 1, 1]) {
-                    same("gamma", inputs[2], [n, c].into())?;
-                }
+            let [n, c, ..] = image(0)?;
+            if let [parameters @ .., beta] = &inputs[1..1 + norm.kind.parameters()] {
+                norm_parameters(norm, inputs[0], parameters)?;
                 // Both are for each sample or neither is: the gradient of beta has gamma's shape.
-                same("beta, as gamma,", inputs[3], inputs[2].clone())?;
+                same("beta, as gamma,", beta, parameters[parameters.len() - 1].clone())?;
             }
             if matches!(op, Op::NormCoefficients(_)) {
                 return Ok([n, 3, c].into());
@@ -186,9 +182,19 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             let [o, c2] = cam_kernel(&inputs[..3])?;
             [o, c2 / 2, 1, 1].into()
         }
-        Op::Scale(_) => inputs[0].clone(),
+        Op::Scale(_) | Op::Above(_) => inputs[0].clone(),
 
-        Op::Mse { .. } | Op::BceWithLogits { .. } => [].into(),
+        Op::Mse { .. } | Op::BceWithLogits { .. } | Op::Mean | Op::Hinge { .. } => [].into(),
+        Op::GradientPenalty { .. } => {
+            samples(inputs[0])?;
+            [].into()
+        }
+        Op::Interpolate => {
+            let (n, _) = samples(inputs[0])?;
+            same("the second operand", inputs[1], inputs[0].clone())?;
+            same("the share", inputs[2], [n, 1].into())?;
+            inputs[0].clone()
+        }
         Op::L1 => {
             same("the target", inputs[1], inputs[0].clone())?;
             [].into()
@@ -254,29 +260,37 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             [m, k].into()
         }
         Op::NormGrad { norm, wrt } => {
-            let [n, c, h, w] = image(1)?;
+            image(1)?;
             same("the gradient", inputs[0], inputs[1].clone())?;
-            if norm.kind == NormKind::LayerInstance {
-                if norm.unbiased && h * w < 2 {
-                    return Err("the unbiased variance of one pixel is not defined".into());
-                }
-                same("rho", inputs[2], [1, c, 1, 1].into())?;
-                if *inputs[3] != Shape::from([1, c, 1, 1]) {
-                    same("gamma", inputs[3], [n, c].into())?;
-                }
+            if norm.kind != NormKind::Instance {
+                norm_parameters(norm, inputs[1], &inputs[2..])?;
             }
             match (norm.kind, wrt) {
                 (_, NormInput::X) => inputs[1].clone(),
                 (NormKind::Instance, _) => return Err("instance normalisation has no parameters".into()),
+                (NormKind::Group { .. }, NormInput::Rho) => {
+                    return Err("group normalisation has no rho".into());
+                }
                 (NormKind::LayerInstance, NormInput::Rho) => inputs[2].clone(),
-                (NormKind::LayerInstance, NormInput::Gamma | NormInput::Beta) => inputs[3].clone(),
+                (_, NormInput::Gamma | NormInput::Beta) => inputs[arity - 1].clone(),
             }
         }
         Op::ActivationGrad(_) | Op::L1Grad { .. } => {
             same("the second operand", inputs[1], inputs[0].clone())?;
             inputs[0].clone()
         }
-        Op::MseGrad { .. } | Op::BceWithLogitsGrad { .. } => inputs[0].clone(),
+        Op::MseGrad { .. } | Op::BceWithLogitsGrad { .. } | Op::MeanGrad { .. } | Op::HingeGrad { .. } => {
+            inputs[0].clone()
+        }
+        Op::GradientPenaltyGrad { .. } => {
+            samples(inputs[0])?;
+            inputs[0].clone()
+        }
+        Op::AtMaximum => {
+            let [n, c, ..] = image(1)?;
+            same("the first operand", inputs[0], inputs[1].clone())?;
+            [n, c].into()
+        }
         Op::ReflectionPad2dGrad(p) => {
             let [n, c, h, w] = image(0)?;
             if h <= 2 * p || w <= 2 * p {
@@ -335,6 +349,30 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             }
         }
     })
+}
+
+/// Checks the parameters of a normalisation of `x`, without beta: rho if there is one, then gamma.
+fn norm_parameters(norm: &Norm, x: &Shape, parameters: &[&Shape]) -> Result<(), String> {
+    let (Some([n, c, h, w]), Some((gamma, rho))) = (x.nchw(), parameters.split_last()) else {
+        return Ok(());
+    };
+    let own = Shape::from([1, c, 1, 1]);
+    match norm.kind {
+        NormKind::LayerInstance if norm.unbiased && h * w < 2 => {
+            return Err("the unbiased variance of one pixel is not defined".into());
+        }
+        NormKind::Group { groups } if groups == 0 || !c.is_multiple_of(groups) => {
+            return Err(format!("{c} channels do not make {groups} groups"));
+        }
+        _ => {}
+    }
+    if let Some(rho) = rho.iter().find(|rho| ***rho != own) {
+        return Err(format!("rho must be {own}, not {rho}"));
+    }
+    if **gamma != own && **gamma != Shape::from([n, c]) {
+        return Err(format!("gamma must be {}, not {gamma}", Shape::from([n, c])));
+    }
+    Ok(())
 }
 
 /// Refuses a tensor of more elements than `usize` counts, which has 32 bits in a browser.

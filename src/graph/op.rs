@@ -38,7 +38,7 @@ pub struct Conv2d {
 }
 
 /// What [`Op::Norm`] normalises over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NormKind {
     /// Instance normalisation without parameters: over `(H, W)`, biased variance
     /// (`torch.nn.InstanceNorm2d(affine=False)`).
@@ -48,6 +48,25 @@ pub enum NormKind {
     /// `gamma` and `beta` `[N, C]` (AdaLIN) or `[1, C, 1, 1]` (LIN, the same for each sample).
     /// With rho 1 it is an instance normalisation with a factor and a summand for each channel.
     LayerInstance,
+    /// Group normalisation (Wu & He, 2018; `torch.nn.GroupNorm`): over `(H, W)` and so many groups of
+    /// neighbouring channels, biased variance, then `* gamma + beta`. One group is layer normalisation, as many
+    /// as there are channels instance normalisation. Inputs `gamma` and `beta` as for
+    /// [`NormKind::LayerInstance`].
+    Group {
+        /// How many, a divisor of the channels.
+        groups: usize,
+    },
+}
+
+impl NormKind {
+    /// How many inputs there are beside the tensor: gamma and beta are the last two.
+    pub fn parameters(self) -> usize {
+        match self {
+            Self::Instance => 0,
+            Self::LayerInstance => 3,
+            Self::Group { .. } => 2,
+        }
+    }
 }
 
 /// The input of [`Op::Norm`] that [`Op::NormGrad`] gives the gradient of.
@@ -82,8 +101,8 @@ pub struct Norm {
     /// Added to the variance inside the square root.
     pub eps: f32,
     /// Whether the variances of [`NormKind::LayerInstance`] are divided by one less than the number
-    /// of elements (`torch.var`), else by that number (`tf.nn.moments`). Not looked at for
-    /// [`NormKind::Instance`].
+    /// of elements (`torch.var`), else by that number (`tf.nn.moments`). Only looked at for
+    /// [`NormKind::LayerInstance`].
     pub unbiased: bool,
     /// Applied last, but before the residual.
     pub activation: Activation,
@@ -112,7 +131,7 @@ pub enum Op {
         /// Applied to the sum.
         activation: Activation,
     },
-    /// x, then `rho, gamma, beta` for [`NormKind::LayerInstance`], then the residual if any.
+    /// x, then the parameters of the [`NormKind`], then the residual if any.
     Norm(Norm),
     /// As [`Op::Norm`] without the residual → `[N, 3, C]`: what the normalisation does to each
     /// channel, as the rows `shift`, `a` and `b` of `a * (x - shift) + b`. Activation and residual
@@ -155,6 +174,8 @@ pub enum Op {
 
     /// Any shape → `factor * x`.
     Scale(f32),
+    /// Any shape → `max(x - threshold, 0)`, the threshold not being negative; NaN stays NaN.
+    Above(f32),
 
     // ---- losses: means over all elements, a scalar `[]` ----
     /// x → `mean((x - target)²)`: `nn.MSELoss` against a constant.
@@ -170,6 +191,22 @@ pub enum Op {
         /// The probability that every logit should stand for.
         target: f32,
     },
+
+    /// x → `mean(x)`.
+    Mean,
+    /// x → `mean(max(0, 1 - target * x))`.
+    Hinge {
+        /// 1 or -1: on which side of 0 every element should be.
+        target: f32,
+    },
+    /// g `[N, …]`, a gradient at N samples → the mean over them of `(|g_n| - 1)²` with Euclidean norms: the gradient
+    /// penalty of WGAN-GP (Gulrajani et al., 2017).
+    GradientPenalty {
+        /// Whether norms below 1 cost nothing: `max(0, |g_n| - 1)²` (WGAN-LP; Petzka et al., 2018).
+        one_sided: bool,
+    },
+    /// a, b of one shape `[N, …]`, share `[N, 1]` → `a + share * (b - a)`.
+    Interpolate,
 
     // ---- spectral normalisation: the weight as a matrix W [out, rest] ----
     /// W, u `[out]` → v `[rest]`: `Wᵀu / max(|Wᵀu|, 1e-12)`. Has no gradient.
@@ -215,7 +252,7 @@ pub enum Op {
     LinearGradInput,
     /// x `[N, K]`, g `[N, M]` → `[M, K]`: `gᵀ · x`.
     LinearGradWeight,
-    /// g, x, then `rho, gamma` for [`NormKind::LayerInstance`] → the shape of the input asked
+    /// g, x, then the parameters of the [`NormKind`] but beta → the shape of the input asked
     /// for (for beta: of gamma), through the means and variances too. `g` is the gradient
     /// before activation and residual, which are not looked at.
     ///
@@ -228,6 +265,8 @@ pub enum Op {
     ///   `N(e) = (e - mean(e) - n * mean(e * n) * (m / (m - 1))) / sqrt(var + eps)`,
     ///   `n` being `i` or `l`, means over the m elements that this `n` is normalised over, and
     ///   `m / (m - 1)` only where the variance is unbiased.
+    ///
+    /// For groups, `h = l` with the mean and the variance of the channel's group.
     NormGrad {
         /// The normalisation.
         norm: Norm,
@@ -251,6 +290,9 @@ pub enum Op {
     /// g `[N, C]`, x `[N, C, H, W]` → `[N, C, H, W]`: `g` at the first maximum in row-major
     /// order, or at the last NaN if there is one, else 0.
     GlobalMaxPoolGrad,
+    /// u `[N, C, H, W]`, x of the same shape → `[N, C]`: `u` where [`Op::GlobalMaxPoolGrad`] puts the gradient, at the
+    /// first maximum of x (its adjoint).
+    AtMaximum,
     /// g `[N, 1, H, W]` → `[N, channels, H, W]`: the same for each channel.
     BroadcastChannels(usize),
     /// g `[count, …]` → `[total, …]`: `g` from sample `first` on, before and behind it zeros.
@@ -300,6 +342,25 @@ pub enum Op {
         /// The weight of this loss.
         scale: f32,
     },
+    /// x of n elements → `scale / n` everywhere, in the shape of x.
+    MeanGrad {
+        /// The weight of this loss.
+        scale: f32,
+    },
+    /// x of n elements → `-scale * target / n` where `1 - target * x > 0` (and for NaN), else 0.
+    HingeGrad {
+        /// As in [`Op::Hinge`].
+        target: f32,
+        /// The weight of this loss.
+        scale: f32,
+    },
+    /// g of N samples → `scale * 2 * (|g_n| - 1) / N * g_n / |g_n|`, and 0 where `|g_n|` is 0 or costs nothing.
+    GradientPenaltyGrad {
+        /// As in [`Op::GradientPenalty`].
+        one_sided: bool,
+        /// The weight of this loss.
+        scale: f32,
+    },
     /// g and W of one shape, sigma `[1]`, u `[out]`, v `[rest]` → the gradient at W of
     /// [`Op::SpectralNorm`] and [`Op::SpectralSigma`] together:
     /// `g / sigma - sum(g * W) / sigma² * u vᵀ`. None goes through u and v.
@@ -329,6 +390,7 @@ macro_rules! of_every_network {
             | Op::CamWeight
             | Op::AddScalar
             | Op::Scale(_)
+            | Op::Above(_)
             | Op::UpsampleNearest2xGrad
     };
 }

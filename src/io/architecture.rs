@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Shape};
-use crate::model::{Dialect, Direction, Generator, GeneratorConfig};
+use crate::model::{DecoderNorm, Dialect, Direction, Generator, GeneratorConfig};
 
 /// The networks of an official checkpoint that are not generators.
 const OTHERS: [&str; 4] = ["disGA", "disGB", "disLA", "disLB"];
@@ -17,8 +17,14 @@ const SEPARATORS: [char; 2] = ['.', '/'];
 /// The tensor of the first layer, and the part that its name begins with, in every dialect.
 const FIRST_KEYS: [(&str, &str); 2] =
     [("DownBlock.1.weight", "DownBlock"), ("ConvBlock1.1.weight", "ConvBlock1")];
-/// A tensor that only the dialect of TensorFlow has.
-const TENSORFLOW_KEY: &str = "cam_fc.weight";
+/// Tensors that only the dialect of TensorFlow has: of the attention and, where there is none, of the encoder.
+const TENSORFLOW_KEYS: [&str; 2] = ["cam_fc.weight", "DownBlock.2.gamma"];
+/// A tensor of the attention block, in every dialect.
+const ATTENTION_KEY: &str = "conv1x1.weight";
+/// Of the normalisation behind the first upsampling.
+const GAMMA_KEY: &str = "UpBlock2.3.gamma";
+/// A tensor of what makes gamma and beta for AdaLIN and AdaIN.
+const ADAPTIVE_KEY: &str = "FC.0.weight";
 
 /// Parts of names that wrappers add: `torch.nn.DataParallel`, `torch.compile`, fully sharded training,
 /// activation checkpointing; Lightning's and others' checkpoints. No key of a generator has such a part.
@@ -141,13 +147,21 @@ impl<'a> Networks<'a> {
     }
 }
 
-/// Finds the architecture that `tensors` belong to. A light generator does not tell the size
-/// of its training pictures: it is taken to be `light_size`.
+/// What tensors do not tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The size of the training pictures, of a light generator.
+    pub(super) light_size: usize,
+    /// The decoder's normalisation, where it is none that is adaptive.
+    pub(super) decoder_norm: Option<DecoderNorm>,
+}
+
+/// Finds the architecture that `tensors` belong to.
 ///
 /// # Errors
 /// [`Error::ModelFile`] where they are no generator's, [`Error::Config`] where they are one's
 /// that cannot work.
-pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Result<GeneratorConfig> {
+pub(super) fn infer(path: &Path, tensors: &Sources<'_>, told: Told) -> Result<GeneratorConfig> {
     let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
     let shape = |key: &str| {
         tensors.get(key).map(|s| s.shape.as_slice()).ok_or_else(|| {
@@ -159,7 +173,8 @@ pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Re
         })
     };
     let [(first, _), (portrait, _)] = FIRST_KEYS;
-    let dialect = match [first, portrait, TENSORFLOW_KEY].map(|key| tensors.contains_key(key)) {
+    let has = |key: &str| tensors.contains_key(key);
+    let dialect = match [has(first), has(portrait), TENSORFLOW_KEYS.into_iter().any(has)] {
         [false, true, _] => Dialect::Photo2cartoon,
         [_, _, true] => Dialect::Tensorflow,
         _ => Dialect::Pytorch,
@@ -180,25 +195,55 @@ pub(super) fn infer(path: &Path, tensors: &Sources<'_>, light_size: usize) -> Re
     let n_res = highest(encoder, ".conv_block.1.weight").map_or(0, |n| n.saturating_sub(before));
     let n_res_decoder = highest(decoder, ".conv1.weight").unwrap_or(0);
 
+    let rho = |key: &String| key.starts_with("UpBlock") && key.ends_with(".rho");
+    let decoder_norm = if has(GAMMA_KEY) && !tensors.keys().any(rho) {
+        without_rho(has(ADAPTIVE_KEY), told).map_err(refuse)?
+    } else {
+        DecoderNorm::AdaLin
+    };
+    let cam = dialect == Dialect::Photo2cartoon || has(ATTENTION_KEY);
+    let mut config = GeneratorConfig {
+        ch,
+        n_res,
+        n_res_decoder,
+        img_size: told.light_size,
+        img_ch,
+        light: true,
+        dialect,
+        decoder_norm,
+        cam,
+        smoothing: false,
+    };
+    if !decoder_norm.is_adaptive() {
+        // Light and full are the same.
+        config.validate()?;
+        return Ok(config);
+    }
     let features = ch.saturating_mul(4);
-    let &[_, inputs] = shape("FC.0.weight")? else {
+    let &[_, inputs] = shape(ADAPTIVE_KEY)? else {
         return Err(refuse("tensor `FC.0.weight` is no matrix".into()));
     };
-    let light = inputs == features;
-    let img_size = if light {
-        light_size
-    } else {
+    config.light = inputs == features;
+    if !config.light {
         let side = inputs.checked_div(features).unwrap_or(0).isqrt();
         if side == 0 || side.checked_mul(side).and_then(|n| n.checked_mul(features)) != Some(inputs) {
             return Err(refuse(format!(
                 "tensor `FC.0.weight` takes {inputs} inputs, which is neither {features} (light) nor {features} times a square (full)"
             )));
         }
-        4 * side
-    };
-    let config = GeneratorConfig { ch, n_res, n_res_decoder, img_size, img_ch, light, dialect };
+        config.img_size = 4 * side;
+    }
     config.validate()?;
     Ok(config)
+}
+
+/// The normalisation of a decoder that has no rho.
+fn without_rho(adaptive: bool, told: Told) -> std::result::Result<DecoderNorm, String> {
+    match told.decoder_norm {
+        _ if adaptive => Ok(DecoderNorm::AdaIn),
+        Some(told) if !told.is_adaptive() => Ok(told),
+        _ => Err("its decoder has instance, layer or group normalisation, whose tensors are alike; import it with --decoder-norm in, ln or gn, or name it so in the metadata `decoder_norm`".into()),
+    }
 }
 
 /// The keys and shapes that `config` asks for, as the graph of the network names them.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::{Dialect, Direction};
+use crate::model::{DecoderNorm, Dialect, Direction};
 
-use super::architecture::{Networks, Source, assemble, infer};
+use super::architecture::{Networks, Source, Told, assemble, infer};
 use super::model_file::{Model, ModelMetadata, USUAL_SIZE, choose, direction_in_name, file_name};
 use super::tensorflow::{self, is_tensorflow_checkpoint};
 
@@ -18,6 +18,8 @@ pub struct ImportOptions {
     /// Of a TensorFlow checkpoint: whether "smoothing" was on in training. Without it the folder's name
     /// tells, else it is the program's default, on.
     pub smoothing: Option<bool>,
+    /// What normalises the decoder, where it is neither AdaLIN nor AdaIN, which a checkpoint tells.
+    pub decoder_norm: Option<DecoderNorm>,
     /// Domain names and licence. A missing provenance is filled with the file's name.
     pub metadata: ModelMetadata,
 }
@@ -123,7 +125,8 @@ fn read(
         .into_iter()
         .map(|direction| {
             let sources = std::mem::take(networks.generator_mut(direction));
-            let config = infer(path, &sources, options.img_size.unwrap_or(USUAL_SIZE))?;
+            let light_size = options.img_size.unwrap_or(USUAL_SIZE);
+            let config = infer(path, &sources, Told { light_size, decoder_norm: options.decoder_norm })?;
             if let Some(size) = options.img_size.filter(|&size| size != config.img_size) {
                 return Err(Error::Config(format!(
                     "{} holds a full model of {1}x{1} pictures; it cannot be imported as {size}x{size}",

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::model::{Dialect, Direction, GeneratorConfig};
+use crate::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 
-use super::architecture::{Networks, Source, Sources, assemble, check_finite, infer, parameters};
+use super::architecture::{Networks, Source, Sources, Told, assemble, check_finite, infer, parameters};
 use super::fold::fold;
 use super::safetensors::{self, Contents};
 
@@ -180,9 +180,17 @@ impl Model {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-        // Older programs know one only.
-        if !c.dialect.is_usual() {
-            header.insert("dialect".into(), c.dialect.to_string());
+        // Older programs know the usual ones only.
+        let usual = GeneratorConfig::default();
+        for (key, value, unusual) in [
+            ("dialect", c.dialect.to_string(), c.dialect != usual.dialect),
+            ("decoder_norm", c.decoder_norm.to_string(), c.decoder_norm != usual.decoder_norm),
+            ("cam", c.cam.to_string(), c.cam != usual.cam),
+            ("smoothing", c.smoothing.to_string(), c.smoothing != usual.smoothing),
+        ] {
+            if unusual {
+                header.insert(key.into(), value);
+            }
         }
         let m = &self.metadata;
         for (key, value) in [
@@ -226,6 +234,13 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
         "full" => false,
         other => return Err(refuse(format!("its architecture {other:?} is neither light nor full"))),
     };
+    let flag = |key: &str, usual: bool| match contents.metadata.get(key).map(String::as_str) {
+        None => Ok(usual),
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(text) => Err(refuse(format!("its metadata `{key}` is {text:?}, neither true nor false"))),
+    };
+    let usual = GeneratorConfig::default();
     let config = GeneratorConfig {
         ch: number("ch")?,
         n_res: number("n_res")?,
@@ -237,6 +252,11 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
             None => Dialect::default(),
             Some(name) => name.parse().map_err(|e: Error| refuse(format!("its metadata `dialect`: {e}")))?,
         },
+        decoder_norm: named_norm(&contents)
+            .map_err(|e| refuse(format!("its metadata `decoder_norm`: {e}")))?
+            .unwrap_or_default(),
+        cam: flag("cam", usual.cam)?,
+        smoothing: flag("smoothing", usual.smoothing)?,
     };
     let found: Direction = field("direction")?
         .parse()
@@ -254,9 +274,15 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
     Ok(Model { config, direction: found, metadata, tensors })
 }
 
+/// The normalisation of the decoder that a file's metadata name.
+fn named_norm(contents: &Contents<'_>) -> Result<Option<DecoderNorm>> {
+    contents.metadata.get("decoder_norm").map(|name| name.parse()).transpose()
+}
+
 /// Somebody's `state_dict`: the tensors say what it is.
 fn foreign(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Result<Model> {
     let size = contents.metadata.get("img_size").and_then(|s| s.parse().ok());
+    let decoder_norm = named_norm(&contents).ok().flatten();
     let mut networks = Networks::sort(fold(path, sources(path, contents))?);
     let there = networks.directions();
     let (direction, tensors) = if there.is_empty() {
@@ -275,7 +301,8 @@ fn foreign(path: &Path, contents: Contents<'_>, direction: Option<Direction>) ->
         let chosen = choose(path, direction, &there)?;
         (chosen, std::mem::take(networks.generator_mut(chosen)))
     };
-    let config = infer(path, &tensors, size.unwrap_or(USUAL_SIZE))?;
+    let told = Told { light_size: size.unwrap_or(USUAL_SIZE), decoder_norm };
+    let config = infer(path, &tensors, told)?;
     let unknown = if config.light && size.is_none() {
         format!("; the size of its training pictures is not known, {USUAL_SIZE} is assumed")
     } else {

@@ -202,6 +202,44 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// The picture resized to `width` x `height` bilinearly as `tf.image.resize_images` of TensorFlow 1 does it: place
+    /// i of the result is place `i * from / to` of the source, so that the first ones coincide; without antialiasing.
+    /// Rounded to bytes. Opacity is left out.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a size is zero.
+    #[cfg(all(feature = "training", not(target_arch = "wasm32")))]
+    pub(crate) fn resized_from_corner(&self, width: usize, height: usize) -> Result<Self> {
+        // For each place the two samples around it and the share of the second.
+        let places = |from: usize, to: usize| {
+            let scale = from as f32 / to as f32;
+            let place = move |i: usize| {
+                let at = i as f32 * scale;
+                let floor = (at as usize).min(from.saturating_sub(1));
+                (floor, (floor + 1).min(from.saturating_sub(1)), at - floor as f32)
+            };
+            (0..to).map(place).collect::<Vec<_>>()
+        };
+        let (columns, rows) = (places(self.width, width), places(self.height, height));
+        let value =
+            |x: usize, y: usize, c: usize| f32::from(self.pixels[(y * self.width + x) * self.channels + c]);
+        let mut pixels = Vec::with_capacity(width * height * self.channels);
+        for &(top, bottom, down) in &rows {
+            for &(left, right, across) in &columns {
+                pixels.extend((0..self.channels).map(|c| {
+                    let [upper, lower] = [top, bottom].map(|y| {
+                        let first = value(left, y, c);
+                        first + (value(right, y, c) - first) * across
+                    });
+                    (upper + (lower - upper) * down).round_ties_even() as u8
+                }));
+            }
+        }
+        Self::new(width, height, self.channels, pixels)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,5 +268,18 @@ mod tests {
             let sum = found.pixels.iter().zip(0..).map(|(&v, i)| u64::from(v) * (i % 8191 + 1)).sum::<u64>();
             assert_eq!(sum % (1 << 32), expected, "{w}x{h} to {width}x{height}: {:?}", &found.pixels[..6]);
         }
+    }
+
+    /// By hand: places 0, 2/3, 4/3 of two pixels are the first, two thirds on the way, and the second.
+    #[cfg(feature = "training")]
+    #[test]
+    fn resizing_from_the_corner_is_that_of_tensorflow_1() {
+        let picture = Picture::new(2, 1, 1, vec![30, 90]).unwrap();
+        assert_eq!(picture.resized_from_corner(3, 1).unwrap().pixels, [30, 70, 90]);
+        assert_eq!(picture.resized_from_corner(1, 2).unwrap().pixels, [30, 30]);
+        assert_eq!(picture.resized_from_corner(2, 1).unwrap().pixels, [30, 90]);
+        let square = Picture::new(2, 2, 1, vec![0, 100, 200, 40]).unwrap();
+        let found = square.resized_from_corner(4, 4).unwrap().pixels;
+        assert_eq!(found[..8], [0, 50, 100, 100, 100, 85, 70, 70]);
     }
 }

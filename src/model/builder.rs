@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op};
 
+use super::decoder_norm::DecoderNorm;
 use super::dialect::Form;
 
 /// The variance's guard in every normalisation.
@@ -12,6 +13,7 @@ const EPS: f32 = 1e-5;
 pub(super) struct Builder<'a> {
     pub(super) graph: &'a mut Graph,
     pub(super) form: &'static Form,
+    pub(super) decoder_norm: DecoderNorm,
     pub(super) prefix: &'a str,
     pub(super) stages: Vec<(String, NodeId)>,
 }
@@ -85,6 +87,23 @@ impl Builder<'_> {
     /// A normalisation of the encoder, over `channels`.
     pub(super) fn encoder_norm(&mut self, x: NodeId, module: &str, channels: usize) -> Result<NodeId> {
         if self.form.affine_encoder { self.own_norm(x, module, channels) } else { self.instance_norm(x) }
+    }
+
+    /// A normalisation of the decoder that has no rho, over `channels`: with the `given` gamma and beta, or its own.
+    pub(super) fn decoder_norm(
+        &mut self,
+        x: NodeId,
+        module: &str,
+        channels: usize,
+        given: Option<[NodeId; 2]>,
+    ) -> Result<NodeId> {
+        let [gamma, beta] = match given {
+            Some(given) => given,
+            None => {
+                ["gamma", "beta"].map(|name| self.parameter(&format!("{module}.{name}"), [1, channels, 1, 1]))
+            }
+        };
+        self.norm(self.decoder_norm.kind(channels), &[x, gamma, beta])
     }
 
     /// A layer-instance normalisation with its own gamma and beta.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+use super::decoder_norm::DecoderNorm;
 use super::dialect::Dialect;
 
 /// Which way a generator translates: the official `genA2B` or `genB2A`.
@@ -73,6 +74,31 @@ pub struct GeneratorConfig {
     /// Whose network it is.
     #[serde(default, skip_serializing_if = "Dialect::is_usual")]
     pub dialect: Dialect,
+    /// What normalises the decoder.
+    #[serde(default, skip_serializing_if = "DecoderNorm::is_usual")]
+    pub decoder_norm: DecoderNorm,
+    /// Whether there is the attention block, with its auxiliary classifiers (the paper's `G_CAM`). Without it the
+    /// decoder gets the encoder's features as they are, and there is no heat-map.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub cam: bool,
+    /// Whether the adaptive layers use rho as `max(rho - 0.1, 0)` (`smoothing` of the authors' TensorFlow program).
+    /// What is imported from there has it in its weights already.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub smoothing: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for GeneratorConfig {
@@ -85,6 +111,9 @@ impl Default for GeneratorConfig {
             img_ch: 3,
             light: true,
             dialect: Dialect::Pytorch,
+            decoder_norm: DecoderNorm::AdaLin,
+            cam: true,
+            smoothing: false,
         }
     }
 }
@@ -93,6 +122,12 @@ impl GeneratorConfig {
     /// `light` or `full`, as model files and people call it.
     pub fn architecture(&self) -> &'static str {
         if self.light { "light" } else { "full" }
+    }
+
+    /// Whether it translates pictures of one size only: a full model, whose first fully connected layer has a weight
+    /// for each pixel. Where nothing is adaptive there is no such layer.
+    pub fn has_one_size(&self) -> bool {
+        !self.light && self.decoder_norm.is_adaptive()
     }
 
     /// Channels of the residual blocks: `4 * ch`.
@@ -130,6 +165,17 @@ impl GeneratorConfig {
                     self.n_res_decoder, self.n_res
                 )));
             }
+            if !self.decoder_norm.is_usual() || !self.cam || self.smoothing {
+                return Err(Error::Config(
+                    "photo2cartoon's generator has soft AdaLIN and attention; decoder_norm, g_cam and smoothing are for the other dialects".into(),
+                ));
+            }
+        }
+        if self.smoothing && !self.decoder_norm.is_usual() {
+            return Err(Error::Config(format!(
+                "smoothing is of the rho of AdaLIN, and decoder_norm {} has none; leave one of them out",
+                self.decoder_norm
+            )));
         }
         self.check_size(self.img_size, self.img_size)
     }
@@ -137,13 +183,13 @@ impl GeneratorConfig {
     /// The side that pictures are brought to unless they are to have another size; `None` where they keep
     /// their own: with a light model, but not photo2cartoon's, which knows portraits of one size.
     pub fn native_side(&self) -> Option<usize> {
-        (!self.light || self.dialect == Dialect::Photo2cartoon).then_some(self.img_size)
+        (self.has_one_size() || self.dialect == Dialect::Photo2cartoon).then_some(self.img_size)
     }
 
     /// Whether a large picture can be translated in tiles: not by a full model, which takes one size, nor by
     /// photo2cartoon's, whose hourglasses look far beyond a tile.
     pub fn takes_tiles(&self) -> bool {
-        self.light && !self.dialect.form().hourglasses
+        !self.has_one_size() && !self.dialect.form().hourglasses
     }
 
     /// The next larger side of a picture that the network takes.
@@ -170,7 +216,7 @@ impl GeneratorConfig {
                 "the picture size {width}x{height} is too small: reflection padding needs at least {smallest} pixels on both sides"
             )));
         }
-        if !self.light && (height, width) != (self.img_size, self.img_size) {
+        if self.has_one_size() && (height, width) != (self.img_size, self.img_size) {
             return Err(Error::Config(format!(
                 "this full model translates {0}x{0} pictures only, not {width}x{height}: its first fully connected layer has one weight per pixel. Resize the picture, or use a light model",
                 self.img_size

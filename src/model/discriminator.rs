@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Op};
 
-use super::cam::{Classifier, cam};
+use super::cam::{Cam, Classifier, cam};
 
 /// Of every layer but the last.
 const ACTIVATION: Activation = Activation::LeakyRelu(0.2);
@@ -22,6 +22,11 @@ pub struct DiscriminatorConfig {
     pub n_layers: usize,
     /// Channels of a picture (official 3).
     pub img_ch: usize,
+    /// Whether there is the attention block, with its auxiliary classifiers (the paper's `D_CAM`). Without it the
+    /// last layer judges the features as they are.
+    pub cam: bool,
+    /// Whether the weights are spectrally normalised (`sn` of the authors' TensorFlow program).
+    pub sn: bool,
 }
 
 impl DiscriminatorConfig {
@@ -122,10 +127,10 @@ impl SpectralState {
 pub struct Discriminator {
     /// `[N, 1, h, w]`: the raw judgement of each patch, no sigmoid.
     pub judgement: NodeId,
-    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first.
-    pub cam_logit: NodeId,
-    /// `[N, 1, h + 1, w + 1]`: the sum of the attended features over channels.
-    pub heatmap: NodeId,
+    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first; none without attention.
+    pub cam_logit: Option<NodeId>,
+    /// `[N, 1, h + 1, w + 1]`: the sum of the attended features over channels; none without attention.
+    pub heatmap: Option<NodeId>,
 }
 
 impl Discriminator {
@@ -134,7 +139,8 @@ impl Discriminator {
     /// the same graph shares them.
     ///
     /// As in the official code, the attention block multiplies the features by the raw
-    /// classifier weights, while the logits use the normalised ones.
+    /// classifier weights, while the logits use the normalised ones. Without spectral normalisation
+    /// there is one form of each weight, `weight`.
     ///
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work or not with this size,
@@ -150,7 +156,7 @@ impl Discriminator {
         if let Some([_, _, h, w]) = graph.shape(x).nchw() {
             config.check_size(h, w)?;
         }
-        let mut net = Builder { graph, prefix, state };
+        let mut net = Builder { graph, prefix, state, sn: config.sn };
         let (layers, features) = (config.n_layers - 1, config.features());
 
         // Halvings, then one layer at full resolution; each doubles the channels.
@@ -163,28 +169,19 @@ impl Discriminator {
             channels = outputs;
         }
 
-        let [gap, gmp] = ["gap_fc", "gmp_fc"].map(|name| net.parameter(name, "weight_orig", [1, features]));
-        let gap_logit = net.normalise("gap_fc", gap)?;
-        let gmp_logit = net.normalise("gmp_fc", gmp)?;
-        let mix = net.parameter("conv1x1", "weight", [features, 2 * features, 1, 1]);
-        let bias = net.parameter("conv1x1", "bias", [features]);
-        let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
-            features,
-            logit,
-            bias: None,
-        });
-        let attention = cam(net.graph, y, classifiers, [mix, bias], ACTIVATION)?;
-
-        let judgement = net.conv(attention.features, "conv", [1, features, 4, 4], 1, false)?;
-        Ok(Self { judgement, cam_logit: attention.logit, heatmap: attention.heatmap })
+        let attention = if config.cam { Some(net.attention(y, features)?) } else { None };
+        y = attention.map_or(y, |attention| attention.features);
+        let judgement = net.conv(y, "conv", [1, features, 4, 4], 1, false)?;
+        let (cam_logit, heatmap) = attention.map(|attention| (attention.logit, attention.heatmap)).unzip();
+        Ok(Self { judgement, cam_logit, heatmap })
     }
 }
-
 /// The layers that the discriminator repeats.
 struct Builder<'a> {
     graph: &'a mut Graph,
     prefix: &'a str,
     state: &'a mut SpectralState,
+    sn: bool,
 }
 
 impl Builder<'_> {
@@ -192,11 +189,31 @@ impl Builder<'_> {
         self.graph.parameter(format!("{}{layer}.{leaf}", self.prefix), shape)
     }
 
-    fn normalise(&mut self, layer: &str, weight: NodeId) -> Result<NodeId> {
-        self.state.normalise(self.graph, &format!("{}{layer}.weight", self.prefix), weight)
+    /// A layer's weight as it is trained, and as it is used.
+    fn weight<const N: usize>(&mut self, layer: &str, shape: [usize; N]) -> Result<[NodeId; 2]> {
+        if !self.sn {
+            return Ok([self.parameter(layer, "weight", shape); 2]);
+        }
+        let raw = self.parameter(layer, "weight_orig", shape);
+        let key = format!("{}{layer}.weight", self.prefix);
+        Ok([raw, self.state.normalise(self.graph, &key, raw)?])
     }
 
-    /// Reflection padding by one pixel, then a spectrally normalised convolution.
+    /// The attention block.
+    fn attention(&mut self, x: NodeId, features: usize) -> Result<Cam> {
+        let [gap, gap_logit] = self.weight("gap_fc", [1, features])?;
+        let [gmp, gmp_logit] = self.weight("gmp_fc", [1, features])?;
+        let mix = self.parameter("conv1x1", "weight", [features, 2 * features, 1, 1]);
+        let bias = self.parameter("conv1x1", "bias", [features]);
+        let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
+            features,
+            logit,
+            bias: None,
+        });
+        cam(self.graph, x, classifiers, [mix, bias], ACTIVATION)
+    }
+
+    /// Reflection padding by one pixel, then a convolution.
     fn conv(
         &mut self,
         x: NodeId,
@@ -205,8 +222,7 @@ impl Builder<'_> {
         stride: usize,
         bias: bool,
     ) -> Result<NodeId> {
-        let raw = self.parameter(layer, "weight_orig", shape);
-        let weight = self.normalise(layer, raw)?;
+        let [_, weight] = self.weight(layer, shape)?;
         let padded = self.graph.add(Op::ReflectionPad2d(1), &[x])?;
         let conv = Conv2d { stride, pad: 0, upsample: false, bias, activation: Activation::Identity };
         let mut inputs = vec![padded, weight];

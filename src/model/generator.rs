@@ -7,17 +7,21 @@ use crate::graph::{Activation, Graph, NodeId, Op};
 use super::builder::Builder;
 use super::cam::{Classifier, cam};
 use super::config::GeneratorConfig;
+use super::decoder_norm::DecoderNorm;
 use super::dialect::Classifiers;
+
+/// What "smoothing" takes from rho (official TensorFlow `adaptive_instance_layer_norm`).
+const SMOOTHING: f32 = 0.1;
 
 /// The nodes of a generator in a graph.
 #[derive(Clone, Debug)]
 pub struct Generator {
     /// `[N, img_ch, H, W]` in -1..1.
     pub image: NodeId,
-    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first.
-    pub cam_logit: NodeId,
-    /// `[N, 1, H/4, W/4]`, not negative.
-    pub heatmap: NodeId,
+    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first; none without attention.
+    pub cam_logit: Option<NodeId>,
+    /// `[N, 1, H/4, W/4]`, not negative; none without attention.
+    pub heatmap: Option<NodeId>,
     /// The results of the stages, by their official module names.
     pub stages: Vec<(String, NodeId)>,
 }
@@ -34,23 +38,35 @@ impl Generator {
         if let Some([_, _, h, w]) = graph.shape(x).nchw() {
             config.check_size(h, w)?;
         }
-        let mut net = Builder { graph, form: config.dialect.form(), prefix, stages: vec![] };
+        let (form, decoder_norm) = (config.dialect.form(), config.decoder_norm);
+        let mut net = Builder { graph, form, decoder_norm, prefix, stages: vec![] };
         let (ch, features) = (config.ch, config.features());
 
         let (y, contents) = net.encoder(config, x)?;
-        let classifiers = net.classifiers(features)?;
-        let mix = net.parameter("conv1x1.weight", [features, 2 * features, 1, 1]);
-        let bias = net.parameter("conv1x1.bias", [features]);
-        let attention = cam(net.graph, y, classifiers, [mix, bias], Activation::Relu)?;
-        let style = net.style(config, attention.features)?;
-        let mut y = net.adaptive_blocks(config, attention.features, style, &contents)?;
+        let mut attended = y;
+        let attention = if config.cam {
+            let classifiers = net.classifiers(features)?;
+            let mix = net.parameter("conv1x1.weight", [features, 2 * features, 1, 1]);
+            let bias = net.parameter("conv1x1.bias", [features]);
+            let attention = cam(net.graph, y, classifiers, [mix, bias], Activation::Relu)?;
+            attended = attention.features;
+            Some(attention)
+        } else {
+            None
+        };
+        let style = decoder_norm.is_adaptive().then(|| net.style(config, attended)).transpose()?;
+        let mut y = net.adaptive_blocks(config, attended, style, &contents)?;
 
         // Two upsamplings, 7x7.
         let names = &net.form.names;
         for ((module, at), width) in names.up.into_iter().zip([2 * ch, ch]) {
             y = net.graph.add(Op::UpsampleNearest2x, &[y])?;
             y = net.decoder_conv(y, &format!("{module}.{at}"), [width, 2 * width, 3, 3])?;
-            y = net.own_norm(y, &format!("{module}.{}", at + 1), width)?;
+            let norm = format!("{module}.{}", at + 1);
+            y = match decoder_norm {
+                DecoderNorm::AdaLin => net.own_norm(y, &norm, width)?,
+                _ => net.decoder_norm(y, &norm, width, None)?,
+            };
             y = net.relu(y)?;
         }
         let mut width = ch;
@@ -64,7 +80,8 @@ impl Generator {
         let image = net.graph.add(Op::Activation(Activation::Tanh), &[y])?;
 
         let stages = net.stages;
-        Ok(Self { image, cam_logit: attention.logit, heatmap: attention.heatmap, stages })
+        let (cam_logit, heatmap) = attention.map(|attention| (attention.logit, attention.heatmap)).unzip();
+        Ok(Self { image, cam_logit, heatmap, stages })
     }
 }
 
@@ -146,23 +163,26 @@ impl Builder<'_> {
         self.stage("FC", Op::Activation(Activation::Relu), &[z])
     }
 
-    /// The adaptive residual blocks. `contents` are the encoder's averages, the last block's for the first here.
+    /// The residual blocks of the decoder, adaptive where there is a `style`. `contents` are the encoder's averages,
+    /// the last block's for the first here.
     fn adaptive_blocks(
         &mut self,
         config: &GeneratorConfig,
         x: NodeId,
-        style: NodeId,
+        style: Option<NodeId>,
         contents: &[NodeId],
     ) -> Result<NodeId> {
         let (features, names) = (config.features(), &self.form.names);
         // One pair for all layers.
-        let shared = if self.form.soft {
-            None
-        } else {
-            let [gamma, beta] = ["gamma", "beta"].map(|name| self.linear(style, name, [features, features]));
-            let (gamma, beta) = (gamma?, beta?);
-            self.stages.extend([("gamma".into(), gamma), ("beta".into(), beta)]);
-            Some([gamma, beta])
+        let shared = match style.filter(|_| !self.form.soft) {
+            None => None,
+            Some(style) => {
+                let [gamma, beta] =
+                    ["gamma", "beta"].map(|name| self.linear(style, name, [features, features]));
+                let (gamma, beta) = (gamma?, beta?);
+                self.stages.extend([("gamma".into(), gamma), ("beta".into(), beta)]);
+                Some([gamma, beta])
+            }
         };
         let mut y = x;
         for block in 1..=config.n_res_decoder {
@@ -171,18 +191,27 @@ impl Builder<'_> {
             for layer in 1..=2 {
                 let norm = format!("{name}.norm{layer}");
                 z = self.decoder_conv(z, &format!("{name}.conv{layer}"), [features, features, 3, 3])?;
-                let rho = self.parameter(&format!("{norm}.{}", names.rho), [1, features, 1, 1]);
-                let [gamma, beta] = match shared {
-                    Some(pair) => pair,
-                    None => {
+                let pair = match (shared, style) {
+                    (None, Some(style)) => {
                         let content = contents[contents.len() - block];
-                        [
+                        Some([
                             self.softly(style, content, &norm, "gamma", features)?,
                             self.softly(style, content, &norm, "beta", features)?,
-                        ]
+                        ])
                     }
+                    _ => shared,
                 };
-                z = self.layer_instance_norm(z, rho, gamma, beta)?;
+                z = match pair.filter(|_| self.decoder_norm == DecoderNorm::AdaLin) {
+                    Some([gamma, beta]) => {
+                        let rho = self.parameter(&format!("{norm}.{}", names.rho), [1, features, 1, 1]);
+                        let rho = match config.smoothing {
+                            true => self.graph.add(Op::Above(SMOOTHING), &[rho])?,
+                            false => rho,
+                        };
+                        self.layer_instance_norm(z, rho, gamma, beta)?
+                    }
+                    None => self.decoder_norm(z, &norm, features, pair)?,
+                };
                 if layer == 1 {
                     z = self.relu(z)?;
                 }

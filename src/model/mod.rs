@@ -3,6 +3,7 @@
 mod builder;
 mod cam;
 mod config;
+mod decoder_norm;
 mod dialect;
 mod discriminator;
 mod generator;
@@ -10,6 +11,7 @@ mod hourglass;
 
 pub use cam::{Cam, Classifier, cam};
 pub use config::{Direction, GeneratorConfig};
+pub use decoder_norm::DecoderNorm;
 pub use dialect::Dialect;
 pub use discriminator::{Discriminator, DiscriminatorConfig, SpectralState};
 pub use generator::Generator;

@@ -14,7 +14,7 @@ use bytemuck::NoUninit;
 
 use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Graph, NodeId, Shape};
-use crate::shader::Shader;
+use crate::shader::{Kernel, Shader};
 
 use layout::Layout;
 pub use memory::{Assignment, Demand, assign};
@@ -55,6 +55,8 @@ pub struct Target {
     /// Whether every fast convolution that can be is computed by Winograd's algorithm, or none,
     /// instead of what the tables say: to test and measure both.
     pub winograd: Option<bool>,
+    /// Whether the pictures between operations, and the large weights, lie in memory as f16. All is computed with f32.
+    pub f16: bool,
 }
 
 impl Target {
@@ -74,6 +76,7 @@ impl Target {
             discrete: false,
             invocations: None,
             winograd: None,
+            f16: false,
         }
     }
 
@@ -106,12 +109,21 @@ pub struct Bound {
     pub memory: Memory,
     /// How much of it.
     pub bytes: u64,
+    /// Whether it is a tensor of f16.
+    pub half: bool,
+}
+
+impl Bound {
+    /// The vec4s in it.
+    pub(crate) fn quads(&self) -> u64 {
+        self.bytes / if self.half { 8 } else { 16 }
+    }
 }
 
 /// One kernel launch. Kernels check no bounds, so that only this crate makes launches.
 #[derive(Clone, Debug)]
 pub struct Step {
-    pub(crate) shader: &'static Shader,
+    pub(crate) kernel: Kernel,
     /// In the order of [`Shader::bindings`] after the uniform.
     pub(crate) bindings: Vec<Bound>,
     /// Where its uniforms begin in [`Plan::uniforms`].
@@ -126,8 +138,8 @@ pub struct Step {
 
 impl Step {
     /// The kernel.
-    pub fn shader(&self) -> &'static Shader {
-        self.shader
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// What it reads, and last what it writes.
@@ -218,9 +230,9 @@ impl Plan {
         workgroups: [u32; 3],
         flops: u64,
     ) -> Self {
-        let bound = |(i, &bytes): (usize, &u64)| Bound { memory: Memory::Buffer(i), bytes };
+        let bound = |(i, &bytes): (usize, &u64)| Bound { memory: Memory::Buffer(i), bytes, half: false };
         let step = Step {
-            shader,
+            kernel: Kernel { shader, halves: 0 },
             bindings: buffers.iter().enumerate().map(bound).collect(),
             uniform_offset: 0,
             uniform_bytes: size_of::<P>() as u32,
@@ -268,14 +280,14 @@ impl Plan {
     }
 
     /// The kernels, each once, in the order of their first launch.
-    pub fn shaders(&self) -> Vec<&'static Shader> {
-        let mut shaders: Vec<&'static Shader> = vec![];
+    pub fn kernels(&self) -> Vec<Kernel> {
+        let mut kernels: Vec<Kernel> = vec![];
         for step in &self.steps {
-            if !shaders.iter().any(|known| known.name == step.shader.name) {
-                shaders.push(step.shader);
+            if !kernels.iter().any(|known| known.key() == step.kernel.key()) {
+                kernels.push(step.kernel);
             }
         }
-        shaders
+        kernels
     }
 
     /// Plans `graph` so that its outputs are written to memory of the owner, `destinations` being
@@ -298,7 +310,8 @@ impl Plan {
     /// Appends a launch.
     ///
     /// # Errors
-    /// [`Error::GpuLimit`] where the adapter does not grant so many workgroups.
+    /// [`Error::GpuLimit`] where the adapter does not grant so many workgroups; [`Error::Shape`] where a binding is a
+    /// tensor of f16 that the shader can only read as f32.
     pub(crate) fn push<P: NoUninit>(&mut self, target: &Target, params: P, launch: Launch<'_>) -> Result<()> {
         let Launch { shader, bindings, workgroups, label, flops } = launch;
         if workgroups.iter().any(|&n| n > target.max_workgroups as usize) {
@@ -308,11 +321,21 @@ impl Plan {
             )));
         }
         let shader = shader.loops.filter(|_| target.loops).unwrap_or(shader);
+        let mut halves = 0;
+        // Binding 0 is the uniforms.
+        for (i, (bound, binding)) in bindings.iter().zip(shader.bindings.iter().skip(1)).enumerate() {
+            // One that is there already stands in for one that is not read.
+            let half = bound.half && (binding.tensor || !bindings[..i].contains(bound));
+            if half && !binding.tensor {
+                return Err(Error::Shape(format!("{} reads `{}` as f32 only", shader.name, binding.name)));
+            }
+            halves |= u32::from(half) << (i + 1);
+        }
         let offset = self.uniforms.len().next_multiple_of(target.alignment as usize);
         self.uniforms.resize(offset, 0);
         self.uniforms.extend_from_slice(bytemuck::bytes_of(&params));
         self.steps.push(Step {
-            shader,
+            kernel: Kernel { shader, halves },
             bindings: bindings.to_vec(),
             uniform_offset: offset as u32,
             uniform_bytes: size_of::<P>() as u32,

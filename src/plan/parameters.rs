@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, Shape};
+use crate::graph::{Graph, Node, NodeId, Op, Shape};
 
 use super::Target;
 use super::layout::Layout;
@@ -24,6 +24,8 @@ pub struct Piece {
     pub buffer: usize,
     /// Where in that buffer, in bytes.
     pub offset: u64,
+    /// Whether it lies there as f16.
+    pub half: bool,
 }
 
 impl Piece {
@@ -36,6 +38,11 @@ impl Piece {
         };
         self.first_element..self.first_element + count
     }
+
+    /// Bytes in GPU memory, padding included.
+    pub fn bytes(&self) -> u64 {
+        bytes(self.layout, self.half)
+    }
 }
 
 /// A parameter that is to be laid out.
@@ -47,6 +54,21 @@ pub(crate) struct Leaf {
     pub(crate) shape: Shape,
     /// How its readers want it.
     pub(crate) layout: Layout,
+    /// Whether it may lie there as f16.
+    pub(crate) half: bool,
+}
+
+fn bytes(layout: Layout, half: bool) -> u64 {
+    if half { layout.bytes() / 2 } else { layout.bytes() }
+}
+
+/// Whether only convolutions and linear layers read a parameter, as their weight: the large ones.
+fn is_weight(graph: &Graph, parameter: NodeId) -> bool {
+    graph.nodes().iter().all(|reader| {
+        let mut positions = (0..reader.inputs.len()).filter(|&i| reader.inputs[i] == parameter);
+        let weighs = matches!(reader.op, Op::Conv2d(_) | Op::Linear { .. });
+        positions.all(|position| weighs && position == 1)
+    })
 }
 
 /// All parameters of a graph, or of several.
@@ -66,9 +88,10 @@ impl ParameterMap {
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
     pub fn new(graph: &Graph, target: &Target) -> Result<Self> {
-        let leaf = |(id, node): (_, &Node)| {
+        let leaf = |(id, node): (NodeId, &Node)| {
             let layout = Layout::of_leaf(graph, id)?;
-            Ok(Leaf { name: node.name.clone(), shape: node.shape.clone(), layout })
+            let half = target.f16 && is_weight(graph, id);
+            Ok(Leaf { name: node.name.clone(), shape: node.shape.clone(), layout, half })
         };
         let leaves = graph.parameters().map(leaf).collect::<Result<Vec<_>>>()?;
         let mut map = Self::default();
@@ -101,17 +124,18 @@ impl ParameterMap {
         let largest = target.max_binding.min(room);
         for leaf in leaves {
             let first = self.pieces.len();
-            for (layout, first_element) in blocks(leaf.layout, largest) {
-                if layout.bytes() > largest {
+            for (layout, first_element) in blocks(leaf.layout, leaf.half, largest) {
+                let bytes = bytes(layout, leaf.half);
+                if bytes > largest {
                     return Err(target.limit(format!(
                         "parameter `{}` {} needs {} MiB in one binding, the adapter allows {} MiB",
                         leaf.name,
                         leaf.shape,
-                        layout.bytes() >> 20,
+                        bytes >> 20,
                         largest >> 20
                     )));
                 }
-                let (buffer, offset) = self.place(layout.bytes(), alignment, room);
+                let (buffer, offset) = self.place(bytes, alignment, room);
                 self.pieces.push(Piece {
                     name: leaf.name.clone(),
                     shape: leaf.shape.clone(),
@@ -119,6 +143,7 @@ impl ParameterMap {
                     first_element,
                     buffer,
                     offset,
+                    half: leaf.half,
                 });
             }
             let entry = (first..self.pieces.len(), leaf.layout);
@@ -190,7 +215,7 @@ impl ParameterMap {
 
 /// Blocks of rows of at most `max_binding` bytes, each with its first element. Only the
 /// weights of linear layers can be cut.
-fn blocks(layout: Layout, max_binding: u64) -> Vec<(Layout, usize)> {
+fn blocks(layout: Layout, half: bool, max_binding: u64) -> Vec<(Layout, usize)> {
     let (rows, row_elements, block): (usize, usize, &dyn Fn(usize) -> Layout) = match layout {
         Layout::LinearWeight { m, k } => (m, k, &move |m| Layout::LinearWeight { m, k }),
         Layout::FlattenedWeight { m, c, pixels } => {
@@ -198,7 +223,7 @@ fn blocks(layout: Layout, max_binding: u64) -> Vec<(Layout, usize)> {
         }
         _ => return vec![(layout, 0)],
     };
-    let fitting = usize::try_from((max_binding / block(4).bytes()).max(1)).unwrap_or(usize::MAX);
+    let fitting = usize::try_from((max_binding / bytes(block(4), half)).max(1)).unwrap_or(usize::MAX);
     let fitting = fitting.saturating_mul(4);
     (0..rows).step_by(fitting).map(|first| (block(fitting.min(rows - first)), first * row_elements)).collect()
 }
@@ -215,6 +240,7 @@ mod tests {
             name: name.into(),
             shape: [bytes / 4].into(),
             layout: Layout::Rows { n: 1, k: bytes / 4 },
+            half: false,
         };
         let map = ParameterMap::of_groups(&[vec![vector("a", 4096), vector("b", 4500)]], 4096, &limits);
         assert_eq!(map.unwrap().buffers, [4096, 8192]);

@@ -14,6 +14,10 @@ pub struct Tuning {
     /// ([`busy`](super::select::busy)), the fastest first.
     #[serde(default)]
     pub invocations: Vec<(usize, f64)>,
+    /// Milliseconds of a whole translation with tensors of f32 and of f16; none where the latter were wrong, or the
+    /// adapter has none.
+    #[serde(default)]
+    pub precision: Option<[f64; 2]>,
 }
 
 /// What decides which kernel is the fastest.
@@ -71,6 +75,11 @@ impl Tuning {
         let nearest = self.products.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
         let near = nearest.filter(|measured| distance(measured) <= FAR);
         near.into_iter().flat_map(|measured| measured.kernels.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// Whether a translation was faster with tensors of f16.
+    pub fn f16_is_faster(&self) -> bool {
+        self.precision.is_some_and(|[f32_ms, f16_ms]| f16_ms < f32_ms)
     }
 
     /// Whether Winograd's algorithm was the faster one for what is most like this convolution, if

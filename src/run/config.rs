@@ -1,17 +1,16 @@
 //! The settings of a training run, as its `config.toml` holds them.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
-use crate::model::{Dialect, GeneratorConfig};
-use crate::train::{Adam, LossWeights, Schedule, StepConfig};
-use crate::train::{LoaderOptions, Preprocess};
+use crate::model::{DecoderNorm, Dialect, GeneratorConfig};
+use crate::train::{Adam, Epochs, GanType, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
+
+use super::preprocess_kind::PreprocessKind;
 
 /// Everything that a training run is told. The names are those of the official program's
 /// options; what it does not have is marked. The default is the official program's, but light.
@@ -32,19 +31,43 @@ pub struct RunConfig {
     pub ch: usize,
     /// Residual blocks of the encoder and of the decoder.
     pub n_res: usize,
+    /// Residual blocks of the decoder, where they are to be others than `n_res` (not in the official program); 0 for as
+    /// many.
+    pub n_res_decoder: usize,
+    /// What normalises the decoder: `adalin`, or for the paper's ablation `in`, `ln`, `adain` or `gn`.
+    pub decoder_norm: DecoderNorm,
+    /// Whether the generators have attention (the paper's ablation).
+    pub g_cam: bool,
+    /// Whether the discriminators have attention (the paper's ablation).
+    pub d_cam: bool,
+    /// Whether the generators use rho as `max(rho - 0.1, 0)` (in TensorFlow, there on by default).
+    pub smoothing: bool,
+    /// Whether the discriminators are spectrally normalised (in TensorFlow).
+    pub sn: bool,
     /// Layers of the global discriminators (official: always 7, which needs 96 pixels; 6 needs 64).
     pub n_dis_global: usize,
     /// Layers of the local discriminators (official: always 5).
     pub n_dis_local: usize,
 
-    /// Iterations of the whole run.
+    /// Iterations of the whole run; with `epoch` those of one epoch ([`Self::iterations`]).
     pub iteration: u64,
+    /// Epochs of the run (in TensorFlow); 0 for a run that has none.
+    pub epoch: u64,
+    /// With `epoch`, the first epoch whose rate falls, counted from 0, until it would be zero (in TensorFlow); 0 for half
+    /// of them.
+    pub decay_epoch: u64,
     /// Whether the rate falls to zero in the second half.
     pub decay_flag: bool,
     /// The learning rate of the first half.
     pub lr: f64,
     /// L2 decay of every parameter.
     pub weight_decay: f64,
+    /// The adversarial loss: `lsgan`, or `gan`, `hinge`, `wgan-gp`, `wgan-lp`, `dragan` (in TensorFlow).
+    pub gan_type: GanType,
+    /// Weight of the gradient penalty of the last three (`GP_ld` in TensorFlow).
+    pub gp_ld: f32,
+    /// The generators move in the first of so many iterations (in TensorFlow).
+    pub n_critic: u64,
     /// Weight of the adversarial terms.
     pub adv_weight: f32,
     /// Weight of the cycle terms.
@@ -103,6 +126,7 @@ impl Default for RunConfig {
         let step = StepConfig::default();
         let LossWeights { adversarial, cycle, identity, cam } = step.weights;
         let GeneratorConfig { ch, n_res, img_size, img_ch, dialect, .. } = step.generator;
+        let GeneratorConfig { decoder_norm, cam: g_cam, smoothing, .. } = step.generator;
         Self {
             light: true,
             dialect,
@@ -110,12 +134,23 @@ impl Default for RunConfig {
             img_ch,
             ch,
             n_res,
+            n_res_decoder: 0,
+            decoder_norm,
+            g_cam,
+            d_cam: step.d_cam,
+            smoothing,
+            sn: step.sn,
             n_dis_global: step.global_layers,
             n_dis_local: step.local_layers,
             iteration: step.schedule.iterations,
+            epoch: 0,
+            decay_epoch: 0,
             decay_flag: step.schedule.decay,
             lr: step.schedule.lr,
             weight_decay: step.adam.weight_decay,
+            gan_type: step.gan_type,
+            gp_ld: step.gp_ld,
+            n_critic: step.n_critic,
             adv_weight: adversarial,
             cycle_weight: cycle,
             identity_weight: identity,
@@ -142,59 +177,10 @@ impl Default for RunConfig {
     }
 }
 
-/// How pictures are brought to the training size: see [`Preprocess`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PreprocessKind {
-    /// Scaled to a larger square, and a part of the training size cut out of it (official).
-    ScaleCrop,
-    /// Scaled to the training size.
-    Resize,
-    /// Not scaled; a part of the training size is cut out of larger pictures.
-    None,
-}
-
-impl FromStr for PreprocessKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.to_ascii_lowercase().replace('_', "-").as_str() {
-            "scale-crop" | "resize-and-crop" => Ok(Self::ScaleCrop),
-            "resize" => Ok(Self::Resize),
-            "none" => Ok(Self::None),
-            _ => Err(Error::Config(format!(
-                "{text:?} is no way to preprocess; use scale-crop, resize or none"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for PreprocessKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ScaleCrop => "scale-crop",
-            Self::Resize => "resize",
-            Self::None => "none",
-        })
-    }
-}
-
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
 
-/// The names of the presets, with what they are for.
-pub const PRESETS: [(&str, &str); 8] = [
-    ("official", "what the official program does without options: the full network, 256 px"),
-    ("selfie2anime", "the paper's selfie to anime"),
-    ("horse2zebra", "the paper's horse to zebra"),
-    ("cat2dog", "the paper's cat to dog"),
-    ("photo2portrait", "the paper's photo to portrait"),
-    ("photo2vangogh", "the paper's photo to van Gogh"),
-    ("small", "light, 128 px, ch 32, 100,000 iterations: a first result in hours"),
-    ("tiny", "light, 64 px, ch 16, 20,000 iterations: without a GPU"),
-];
-
-fn parse(text: &str) -> Result<Table> {
+pub(super) fn parse(text: &str) -> Result<Table> {
     text.parse().map_err(|e: toml::de::Error| {
         let before = e.span().and_then(|span| text.get(..span.start));
         let place = before.map_or(String::new(), |text| format!("line {}: ", text.matches('\n').count() + 1));
@@ -203,34 +189,6 @@ fn parse(text: &str) -> Result<Table> {
 }
 
 impl RunConfig {
-    /// The settings of a preset, as they would stand in a file.
-    ///
-    /// # Errors
-    /// [`Error::Config`] where there is none of that name.
-    pub fn preset(name: &str) -> Result<Table> {
-        let text = match name {
-            "official" => "light = false\nema = 0.0",
-            // The paper trains every task alike: the full network, 256 px, a million iterations.
-            "selfie2anime" => "light = false\ndomain_a = \"selfie\"\ndomain_b = \"anime\"",
-            "horse2zebra" => "light = false\ndomain_a = \"horse\"\ndomain_b = \"zebra\"",
-            "cat2dog" => "light = false\ndomain_a = \"cat\"\ndomain_b = \"dog\"",
-            "photo2portrait" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"portrait\"",
-            "photo2vangogh" => "light = false\ndomain_a = \"photo\"\ndomain_b = \"van Gogh\"",
-            "small" => "img_size = 128\nch = 32\niteration = 100000\ncam_weight = 1.0\nkeep_every = 25000",
-            "tiny" => {
-                "img_size = 64\nch = 16\nn_dis_global = 6\niteration = 20000\nlr = 2e-4\ncam_weight = 1.0\npreprocess = \"resize\"\nkeep_every = 5000"
-            }
-            _ => {
-                let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::Config(format!(
-                    "there is no preset {name:?}; there are {}",
-                    names.join(", ")
-                )));
-            }
-        };
-        parse(text)
-    }
-
     /// The defaults, changed by the preset, then by each of `layers`: the text of a TOML file and
     /// settings given by hand, for example.
     ///
@@ -274,9 +232,10 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Config`] where the text is no TOML; unknown keys are found by [`Self::with`].
     pub fn read(text: &str) -> Result<Table> {
-        // Hyphens are as good as underscores.
+        // Hyphens are as good as underscores, and the authors write `GP_ld`.
         let table = parse(text)?;
-        Ok(table.into_iter().map(|(key, value)| (key.replace('-', "_"), value)).collect())
+        let key = |key: String| key.replace('-', "_").to_ascii_lowercase();
+        Ok(table.into_iter().map(|(name, value)| (key(name), value)).collect())
     }
 
     /// The settings as TOML.
@@ -297,13 +256,19 @@ impl RunConfig {
     /// # Errors
     /// As [`Self::to_toml`].
     pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
-        const FIXED: [&str; 10] = [
+        const FIXED: [&str; 16] = [
             "light",
             "dialect",
             "img_size",
             "img_ch",
             "ch",
             "n_res",
+            "n_res_decoder",
+            "decoder_norm",
+            "g_cam",
+            "d_cam",
+            "smoothing",
+            "sn",
             "n_dis_global",
             "n_dis_local",
             "seed",
@@ -321,17 +286,26 @@ impl RunConfig {
             generator: GeneratorConfig {
                 ch: self.ch,
                 n_res: self.n_res,
-                n_res_decoder: self.n_res,
+                n_res_decoder: if self.n_res_decoder == 0 { self.n_res } else { self.n_res_decoder },
                 img_size: self.img_size,
                 img_ch: self.img_ch,
                 light: self.light,
                 dialect: self.dialect,
+                decoder_norm: self.decoder_norm,
+                cam: self.g_cam,
+                smoothing: self.smoothing,
             },
             global_layers: self.n_dis_global,
             local_layers: self.n_dis_local,
             batch: self.batch_size,
             accumulation: self.accumulation,
             ranks: 1,
+            gan_type: self.gan_type,
+            gp_ld: self.gp_ld,
+            n_critic: self.n_critic,
+            sn: self.sn,
+            d_cam: self.d_cam,
+            seed: self.seed,
             ema: self.ema,
             weights: LossWeights {
                 adversarial: self.adv_weight,
@@ -340,8 +314,21 @@ impl RunConfig {
                 cam: self.cam_weight,
             },
             adam: Adam { weight_decay: self.weight_decay, ..Adam::default() },
-            schedule: Schedule { lr: self.lr, iterations: self.iteration, decay: self.decay_flag },
+            schedule: Schedule {
+                lr: self.lr,
+                iterations: self.iterations(),
+                decay: self.decay_flag,
+                epochs: (self.epoch > 0).then_some(Epochs {
+                    length: self.iteration,
+                    decay_from: if self.decay_epoch == 0 { self.epoch / 2 } else { self.decay_epoch },
+                }),
+            },
         }
+    }
+
+    /// Iterations of the whole run.
+    pub fn iterations(&self) -> u64 {
+        self.iteration.saturating_mul(self.epoch.max(1))
     }
 
     /// The first so many pictures of each domain, where not all are used.
@@ -356,7 +343,7 @@ impl RunConfig {
 
     /// Whether sheets, a checkpoint or both are due after iteration `step`.
     pub(super) fn writes(&self, step: u64) -> bool {
-        self.shows(step) || step.is_multiple_of(self.save_freq) || step == self.iteration
+        self.shows(step) || step.is_multiple_of(self.save_freq) || step == self.iterations()
     }
 
     /// How pictures are read, in the order of `seed`.
@@ -381,6 +368,7 @@ impl RunConfig {
             }
             PreprocessKind::Resize => Preprocess::Resize,
             PreprocessKind::None => Preprocess::Crop,
+            PreprocessKind::Tensorflow => Preprocess::Tensorflow,
         }
     }
 
@@ -424,6 +412,15 @@ impl RunConfig {
             if !value.is_finite() || value < 0.0 {
                 return refuse(format!("{name} is {value}; it must be 0 or more"));
             }
+        }
+        if self.decay_epoch > 0 && self.decay_epoch >= self.epoch {
+            return refuse(match self.epoch {
+                0 => "decay_epoch is a number of epochs, and there are none; give epoch with it, or use decay_flag".into(),
+                epoch => format!("decay_epoch {} is not below epoch {epoch}", self.decay_epoch),
+            });
+        }
+        if self.iteration.checked_mul(self.epoch.max(1)).is_none() {
+            return refuse(format!("{} epochs of {} iterations are too many", self.epoch, self.iteration));
         }
         if !matches!(self.img_ch, 1 | 3) {
             return refuse(format!("img_ch is {}; picture files have 1 or 3 channels", self.img_ch));

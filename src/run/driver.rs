@@ -107,7 +107,7 @@ impl Run {
         let ranks = team.as_ref().map_or(1, Team::ranks);
         let step_config = StepConfig { ranks, ..config.step() };
         // Before anything takes memory.
-        if RunFolder::last_step(folder.root())? < config.iteration {
+        if RunFolder::last_step(folder.root())? < config.iterations() {
             let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)))?;
             notices.extend(needs.check(&config, folder.root(), &Free::now(folder.root()))?);
         }
@@ -152,7 +152,7 @@ impl Run {
             env!("CARGO_PKG_VERSION"),
             device.name(),
             if step == 0 { "begins" } else { "goes on" },
-            config.iteration,
+            config.iterations(),
             dataset.root.display()
         ))?;
         if let Some(Inherited { source, networks }) = &inherited {
@@ -190,7 +190,7 @@ impl Run {
 
     /// Whether all iterations are done.
     pub fn is_done(&self) -> bool {
-        self.work.begun >= self.config.iteration
+        self.work.begun >= self.config.iterations()
     }
 
     /// Iterations a second of late; `None` at the beginning.
@@ -392,7 +392,7 @@ impl Run {
             let models = write_models(&self.folder, &self.config, self.work.ranks(), &checkpoint.state);
             let pruned = self.folder.prune(self.config.keep, self.config.keep_every);
             match models.and(pruned) {
-                Err(error) if self.work.begun >= self.config.iteration => return Err(error),
+                Err(error) if self.work.begun >= self.config.iterations() => return Err(error),
                 others => self.notices.seen(others, progress),
             }
         }
@@ -417,13 +417,13 @@ impl Run {
 /// A run that has nothing left to train keeps its settings: others would be said of its models
 /// without being true.
 fn refuse_idle_settings(root: &Path, config: &RunConfig, step: u64) -> Result<()> {
-    if step > config.iteration {
+    if step > config.iterations() {
         return Err(Error::Config(format!(
             "the run has done {step} iterations already, more than the {} asked for; ask for more, or begin another run in a new folder",
-            config.iteration
+            config.iterations()
         )));
     }
-    if step == config.iteration && RunFolder::config(root)?.is_some_and(|old| old != *config) {
+    if step == config.iterations() && RunFolder::config(root)?.is_some_and(|old| old != *config) {
         return Err(Error::Config(format!(
             "the run has done its {step} iterations, so other settings would train nothing; give a larger --iteration with them, or begin another run in a new folder"
         )));

@@ -77,7 +77,7 @@ impl Helper {
 
     /// Whether all iterations are done.
     pub fn is_done(&self) -> bool {
-        self.work.begun >= self.config.iteration
+        self.work.begun >= self.config.iterations()
     }
 
     /// As [`super::Run::agree`].

@@ -31,6 +31,8 @@ mod metrics;
 mod models;
 mod needs;
 mod page;
+mod preprocess_kind;
+mod presets;
 mod progress;
 mod records;
 mod samples;
@@ -39,7 +41,7 @@ mod trained_on;
 mod work;
 
 pub use checkpoint::{Checkpoint, Position};
-pub use config::{PRESETS, PreprocessKind, RunConfig};
+pub use config::RunConfig;
 pub use curves::{Curves, Point};
 pub use driver::{Beginning, Run};
 pub use events::EventWriter;
@@ -50,6 +52,8 @@ pub use log::RunLog;
 pub use metrics::{MetricsLog, scalars};
 pub use needs::{Free, RunNeeds};
 pub use page::{RunPage, RunPhase, RunStatus};
+pub use preprocess_kind::PreprocessKind;
+pub use presets::PRESETS;
 pub use progress::Progress;
 pub use sheet::{
     SheetRow, compose, official_rows, row_names, sheet, sheet_path, translated_rows, write_sheet,

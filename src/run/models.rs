@@ -39,11 +39,21 @@ pub(super) fn write_models(
             k if k > 1 && ranks > 1 => format!(", {ranks} ranks averaged every {k} iterations"),
             _ => String::new(),
         };
+        let usual = RunConfig::default();
+        let loss = match config.gan_type {
+            kind if kind == usual.gan_type => String::new(),
+            kind => format!(", gan_type {kind}"),
+        };
+        let critics =
+            if config.n_critic > 1 { format!(", n_critic {}", config.n_critic) } else { String::new() };
+        let parts = [(config.d_cam, "D_CAM"), (config.sn, "spectral normalisation")];
+        let without = parts.into_iter().filter(|(there, _)| !there);
+        let without: String = without.map(|(_, part)| format!(", without {part}")).collect();
         let provenance = format!(
-            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{local}{how}{origin}",
+            "trained with ugatit {}: {} of {} iterations, batch {}, {}, learning rate {}, seed {}{loss}{critics}{without}{local}{how}{origin}",
             env!("CARGO_PKG_VERSION"),
             state.step,
-            config.iteration,
+            config.iterations(),
             config.batch_size * config.accumulation * ranks,
             config.preprocess,
             config.lr,

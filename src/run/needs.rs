@@ -110,7 +110,7 @@ impl RunNeeds {
             })
             .iter()
             .sum();
-        (columns * row_count(config.ema > 0.0) * config.img_size * config.img_size * 3) as u64
+        (columns * row_count(config.ema > 0.0, config.g_cam) * config.img_size * config.img_size * 3) as u64
     }
 
     /// Bytes of a disk that the whole run takes, the one checkpoint included that is there while another is
@@ -213,8 +213,8 @@ fn bytes(shape: &Shape) -> u64 {
 /// How many checkpoints are there at the end.
 fn checkpoints(config: &RunConfig) -> u64 {
     // The last one is written whatever its number.
-    let written = config.iteration.div_ceil(config.save_freq);
-    let for_ever = (config.save_freq..=config.iteration)
+    let written = config.iterations().div_ceil(config.save_freq);
+    let for_ever = (config.save_freq..=config.iterations())
         .step_by(usize::try_from(config.save_freq).unwrap_or(usize::MAX))
         .filter(|step| config.keep_every > 0 && step.is_multiple_of(config.keep_every));
     let last = written.min(config.keep as u64);
@@ -224,14 +224,14 @@ fn checkpoints(config: &RunConfig) -> u64 {
 /// How many sheets are made of each direction.
 fn sheets(config: &RunConfig) -> u64 {
     let early =
-        EARLY_SHEETS.iter().filter(|&&s| s <= config.iteration && !s.is_multiple_of(config.print_freq));
-    config.iteration / config.print_freq + early.count() as u64
+        EARLY_SHEETS.iter().filter(|&&s| s <= config.iterations() && !s.is_multiple_of(config.print_freq));
+    config.iterations() / config.print_freq + early.count() as u64
 }
 
 /// How many entries the curves have.
 fn entries(config: &RunConfig) -> u64 {
-    let first = config.iteration.min(ALL_LOGGED);
-    first + (config.iteration - first) / config.log_freq
+    let first = config.iterations().min(ALL_LOGGED);
+    first + (config.iterations() - first) / config.log_freq
 }
 
 /// The bytes of a file, or of all files below a folder; what cannot be read counts nothing.

@@ -116,7 +116,7 @@ impl Records {
             title: name.unwrap_or_else(|| self.root.display().to_string()),
             phase,
             step: self.reported,
-            total: config.iteration,
+            total: config.iterations(),
             rate: self.rate.value(),
             elapsed: Duration::try_from_secs_f64(self.seconds()).unwrap_or_default(),
             device: self.device.clone(),

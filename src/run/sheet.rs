@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use crate::Tensor;
 use crate::error::{Error, Result};
-use crate::io::{Picture, heatmap, write_atomically};
+use crate::io::{Picture, write_atomically};
 use crate::model::Direction;
 use crate::translate::{Translation, Translator};
+
+/// How the names of rows that show attention begin.
+const ATTENTION: &str = "attention";
 
 /// A row of a sheet.
 #[derive(Clone, Debug)]
@@ -22,13 +25,19 @@ pub struct SheetRow {
     pub pictures: Vec<Picture>,
 }
 
-/// The names of the official rows.
+impl SheetRow {
+    fn named(name: String) -> Self {
+        Self { name, pictures: vec![] }
+    }
+}
+
+/// The names of the official rows. Those of attention are left out where the models have none.
 pub fn row_names(direction: Direction) -> [String; 7] {
     let [from, to] = match direction {
         Direction::A2B => ["A", "B"],
         Direction::B2A => ["B", "A"],
     };
-    let attention = |name: &str| format!("attention {name}");
+    let attention = |name: &str| format!("{ATTENTION} {name}");
     let same = format!("{from}2{from}");
     let there = format!("{from}2{to}");
     let back = format!("{from}2{to}2{from}");
@@ -36,8 +45,9 @@ pub fn row_names(direction: Direction) -> [String; 7] {
 }
 
 /// How many rows a sheet has: the official ones, and with a moving average its two.
-pub(super) fn row_count(average: bool) -> usize {
-    row_names(Direction::A2B).len() + if average { 2 } else { 0 }
+pub(super) fn row_count(average: bool, attention: bool) -> usize {
+    let shown = row_names(Direction::A2B).len() + if average { 2 } else { 0 };
+    if attention { shown } else { shown / 2 + 1 }
 }
 
 /// The seven rows of the official sheet for `pictures` `[1, C, H, W]` in -1..1 (of a larger
@@ -52,21 +62,28 @@ pub async fn official_rows(
     back: &mut Translator,
     pictures: &[Tensor],
 ) -> Result<Vec<SheetRow>> {
-    let mut rows = row_names(there.direction()).map(|name| SheetRow { name, pictures: vec![] });
+    let names = row_names(there.direction());
+    let mut rows: Vec<SheetRow> = shown(names, there).map(SheetRow::named).collect();
     for real in pictures {
         let same = back.run(real).await?;
         let translated = there.run(real).await?;
         let cycled = back.run(&translated.image).await?;
         let mut cells = vec![rgb(real)?];
         for translation in [&same, &translated, &cycled] {
-            cells.push(attention(translation)?);
+            cells.extend(attention(translation)?);
             cells.push(rgb(&translation.image)?);
         }
         for (row, cell) in rows.iter_mut().zip(cells) {
             row.pictures.push(cell);
         }
     }
-    Ok(rows.into())
+    Ok(rows)
+}
+
+/// Of the names of rows those that a model has pictures for.
+fn shown<const N: usize>(names: [String; N], of: &Translator) -> impl Iterator<Item = String> {
+    let attention = of.config().cam;
+    names.into_iter().filter(move |name| attention || !name.starts_with(ATTENTION))
 }
 
 /// Two more rows, the attention and the result of another generator of the same direction, such
@@ -80,16 +97,16 @@ pub async fn translated_rows(
     pictures: &[Tensor],
 ) -> Result<Vec<SheetRow>> {
     let [.., attention_name, name, _, _] = row_names(there.direction());
-    let mut rows =
-        [attention_name, name].map(|name| SheetRow { name: format!("{prefix} {name}"), pictures: vec![] });
+    let names = shown([attention_name, name], there).map(|name| format!("{prefix} {name}"));
+    let mut rows: Vec<SheetRow> = names.map(SheetRow::named).collect();
     for real in pictures {
         let translation = there.run(real).await?;
-        let cells = [attention(&translation)?, rgb(&translation.image)?];
+        let cells = attention(&translation)?.into_iter().chain([rgb(&translation.image)?]);
         for (row, cell) in rows.iter_mut().zip(cells) {
             row.pictures.push(cell);
         }
     }
-    Ok(rows.into())
+    Ok(rows)
 }
 
 /// The official sheet: seven rows of [`official_rows`].
@@ -141,13 +158,12 @@ fn rgb(tensor: &Tensor) -> Result<Picture> {
     Picture::from_tensor(tensor, 0)?.with_channels(3)
 }
 
-/// The heat-map of the first picture in the official colours, at the picture's size.
-fn attention(translation: &Translation) -> Result<Picture> {
-    let (image, map) = (translation.image.shape().nchw(), translation.heatmap.shape().nchw());
-    let (Some([_, _, height, width]), Some([_, 1, rows, columns])) = (image, map.filter(|s| !s.contains(&0)))
-    else {
-        return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", translation.heatmap.shape())));
-    };
-    let values = &translation.heatmap.data()[..rows * columns];
-    Picture::new(width, height, 3, heatmap::colored(values, columns, rows, width, height))
+/// The heat-map of the first picture in the official colours, at the picture's size, where there is one.
+fn attention(translation: &Translation) -> Result<Option<Picture>> {
+    let image = translation.image.shape();
+    match (&translation.heatmap, image.nchw()) {
+        (None, _) => Ok(None),
+        (Some(_), Some([_, _, height, width])) => translation.colored_heatmap(width, height).map(Some),
+        (Some(_), None) => Err(Error::Shape(format!("pictures are [N, C, H, W], not {image}"))),
+    }
 }

@@ -72,7 +72,7 @@ impl Work {
     fn meets(&self, step: u64) -> bool {
         step.is_multiple_of(self.config.local_steps)
             || step.is_multiple_of(self.config.save_freq)
-            || step == self.config.iteration
+            || step == self.config.iterations()
     }
 
     /// The wishes of all ranks, before an iteration; none while each trains by itself.

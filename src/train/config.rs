@@ -9,9 +9,11 @@ use crate::model::{
 };
 
 use super::adam::Adam;
+use super::gan::GanType;
 use super::losses::LossWeights;
 use super::reduce::Team;
 use super::schedule::Schedule;
+use super::step::Player;
 
 /// The discriminators: of each domain a global one (`disG`) and a local one (`disL`).
 pub(super) const SCALES: [&str; 4] = ["GA", "GB", "LA", "LB"];
@@ -37,6 +39,25 @@ pub struct StepConfig {
     /// `ranks * accumulation` of them.
     #[serde(default = "alone")]
     pub ranks: usize,
+    /// What the discriminators' judgements cost (official: least squares).
+    #[serde(default)]
+    pub gan_type: GanType,
+    /// The weight of the gradient penalty in the adversarial loss, where there is one (`GP_ld` of the authors'
+    /// TensorFlow program).
+    #[serde(default = "ten")]
+    pub gp_ld: f32,
+    /// The generators move in the first of so many iterations, the discriminators in all (`n_critic` there).
+    #[serde(default = "one")]
+    pub n_critic: u64,
+    /// Whether the discriminators are spectrally normalised (`sn` there).
+    #[serde(default = "yes")]
+    pub sn: bool,
+    /// Whether the discriminators have attention (the paper's `D_CAM`).
+    #[serde(default = "yes")]
+    pub d_cam: bool,
+    /// Of the random numbers of the gradient penalty.
+    #[serde(default)]
+    pub seed: u64,
     /// The decay of the generators' exponential moving average; 0 for none. (Not in the
     /// official program; it does not change the training.)
     pub ema: f64,
@@ -52,6 +73,18 @@ fn alone() -> usize {
     1
 }
 
+fn one() -> u64 {
+    1
+}
+
+fn ten() -> f32 {
+    10.0
+}
+
+fn yes() -> bool {
+    true
+}
+
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
@@ -61,6 +94,12 @@ impl Default for StepConfig {
             batch: 1,
             accumulation: 1,
             ranks: alone(),
+            gan_type: GanType::default(),
+            gp_ld: ten(),
+            n_critic: one(),
+            sn: true,
+            d_cam: true,
+            seed: 0,
             ema: 0.0,
             weights: LossWeights::default(),
             adam: Adam::default(),
@@ -84,6 +123,12 @@ impl StepConfig {
         }
         if self.ranks == 0 {
             return Err(Error::Config("ranks is 0; it must be 1 or more".into()));
+        }
+        if self.n_critic == 0 {
+            return Err(Error::Config("n_critic is 0; it must be 1 or more".into()));
+        }
+        if !self.gp_ld.is_finite() || self.gp_ld < 0.0 {
+            return Err(Error::Config(format!("GP_ld is {}; it must be 0 or more", self.gp_ld)));
         }
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::Config(format!("ema is {}; it must be 0 (off) or below 1", self.ema)));
@@ -126,7 +171,21 @@ impl StepConfig {
     /// The discriminator of `scale`: `GA`, `GB` global, `LA`, `LB` local.
     pub(super) fn discriminator(&self, scale: &str) -> DiscriminatorConfig {
         let n_layers = if scale.starts_with('G') { self.global_layers } else { self.local_layers };
-        DiscriminatorConfig { ch: self.generator.ch, n_layers, img_ch: self.generator.img_ch }
+        let GeneratorConfig { ch, img_ch, .. } = self.generator;
+        DiscriminatorConfig { ch, n_layers, img_ch, cam: self.d_cam, sn: self.sn }
+    }
+
+    /// Whether a player moves in iteration `step`, the first being 1.
+    pub fn moves(&self, player: Player, step: u64) -> bool {
+        player == Player::Discriminators || (step.max(1) - 1).is_multiple_of(self.n_critic)
+    }
+
+    /// How often a player's optimiser has moved when iteration `step` is done.
+    pub(super) fn moves_until(&self, player: Player, step: u64) -> u64 {
+        match player {
+            Player::Discriminators => step,
+            Player::Generators => step.div_ceil(self.n_critic),
+        }
     }
 
     /// The decay of the moving average at iteration `step`: [`Self::ema`], less in the first

@@ -12,10 +12,15 @@ use crate::random::Random;
 /// Fresh values for `tensors`. Each depends on `seed` and its own name only.
 ///
 /// Weights and biases are uniform within `1 / sqrt(fan_in)` (`kaiming_uniform_(a=sqrt(5))`);
-/// rho is 0.9 in the adaptive layers and 0 in the upsampling (1 in an encoder that has any: see
-/// [`crate::model::Dialect`]), gamma 1, beta 0; the vectors of the spectral normalisation are
+/// rho is 0.9 in the adaptive layers (with smoothing 1, which is used as 0.9) and 0 in the upsampling (1 in an
+/// encoder that has any: see [`crate::model::Dialect`]), gamma 1, beta 0; the vectors of the spectral normalisation are
 /// normal, of length 1.
-pub(super) fn initial<T: Real>(tensors: &[(String, Shape)], seed: u64) -> BTreeMap<String, Tensor<T>> {
+pub(super) fn initial<T: Real>(
+    tensors: &[(String, Shape)],
+    smoothing: bool,
+    seed: u64,
+) -> BTreeMap<String, Tensor<T>> {
+    let adaptive = if smoothing { 1.0 } else { 0.9 };
     let shapes: BTreeMap<&str, &Shape> = tensors.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
     tensors
         .iter()
@@ -25,7 +30,7 @@ pub(super) fn initial<T: Real>(tensors: &[(String, Shape)], seed: u64) -> BTreeM
             let mut tensor = Tensor::zeros(shape.clone());
             match leaf {
                 "rho" => fill(&mut tensor, || match layer {
-                    _ if layer.contains("UpBlock1_") || layer.contains("DecodeBlock") => 0.9,
+                    _ if layer.contains("UpBlock1_") || layer.contains("DecodeBlock") => adaptive,
                     _ if layer.contains("DownBlock") => 1.0,
                     _ => 0.0,
                 }),

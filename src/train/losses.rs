@@ -1,7 +1,7 @@
 //! The terms of both losses.
 //!
 //! All are means over all elements with targets of exactly 1 and 0, without a factor 1/2, as in
-//! the official code. The names are `D/{discriminator}/..` and `G/{discriminator or domain}/..`
+//! the official code; the adversarial ones are those of a [`GanType`]. The names are `D/{discriminator}/..` and `G/{discriminator or domain}/..`
 //! with `GA` for the global discriminator of domain A, `LB` for the local one of domain B.
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId, Op};
 use crate::model::Discriminator;
 
+use super::gan::{Cost, GanType};
 use super::step::Translation;
 
 /// What the terms count (official `--adv_weight`, `--cycle_weight`, `--identity_weight`,
@@ -46,12 +47,13 @@ pub struct Term {
 /// The terms of one loss while they are appended to a graph.
 pub(super) struct Terms<'a> {
     pub(super) weights: &'a LossWeights,
+    pub(super) gan_type: GanType,
     pub(super) list: Vec<Term>,
 }
 
 impl<'a> Terms<'a> {
-    pub(super) fn new(weights: &'a LossWeights) -> Self {
-        Self { weights, list: vec![] }
+    pub(super) fn new(weights: &'a LossWeights, gan_type: GanType) -> Self {
+        Self { weights, gan_type, list: vec![] }
     }
 
     fn add(&mut self, graph: &mut Graph, name: String, op: Op, inputs: &[NodeId], weight: f32) -> Result<()> {
@@ -60,7 +62,19 @@ impl<'a> Terms<'a> {
         Ok(())
     }
 
-    /// Discriminator `scale` (`GA`, ...) learns: 1 for real pictures, 0 for translated ones.
+    /// A judgement, where there is one: a network without attention has no logits.
+    fn adversarial(
+        &mut self,
+        graph: &mut Graph,
+        name: String,
+        (op, sign): Cost,
+        judgement: Option<NodeId>,
+    ) -> Result<()> {
+        let Some(judgement) = judgement else { return Ok(()) };
+        self.add(graph, name, op, &[judgement], sign * self.weights.adversarial)
+    }
+
+    /// Discriminator `scale` (`GA`, ...) learns to tell real pictures from translated ones.
     pub(super) fn judge(
         &mut self,
         graph: &mut Graph,
@@ -68,23 +82,23 @@ impl<'a> Terms<'a> {
         real: &Discriminator,
         fake: &Discriminator,
     ) -> Result<()> {
-        let weight = self.weights.adversarial;
-        for (leaf, node, target) in [
-            ("ad_real", real.judgement, 1.0),
-            ("ad_fake", fake.judgement, 0.0),
-            ("cam_real", real.cam_logit, 1.0),
-            ("cam_fake", fake.cam_logit, 0.0),
+        let [of_real, of_fake] = self.gan_type.judged();
+        for (leaf, node, cost) in [
+            ("ad_real", Some(real.judgement), of_real.clone()),
+            ("ad_fake", Some(fake.judgement), of_fake.clone()),
+            ("cam_real", real.cam_logit, of_real),
+            ("cam_fake", fake.cam_logit, of_fake),
         ] {
-            self.add(graph, format!("D/{scale}/{leaf}"), Op::Mse { target }, &[node], weight)?;
+            self.adversarial(graph, format!("D/{scale}/{leaf}"), cost, node)?;
         }
         Ok(())
     }
 
     /// A generator learns to be taken for real by discriminator `scale`.
     pub(super) fn convince(&mut self, graph: &mut Graph, scale: &str, fake: &Discriminator) -> Result<()> {
-        let (weight, op) = (self.weights.adversarial, Op::Mse { target: 1.0 });
-        self.add(graph, format!("G/{scale}/ad"), op.clone(), &[fake.judgement], weight)?;
-        self.add(graph, format!("G/{scale}/ad_cam"), op, &[fake.cam_logit], weight)
+        let cost = self.gan_type.convincing();
+        self.adversarial(graph, format!("G/{scale}/ad"), cost.clone(), Some(fake.judgement))?;
+        self.adversarial(graph, format!("G/{scale}/ad_cam"), cost, fake.cam_logit)
     }
 
     /// What is lost in a picture of `domain` (`A` or `B`), all by the generator into `domain`:
@@ -103,7 +117,10 @@ impl<'a> Terms<'a> {
         let bce = |target: f32| Op::BceWithLogits { target };
         self.add(graph, name("cycle"), Op::L1, &[cycled.image, real], cycle)?;
         self.add(graph, name("identity"), Op::L1, &[identity.image, real], same)?;
-        self.add(graph, name("cam_translated1"), bce(1.0), &[translated.cam_logit], cam)?;
-        self.add(graph, name("cam_identity0"), bce(0.0), &[identity.cam_logit], cam)
+        let (Some(translated), Some(identity)) = (translated.cam_logit, identity.cam_logit) else {
+            return Ok(());
+        };
+        self.add(graph, name("cam_translated1"), bce(1.0), &[translated], cam)?;
+        self.add(graph, name("cam_identity0"), bce(0.0), &[identity], cam)
     }
 }

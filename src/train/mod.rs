@@ -12,9 +12,11 @@ mod adam;
 mod config;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod data;
+mod gan;
 mod gpu;
 mod init;
 mod losses;
+mod penalty;
 mod reduce;
 mod schedule;
 mod session;
@@ -27,10 +29,11 @@ pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment};
+pub use gan::GanType;
 pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
 pub use reduce::{Precision, Reduce, Team};
-pub use schedule::Schedule;
+pub use schedule::{Epochs, Schedule};
 pub use session::Session;
 pub use state::TrainState;
 pub use step::{Player, StepGraph};

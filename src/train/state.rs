@@ -32,7 +32,7 @@ impl<T: Real> TrainState<T> {
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work.
     pub fn new(config: &StepConfig, seed: u64) -> Result<Self> {
-        Ok(Self::begin(config, initial(&config.tensors()?, seed)))
+        Ok(Self::begin(config, initial(&config.tensors()?, config.generator.smoothing, seed)))
     }
 
     /// The beginning of a run from given networks.

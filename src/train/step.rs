@@ -1,11 +1,13 @@
 //! The two graphs of one iteration.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Seed, backward, fuse};
+use crate::graph::{Graph, NodeId, Op, Seed, Shape, backward, fuse};
 use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
+use super::gan::Penalized;
 use super::losses::{Term, Terms};
+use super::penalty::{near, share};
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +83,22 @@ impl StepGraph {
         let mut nets = Networks::new(config)?;
         let fake_b = nets.translate(Direction::A2B, nets.real_a)?.image;
         let fake_a = nets.translate(Direction::B2A, nets.real_b)?.image;
-        let mut terms = Terms::new(&config.weights);
+        let penalized =
+            [nets.penalized("A", nets.real_a, fake_a)?, nets.penalized("B", nets.real_b, fake_b)?];
+        let mut terms = Terms::new(&config.weights, config.gan_type);
         for scale in SCALES {
-            let (real, fake) =
-                if scale.ends_with('A') { (nets.real_a, fake_a) } else { (nets.real_b, fake_b) };
+            let of_b = scale.ends_with('B');
+            let (real, fake) = if of_b { (nets.real_b, fake_b) } else { (nets.real_a, fake_a) };
             let real = nets.judge(scale, real)?;
             let fake = nets.judge(scale, fake)?;
             terms.judge(&mut nets.graph, scale, &real, &fake)?;
+            if let Some(at) = penalized[usize::from(of_b)] {
+                let judged = nets.judge(scale, at)?;
+                nets.penalties.push(Penalty { name: format!("D/{scale}/gp"), at, of: judged.judgement });
+                let logits = judged.cam_logit;
+                let of_logits = |of| Penalty { name: format!("D/{scale}/gp_cam"), at, of };
+                nets.penalties.extend(logits.map(of_logits));
+            }
         }
         nets.finish(Player::Discriminators, terms.list)
     }
@@ -103,7 +114,7 @@ impl StepGraph {
         let [fake_a, same_a] = nets.translate_both(B2A, [real_b, real_a])?;
         let cycled_a = nets.translate(B2A, fake_b.image)?;
         let cycled_b = nets.translate(A2B, fake_a.image)?;
-        let mut terms = Terms::new(&config.weights);
+        let mut terms = Terms::new(&config.weights, config.gan_type);
         for scale in SCALES {
             let fake = if scale.ends_with('A') { &fake_a } else { &fake_b };
             let judged = nets.judge(scale, fake.image)?;
@@ -133,7 +144,17 @@ impl StepGraph {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Translation {
     pub(super) image: NodeId,
-    pub(super) cam_logit: NodeId,
+    pub(super) cam_logit: Option<NodeId>,
+}
+
+/// A gradient that is to have the length 1.
+struct Penalty {
+    /// Of the term.
+    name: String,
+    /// The pictures that it is the gradient at.
+    at: NodeId,
+    /// The judgements whose sum it is the gradient of.
+    of: NodeId,
 }
 
 /// The networks in the graph of a step while it is built.
@@ -143,6 +164,7 @@ struct Networks<'a> {
     vectors: SpectralState,
     real_a: NodeId,
     real_b: NodeId,
+    penalties: Vec<Penalty>,
 }
 
 impl<'a> Networks<'a> {
@@ -150,7 +172,7 @@ impl<'a> Networks<'a> {
         config.validate()?;
         let mut graph = Graph::new();
         let [real_a, real_b] = ["real_A", "real_B"].map(|name| graph.input(name, config.pictures()));
-        Ok(Self { config, graph, vectors: SpectralState::train(), real_a, real_b })
+        Ok(Self { config, graph, vectors: SpectralState::train(), real_a, real_b, penalties: vec![] })
     }
 
     fn translate(&mut self, direction: Direction, x: NodeId) -> Result<Translation> {
@@ -166,7 +188,7 @@ impl<'a> Networks<'a> {
         let count = self.config.batch;
         let mut part = |first: usize| {
             let mut samples = |of: NodeId| self.graph.add(Op::Samples { first, count }, &[of]);
-            Ok(Translation { image: samples(image)?, cam_logit: samples(cam_logit)? })
+            Ok(Translation { image: samples(image)?, cam_logit: cam_logit.map(samples).transpose()? })
         };
         Ok([part(0)?, part(count)?])
     }
@@ -176,14 +198,35 @@ impl<'a> Networks<'a> {
         Discriminator::build(&mut self.graph, &config, &format!("dis{scale}."), x, &mut self.vectors)
     }
 
+    /// The pictures of a domain at which the discriminators' gradients are held, where they are.
+    fn penalized(&mut self, domain: &str, real: NodeId, fake: NodeId) -> Result<Option<NodeId>> {
+        let mut input = |(name, shape): (String, Shape)| self.graph.input(name, shape);
+        match self.config.gan_type.penalized() {
+            None => Ok(None),
+            Some(Penalized::Near) => Ok(Some(input(near(self.config, domain)))),
+            Some(Penalized::Between) => {
+                let share = input(share(self.config, domain));
+                self.graph.add(Op::Interpolate, &[real, fake, share]).map(Some)
+            }
+        }
+    }
+
     /// Fuses what was built, then appends the gradients.
     fn finish(self, player: Player, mut terms: Vec<Term>) -> Result<StepGraph> {
         let (names, updated): (Vec<String>, Vec<NodeId>) = self.vectors.updated().unzip();
-        let kept: Vec<NodeId> = terms.iter().map(|t| t.node).chain(updated).collect();
+        let of_penalties = self.penalties.iter().flat_map(|penalty| [penalty.at, penalty.of]);
+        let kept: Vec<NodeId> = terms.iter().map(|t| t.node).chain(updated).chain(of_penalties).collect();
         let (mut graph, kept) = fuse(&self.graph, &kept);
-        let (losses, updated) = kept.split_at(terms.len());
+        let (losses, kept) = kept.split_at(terms.len());
+        let (updated, of_penalties) = kept.split_at(names.len());
         for (term, &node) in terms.iter_mut().zip(losses) {
             term.node = node;
+        }
+        let StepConfig { weights, gan_type, gp_ld, .. } = self.config;
+        for (penalty, nodes) in self.penalties.into_iter().zip(of_penalties.chunks(2)) {
+            let gradient = gradient_of_sum(&mut graph, nodes[1], nodes[0])?;
+            let node = graph.add(gan_type.penalty(), &[gradient])?;
+            terms.push(Term { name: penalty.name, node, weight: weights.adversarial * gp_ld });
         }
         let (trained, wrt): (Vec<String>, Vec<NodeId>) = graph
             .parameters()
@@ -203,4 +246,12 @@ impl<'a> Networks<'a> {
         let buffers = names.into_iter().zip(updated.iter().copied()).collect();
         Ok(StepGraph { player, graph, terms, gradients, buffers })
     }
+}
+
+/// The gradient of the sum of all elements of `of` at `at`, which leads there.
+fn gradient_of_sum(graph: &mut Graph, of: NodeId, at: NodeId) -> Result<NodeId> {
+    let scale = graph.shape(of).elements() as f32;
+    let ones = graph.add(Op::MeanGrad { scale }, &[of])?;
+    let gradient = backward(graph, &[(of, Seed::Node(ones))], &[at])?.pop().flatten();
+    gradient.ok_or_else(|| Error::Config("what is judged does not lead to the judgement".into()))
 }

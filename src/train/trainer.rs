@@ -9,6 +9,7 @@ use crate::tensor::Tensor;
 
 use super::adam::clip_rho;
 use super::config::StepConfig;
+use super::penalty::values;
 use super::reduce::Team;
 use super::state::TrainState;
 use super::step::{Player, StepGraph};
@@ -236,7 +237,8 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         &self.steps[usize::from(player == Player::Generators)]
     }
 
-    /// One whole iteration: the discriminators, then the generators, then the clipping of rho.
+    /// One whole iteration: the discriminators, then the generators, where [`StepConfig::n_critic`] says so, then the
+    /// clipping of rho.
     /// `batches` are [`StepConfig::accumulation`] pairs of pictures of domain A and of domain B,
     /// each [`StepConfig::pictures`] in -1..1. After an error the iteration may be half done.
     ///
@@ -264,6 +266,10 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         let lr = self.config.schedule.at(step);
         let (mut losses, mut gradient_norms) = (vec![], vec![]);
         for player in Player::BOTH {
+            if !self.config.moves(player, step) {
+                self.state.step = step;
+                continue;
+            }
             let outcome = match team.as_deref_mut() {
                 Some(team) => self.accumulate_in(team, player, batches)?,
                 None => self.accumulate(player, batches)?,
@@ -279,17 +285,18 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// The mean of what [`Self::compute`] gives for each batch. The power iterations of each go
     /// on from those of the one before.
     fn accumulate(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Outcome<T>> {
-        let sum = self.sum(player, batches)?;
+        let sum = self.sum(player, 0, batches)?;
         let mut mean = sum.ok_or_else(|| Error::Shape("an iteration without a batch".into()))?;
         mean.divide(batches.len());
         Ok(mean)
     }
 
-    /// The sum of what [`Self::compute`] gives for each batch; `None` where there are none.
-    fn sum(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Option<Outcome<T>>> {
+    /// The sum of what [`Self::compute`] gives for each batch of a rank; `None` where there are none.
+    fn sum(&mut self, player: Player, rank: usize, batches: &[[Tensor<T>; 2]]) -> Result<Option<Outcome<T>>> {
         let mut sum: Option<Outcome<T>> = None;
-        for [real_a, real_b] in batches {
-            let outcome = self.compute(player, real_a, real_b)?;
+        let first = self.first_batch(rank);
+        for (number, [real_a, real_b]) in (first..).zip(batches) {
+            let outcome = self.compute_batch(player, number, real_a, real_b)?;
             if self.config.batches() > 1 {
                 self.state.tensors.extend(outcome.buffers.clone());
             }
@@ -315,11 +322,13 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         // The power iterations of the batches that other ranks have before and behind this one's.
         let (first, count) = (team.rank() * batches.len(), self.config.batches());
         self.power_iterations(player, first)?;
-        let sum = self.sum(player, before)?;
+        let number = self.first_batch(team.rank()) + before.len() as u64;
+        let drawn = values(&self.config, player, number, [real_a, real_b])?;
+        let sum = self.sum(player, team.rank(), before)?;
         let index = usize::from(player == Player::Generators);
         let (step, tensors) = (&self.steps[index], &self.state.tensors);
         let mut summing = Summing::new(team, step, sum.as_ref());
-        let results = self.engine.run_watched(step, &feed(tensors, real_a, real_b), &mut summing)?;
+        let results = self.engine.run_watched(step, &feed(tensors, &drawn, real_a, real_b), &mut summing)?;
         let mut outcome = Outcome::new(step, results);
         summing.finish(&mut outcome)?;
         self.state.tensors.extend(std::mem::take(&mut outcome.buffers));
@@ -339,13 +348,29 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         Ok(())
     }
 
-    /// Loss and gradients of one player; changes nothing.
+    /// The number of a rank's first batch of the next iteration, among all batches of the run.
+    fn first_batch(&self, rank: usize) -> u64 {
+        self.state.step * self.config.batches() as u64 + (rank * self.config.accumulation) as u64
+    }
+
+    /// Loss and gradients of one player for the first batch of the next iteration; changes nothing.
     ///
     /// # Errors
     /// As [`Self::iterate`].
     pub fn compute(&mut self, player: Player, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<Outcome<T>> {
+        self.compute_batch(player, self.first_batch(0), real_a, real_b)
+    }
+
+    fn compute_batch(
+        &mut self,
+        player: Player,
+        number: u64,
+        real_a: &Tensor<T>,
+        real_b: &Tensor<T>,
+    ) -> Result<Outcome<T>> {
+        let drawn = values(&self.config, player, number, [real_a, real_b])?;
         let step = &self.steps[usize::from(player == Player::Generators)];
-        let feed = feed(&self.state.tensors, real_a, real_b);
+        let feed = feed(&self.state.tensors, &drawn, real_a, real_b);
         let results = self.engine.run(step, &feed)?;
         Ok(Outcome::new(step, results))
     }
@@ -358,6 +383,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     pub fn apply(&mut self, outcome: Outcome<T>) -> Result<()> {
         let step = self.state.step + 1;
         let lr = self.config.schedule.at(step);
+        let moves = self.config.moves_until(outcome.player, step);
         for (name, gradient) in &outcome.gradients {
             let (Some(parameter), Some(moments)) =
                 (self.state.tensors.get_mut(name), self.state.moments.get_mut(name))
@@ -372,7 +398,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
                     moments.elements()
                 )));
             }
-            self.config.adam.update(lr, step, parameter.data_mut(), gradient.data(), moments);
+            self.config.adam.update(lr, moves, parameter.data_mut(), gradient.data(), moments);
             if name.ends_with(".rho") {
                 clip_rho(parameter.data_mut());
             }
@@ -395,12 +421,15 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
 /// What a step is fed.
 fn feed<'a, T>(
     tensors: &'a BTreeMap<String, Tensor<T>>,
+    drawn: &'a [(String, Tensor<T>)],
     real_a: &'a Tensor<T>,
     real_b: &'a Tensor<T>,
 ) -> impl Fn(&str) -> Option<&'a Tensor<T>> {
     move |name| match name {
         "real_A" => Some(real_a),
         "real_B" => Some(real_b),
-        _ => tensors.get(name),
+        _ => tensors
+            .get(name)
+            .or_else(|| drawn.iter().find(|(drawn, _)| drawn == name).map(|(_, value)| value)),
     }
 }

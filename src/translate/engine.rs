@@ -11,13 +11,13 @@ use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan, Target};
 use crate::{Tensor, cpu};
 
-use super::{INPUT, Phase, Watcher};
+use super::{INPUT, Phase, Precision, Watcher};
 
 /// The weights on a device.
 #[derive(Debug)]
 pub(super) enum Engine {
     Cpu { weights: BTreeMap<String, Tensor> },
-    Gpu { gpu: Gpu, parameters: Arc<Parameters> },
+    Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
 }
 
 /// A graph made ready for a device.
@@ -28,19 +28,24 @@ pub(super) enum Program {
 }
 
 impl Engine {
-    /// Brings the parameters of `graph` onto a device.
+    /// Brings the parameters of `graph` onto a device. With f16, the weights are of f16 too if `half_weights`, else
+    /// only the pictures between operations.
     pub(super) async fn new(
         device: Device,
         graph: &Graph,
         weights: BTreeMap<String, Tensor>,
+        precision: Precision,
+        half_weights: bool,
     ) -> Result<Self> {
         match device {
             Device::Cpu => Ok(Self::Cpu { weights }),
             Device::Gpu(gpu) => {
-                let map = ParameterMap::new(graph, &gpu.target())?;
+                let target = target(&gpu, precision)?;
+                let map =
+                    ParameterMap::new(graph, &Target { f16: target.f16 && half_weights, ..target.clone() })?;
                 let upload = || Parameters::upload(&gpu, map, |name| weights.get(name));
                 let parameters = Arc::new(gpu.allocating(upload).await?);
-                Ok(Self::Gpu { gpu, parameters })
+                Ok(Self::Gpu { gpu, parameters, f16: target.f16 })
             }
         }
     }
@@ -53,11 +58,19 @@ impl Engine {
         }
     }
 
+    /// How tensors lie in its memory.
+    pub(super) fn precision(&self) -> Precision {
+        match self {
+            Self::Gpu { f16: true, .. } => Precision::F16,
+            _ => Precision::F32,
+        }
+    }
+
     /// A copy of the weights.
     pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         match self {
             Self::Cpu { weights } => Ok(weights.clone()),
-            Self::Gpu { gpu, parameters } => {
+            Self::Gpu { gpu, parameters, .. } => {
                 let mut weights = BTreeMap::new();
                 let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
                 parameters.read(gpu, &parameters.buffers, 0, keep).await?;
@@ -90,8 +103,8 @@ impl Engine {
     ) -> Result<Program> {
         Ok(match self {
             Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
-            Self::Gpu { gpu, parameters } => {
-                let target = Target { arithmetic, ..gpu.target() };
+            Self::Gpu { gpu, parameters, f16 } => {
+                let target = Target { arithmetic, f16: *f16, ..gpu.target() };
                 let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
                 compile_kernels(gpu, &plan, watcher).await?;
                 let executor = gpu.allocating(|| Executor::new(gpu, plan, parameters.clone()));
@@ -129,14 +142,33 @@ impl Engine {
     }
 }
 
+/// What a plan for that precision has to know of a GPU.
+///
+/// # Errors
+/// [`Error::GpuLimit`] where the GPU has no f16.
+pub(super) fn target(gpu: &Gpu, precision: Precision) -> Result<Target> {
+    let target = gpu.target();
+    let f16 = match precision {
+        Precision::F32 => false,
+        Precision::F16 => true,
+        Precision::Auto => {
+            gpu.takes_f16() && target.tuning.as_ref().is_some_and(|tuning| tuning.f16_is_faster())
+        }
+    };
+    if f16 && !gpu.takes_f16() {
+        return Err(target.limit("it cannot read numbers of 16 bits; f32 takes twice the memory".into()));
+    }
+    Ok(Target { f16, ..target })
+}
+
 /// Compiles those kernels of a plan that are not yet.
 pub(super) async fn compile_kernels(gpu: &Gpu, plan: &Plan, watcher: &mut impl Watcher) -> Result<()> {
-    let shaders = plan.shaders();
-    for (done, shader) in shaders.iter().enumerate() {
-        watcher.report(Phase::Compile, done, shaders.len()).await?;
-        gpu.prepare(shader).await?;
+    let kernels = plan.kernels();
+    for (done, kernel) in kernels.iter().enumerate() {
+        watcher.report(Phase::Compile, done, kernels.len()).await?;
+        gpu.prepare(*kernel).await?;
     }
-    watcher.report(Phase::Compile, shaders.len(), shaders.len()).await
+    watcher.report(Phase::Compile, kernels.len(), kernels.len()).await
 }
 
 impl Program {

@@ -123,27 +123,23 @@ mod tests {
     use crate::cpu;
     use crate::graph::{NormKind, Shape};
     use crate::io::Model;
-    use crate::model::{Dialect, GeneratorConfig};
+    use crate::model::{DecoderNorm, Dialect, GeneratorConfig};
     use crate::random::Random;
 
     /// The same numbers, where the statistics are those of the picture itself.
     #[test]
     fn a_frozen_network_is_the_network() {
-        frozen_is_the_network(Dialect::Pytorch);
+        let usual =
+            GeneratorConfig { ch: 5, n_res: 2, n_res_decoder: 1, img_size: 16, ..GeneratorConfig::default() };
+        frozen_is_the_network(usual);
         // With biases before its normalisations.
-        frozen_is_the_network(Dialect::Tensorflow);
+        frozen_is_the_network(GeneratorConfig { dialect: Dialect::Tensorflow, smoothing: true, ..usual });
+        for decoder_norm in DecoderNorm::ALL {
+            frozen_is_the_network(GeneratorConfig { decoder_norm, cam: false, ..usual });
+        }
     }
 
-    fn frozen_is_the_network(dialect: Dialect) {
-        let config = GeneratorConfig {
-            ch: 5,
-            n_res: 2,
-            n_res_decoder: 1,
-            img_size: 16,
-            img_ch: 3,
-            light: true,
-            dialect,
-        };
+    fn frozen_is_the_network(config: GeneratorConfig) {
         let mut random = Random::seeded(1);
         let mut noise = |shape: &Shape| {
             let values = (0..shape.elements()).map(|_| random.uniform() as f32 - 0.5).collect();
@@ -155,13 +151,14 @@ mod tests {
         let (graph, outputs) = network(&config, x.shape()).unwrap();
 
         let (with_coefficients, wanted, keys) = surveyed(&graph, &outputs).unwrap();
-        assert_eq!((wanted.len(), keys.len()), (3 + 11, 11));
+        let count = if config.cam { 3 } else { 1 };
+        assert_eq!((wanted.len(), keys.len(), outputs.len()), (count + 11, 11, count));
         let feed = |name: &str| if name == INPUT { Some(&x) } else { weights.get(name) };
         let mut results = cpu::run(&with_coefficients, &wanted, &feed).unwrap();
-        let coefficients = results.split_off(3);
+        let coefficients = results.split_off(count);
         assert_eq!(results, cpu::run(&graph, &outputs, &feed).unwrap());
 
-        let (plain, image) = frozen(&graph, &outputs[..2]).unwrap();
+        let (plain, image) = frozen(&graph, &outputs[..count.min(2)]).unwrap();
         assert!(!plain.nodes().iter().any(|node| matches!(node.op, Op::Norm(_) | Op::Linear { .. })));
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect()).unwrap();
         let feed = |name: &str| if name == INPUT { Some(&x) } else { weights.get(name) };

@@ -10,7 +10,7 @@ use super::engine::{Engine, Program};
 use super::freeze::{fold, frozen, surveyed};
 use super::pictures::{SMALLEST, Translated, rounding};
 use super::tiles::{Rect, TileGrid, TileOptions};
-use super::{Phase, Translation, Translator, Watcher, exactly, network};
+use super::{Phase, Translation, Translator, Watcher, network};
 
 /// The bytes up to which [`wants_tiles`] lets a tensor grow: what every WebGPU adapter can bind.
 const LARGEST_TENSOR: usize = 128 << 20;
@@ -119,7 +119,8 @@ impl Tiles {
         let [height, width] = self.grid.tile();
         let colors = Picture { alpha: None, ..picture.clone() }.with_channels(self.img_ch)?;
         let x = colors.window(-left, -top, width, height).to_tensor()?;
-        let [image] = exactly(self.engine.run(&mut self.program, &x, watcher).await?)?;
+        let results = self.engine.run(&mut self.program, &x, watcher).await?;
+        let Translation { image, .. } = Translation::new(results)?;
         let (x, y) = (write.x - read.x, write.y - read.y);
         let whole = Picture::from_tensor_rounded(&image, 0, self.rounding)?;
         let part = whole.window(left + x as isize, top + y as isize, write.width, write.height);
@@ -151,7 +152,7 @@ impl Translator {
         watcher: &mut impl Watcher,
     ) -> Result<Tiles> {
         let config = &self.config;
-        if !config.light {
+        if config.has_one_size() {
             return Err(Error::Config(format!(
                 "this full model cannot translate tiles: it takes pictures of {0}x{0} only. Translate at that size, or use a light model",
                 config.img_size
@@ -169,20 +170,23 @@ impl Translator {
         let colors = Picture { alpha: None, ..picture.resized(all, across, down)? };
         let x = colors.with_channels(config.img_ch)?.to_tensor()?;
         let (graph, outputs) = network(config, x.shape())?;
+        let wanted = outputs.len();
         let (graph, outputs, keys) = surveyed(&graph, &outputs)?;
         let mut program = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
         let mut results = self.engine.run(&mut program, &x, watcher).await?;
         drop(program);
-        let coefficients = results.split_off(3);
+        let coefficients = results.split_off(wanted);
         let survey = Translation::new(results)?;
 
         let [height, width] = grid.tile();
-        let (graph, [image, ..]) = network(config, &[1, config.img_ch, height, width].into())?;
-        let (graph, outputs) = frozen(&graph, &[image])?;
+        let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
+        let (graph, outputs) = frozen(&graph, &outputs[..1])?;
         let mut weights = self.engine.weights().await?;
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
-        let engine = Engine::new(self.engine.device(), &graph, weights).await?;
+        // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
+        let engine =
+            Engine::new(self.engine.device(), &graph, weights, self.engine.precision(), false).await?;
         let program = engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
         Ok(Tiles { grid, img_ch: config.img_ch, rounding: rounding(config), engine, program, survey })
     }
@@ -212,8 +216,11 @@ impl Translator {
         }
         watcher.report(Phase::Tile, tiles.count(), tiles.count()).await?;
         result.alpha = picture.alpha.clone();
-        let jet = tiles.survey.colored_heatmap(width, height)?;
-        Ok(Translated { attention: picture.blend(&jet)?, picture: result, source: picture })
+        let attention = match &tiles.survey.heatmap {
+            Some(_) => Some(picture.blend(&tiles.survey.colored_heatmap(width, height)?)?),
+            None => None,
+        };
+        Ok(Translated { attention, picture: result, source: picture })
     }
 }
 

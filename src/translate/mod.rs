@@ -35,22 +35,36 @@ const KEPT_SIZES: usize = 4;
 /// The GPU memory that the kept sizes may hold together, bytes; the current one always stays.
 const KEPT_BYTES: u64 = 256 << 20;
 
+/// How weights, and the pictures between operations, lie in a GPU's memory. What is computed is computed with f32
+/// everywhere, and the processor keeps f32 too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As f32, unless `ugatit tune` found f16 to be faster on this adapter.
+    #[default]
+    Auto,
+    /// As f32.
+    F32,
+    /// As f16: half the memory. Pictures are within 2 of 255 of those with f32.
+    F16,
+}
+
 /// What a generator makes of a batch of pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Translation {
     /// `[N, img_ch, H, W]` in -1..1.
     pub image: Tensor,
-    /// `[N, 1, H/4, W/4]`, not negative: what the network attends to.
-    pub heatmap: Tensor,
-    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first.
-    pub cam_logit: Tensor,
+    /// `[N, 1, H/4, W/4]`, not negative: what the network attends to; none of a model without attention.
+    pub heatmap: Option<Tensor>,
+    /// `[N, 2]`: the auxiliary classifier's raw logits, average pooling first; none of a model without attention.
+    pub cam_logit: Option<Tensor>,
 }
 
 impl Translation {
     /// From the outputs of [`network`].
     fn new(outputs: Vec<Tensor>) -> Result<Self> {
-        let [image, heatmap, cam_logit] = exactly(outputs)?;
-        Ok(Self { image, heatmap, cam_logit })
+        let mut outputs = outputs.into_iter();
+        let image = outputs.next().ok_or_else(|| Error::Shape("a translation without a picture".into()))?;
+        Ok(Self { image, heatmap: outputs.next(), cam_logit: outputs.next() })
     }
 }
 
@@ -71,10 +85,18 @@ impl Translator {
     /// # Errors
     /// What the device reports.
     pub async fn new(device: Device, model: Model) -> Result<Self> {
+        Self::with_precision(device, model, Precision::Auto).await
+    }
+
+    /// Brings a model onto a device, its tensors lying there as `precision` says.
+    ///
+    /// # Errors
+    /// What the device reports; [`Error::GpuLimit`] where it has no such precision.
+    pub async fn with_precision(device: Device, model: Model, precision: Precision) -> Result<Self> {
         let (config, direction) = (model.config, model.direction);
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
-        let engine = Engine::new(device, &graph, model.tensors).await?;
+        let engine = Engine::new(device, &graph, model.tensors, precision, true).await?;
         let arithmetic = Arithmetic::default();
         Ok(Self { config, direction, engine, arithmetic, programs: VecDeque::new() })
     }
@@ -83,12 +105,17 @@ impl Translator {
     /// its way. What one of that device compiles later is there already.
     ///
     /// # Errors
-    /// [`Error::Config`] where there can be no such model, what the device reports, and what `watcher`
-    /// returns.
-    pub async fn prepare(gpu: &Gpu, config: &GeneratorConfig, watcher: &mut impl Watcher) -> Result<()> {
+    /// [`Error::Config`] where there can be no such model, what the device reports, [`Error::GpuLimit`] where it has
+    /// no such precision, and what `watcher` returns.
+    pub async fn prepare(
+        gpu: &Gpu,
+        config: &GeneratorConfig,
+        precision: Precision,
+        watcher: &mut impl Watcher,
+    ) -> Result<()> {
         let side = config.img_size;
         let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
-        let target = Target { arithmetic: Arithmetic::default(), ..gpu.target() };
+        let target = Target { arithmetic: Arithmetic::default(), ..engine::target(gpu, precision)? };
         let plan = Plan::compile(&graph, &outputs, &ParameterMap::new(&graph, &target)?, &target)?;
         engine::compile_kernels(gpu, &plan, watcher).await
     }
@@ -98,6 +125,11 @@ impl Translator {
     #[must_use]
     pub fn with_arithmetic(self, arithmetic: Arithmetic) -> Self {
         Self { arithmetic, programs: VecDeque::new(), ..self }
+    }
+
+    /// How the tensors lie in the device's memory; never [`Precision::Auto`].
+    pub fn precision(&self) -> Precision {
+        self.engine.precision()
     }
 
     /// The model's architecture.
@@ -166,27 +198,20 @@ impl Translator {
     }
 }
 
-/// The fused graph of a generator for one input shape `[N, img_ch, H, W]`, and its image, heat-map
-/// and logits. The input is called "x".
+/// The fused graph of a generator for one input shape `[N, img_ch, H, W]`, and its image, then, where it has
+/// attention, heat-map and logits. The input is called "x".
 ///
 /// # Errors
 /// [`Error::Config`] or [`Error::Shape`] where the generator cannot take that shape.
-pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, [NodeId; 3])> {
+pub fn network(config: &GeneratorConfig, shape: &Shape) -> Result<(Graph, Vec<NodeId>)> {
     if shape.nchw().is_none_or(|[n, ..]| n == 0) {
         return Err(Error::Shape(format!("pictures must be [N, {}, H, W], not {shape}", config.img_ch)));
     }
     let mut graph = Graph::new();
     let x = graph.input(INPUT, shape);
     let net = Generator::build(&mut graph, config, "", x)?;
-    let wanted = [net.image, net.heatmap, net.cam_logit];
-    let (graph, outputs) = fuse(&graph, &wanted);
-    Ok((graph, exactly(outputs)?))
-}
-
-/// As many as were asked for.
-fn exactly<T, const N: usize>(outputs: Vec<T>) -> Result<[T; N]> {
-    let found = outputs.len();
-    outputs.try_into().map_err(|_| Error::Shape(format!("{N} outputs were asked for, {found} came")))
+    let wanted: Vec<NodeId> = std::iter::once(net.image).chain(net.heatmap).chain(net.cam_logit).collect();
+    Ok(fuse(&graph, &wanted))
 }
 
 /// The GPU memory that a translation needs, in bytes.

@@ -104,7 +104,7 @@ pub struct Translated {
     /// The result, as opaque as the source.
     pub picture: Picture,
     /// The heat-map in the official colours, laid over the source at one half.
-    pub attention: Picture,
+    pub attention: Option<Picture>,
 }
 
 /// Brings a picture to the size that a model of `config` takes.
@@ -193,7 +193,10 @@ impl Prepared {
     /// [`Error::Shape`] where `translation` is not of this picture.
     pub fn finish(self, translation: &Translation) -> Result<Translated> {
         let picture = self.picture(translation)?;
-        let attention = self.source.blend(&self.heatmap(translation)?)?;
+        let attention = match &translation.heatmap {
+            Some(_) => Some(self.source.blend(&self.heatmap(translation)?)?),
+            None => None,
+        };
         Ok(Translated { attention, picture, source: self.source })
     }
 
@@ -209,7 +212,8 @@ impl Prepared {
     /// The heat-map alone, in the official colours, cropped back.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `translation` is not of this picture.
+    /// [`Error::Shape`] where `translation` is not of this picture, [`Error::Config`] where the model has no
+    /// attention.
     pub fn heatmap(&self, translation: &Translation) -> Result<Picture> {
         let Some([_, _, height, width]) = translation.image.shape().nchw() else {
             return Err(Error::Shape(format!(
@@ -230,22 +234,32 @@ impl Translation {
     /// The first heat-map in the official colours, at another size.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there is none.
+    /// [`Error::Config`] where the model has no attention.
     pub fn colored_heatmap(&self, width: usize, height: usize) -> Result<Picture> {
-        let Some([_, 1, rows, columns]) = self.heatmap.shape().nchw().filter(|s| s[0] > 0) else {
-            return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", self.heatmap.shape())));
+        let heatmap = self.heatmap.as_ref().ok_or_else(|| {
+            Error::Config(
+                "this model has no attention (g_cam was off in its training), so there is no map of it"
+                    .into(),
+            )
+        })?;
+        let Some([_, 1, rows, columns]) = heatmap.shape().nchw().filter(|s| s[0] > 0) else {
+            return Err(Error::Shape(format!("a heat-map is [N, 1, h, w], not {}", heatmap.shape())));
         };
-        let map = &self.heatmap.data()[..rows * columns];
+        let map = &heatmap.data()[..rows * columns];
         Picture::new(width, height, 3, heatmap::colored(map, columns, rows, width, height))
     }
 }
 
 impl Translated {
-    /// Source, attention and result side by side, on white.
+    /// Source, attention (where there is one) and result side by side, on white.
     ///
     /// # Errors
     /// None that its own parts could cause.
     pub fn sheet(&self) -> Result<Picture> {
-        Picture::side_by_side(&[&self.source, &self.attention, &self.picture])
+        let parts: Vec<&Picture> = [Some(&self.source), self.attention.as_ref(), Some(&self.picture)]
+            .into_iter()
+            .flatten()
+            .collect();
+        Picture::side_by_side(&parts)
     }
 }

@@ -46,7 +46,8 @@ def main(cases_file):
         model = sessions[path]
         names = [output.name for output in model.get_outputs()]
         assert [i.name for i in model.get_inputs()] == ["image"], model.get_inputs()
-        assert names == ["translated", "attention", "cam_logit"], names
+        expected = [name for name in ("translated", "attention", "cam_logit") if name in case["outputs"]]
+        assert names == expected and len(expected) == len(case["outputs"]), names
         image = np.load(folder / case["input"])
         runtimes = {"onnxruntime": model.run(names, {"image": image}), "tract": in_tract(path, image)}
         for runtime, results in runtimes.items():

@@ -2,9 +2,9 @@
 
 use js_sys::{Function, Promise};
 use ugatit::gpu::{AdapterOptions, Gpu};
-use ugatit::model::{Dialect, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::AdapterClass;
-use ugatit::translate::{Device, Translator};
+use ugatit::translate::{Device, Precision, Translator};
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -32,6 +32,8 @@ impl Metadata {
     /// The architecture, where it is one of ours.
     fn config(&self) -> Option<GeneratorConfig> {
         let number = |key: &str| self.get(key)?.parse().ok();
+        let flag = |key: &str, usual: bool| self.get(key).map_or(Some(usual), |text| text.parse().ok());
+        let norm = |name: String| name.parse().ok();
         let config = GeneratorConfig {
             ch: number("ch")?,
             n_res: number("n_res")?,
@@ -40,6 +42,9 @@ impl Metadata {
             img_ch: number("img_ch")?,
             light: self.get("architecture")? == "light",
             dialect: self.get("dialect").map_or(Some(Dialect::default()), |name| name.parse().ok())?,
+            decoder_norm: self.get("decoder_norm").map_or(Some(DecoderNorm::default()), norm)?,
+            cam: flag("cam", true)?,
+            smoothing: flag("smoothing", false)?,
         };
         config.validate().ok().map(|()| config)
     }
@@ -53,13 +58,24 @@ pub struct Place {
     pub(crate) adapter: String,
     pub(crate) software: bool,
     pub(crate) notice: Option<&'static str>,
+    pub(crate) precision: Precision,
 }
 
 #[wasm_bindgen]
 impl Place {
-    /// The place that `backend` stands for: `auto`, `webgpu` or `wasm`.
-    pub async fn open(backend: String) -> std::result::Result<Place, JsValue> {
-        Self::try_open(&backend).await.map_err(|error| thrown(&error))
+    /// The place that `backend` stands for: `auto`, `webgpu` or `wasm`. `precision` is that of a GPU's memory: `f32` or
+    /// `f16`.
+    pub async fn open(backend: String, precision: String) -> std::result::Result<Place, JsValue> {
+        let precision = match precision.as_str() {
+            "f32" => Ok(Precision::F32),
+            "f16" => Ok(Precision::F16),
+            other => Err(Error::Config(format!("{other:?} is no precision; use \"f32\" or \"f16\""))),
+        };
+        let opened = match precision {
+            Ok(precision) => Self::try_open(&backend).await.map(|place| Self { precision, ..place }),
+            Err(error) => Err(error),
+        };
+        opened.map_err(|error| thrown(&error))
     }
 
     /// `webgpu` or `wasm`.
@@ -76,10 +92,10 @@ impl Place {
         metadata: &Metadata,
         #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
     ) -> Promise {
-        let (device, config) = (self.device.clone(), metadata.config());
+        let (device, config, precision) = (self.device.clone(), metadata.config(), self.precision);
         future_to_promise(async move {
             if let (Device::Gpu(gpu), Some(config)) = (device, config) {
-                let _ = Translator::prepare(&gpu, &config, &mut Hook::new(hook)).await;
+                let _ = Translator::prepare(&gpu, &config, precision, &mut Hook::new(hook)).await;
             }
             Ok(JsValue::UNDEFINED)
         })
@@ -92,7 +108,8 @@ const AS_GPU: &str = "webgpu-as-gpu";
 impl Place {
     fn processor(notice: Option<&'static str>) -> Self {
         let adapter = "processor".into();
-        Self { device: Device::Cpu, backend: "wasm", adapter, software: false, notice }
+        let precision = Precision::F32;
+        Self { device: Device::Cpu, backend: "wasm", adapter, software: false, notice, precision }
     }
 
     async fn try_open(backend: &str) -> Result<Self> {
@@ -114,7 +131,8 @@ impl Place {
                 let notice = software.then_some(
                     "This browser's WebGPU runs on the processor, not on a GPU, and is slow. Hardware acceleration may be switched off in its settings.",
                 );
-                Ok(Self { device: Device::Gpu(gpu), backend: "webgpu", adapter, software, notice })
+                let (device, precision) = (Device::Gpu(gpu), Precision::F32);
+                Ok(Self { device, backend: "webgpu", adapter, software, notice, precision })
             }
             Err(error) if backend != "auto" => Err(error),
             Err(Error::OnlySoftware { .. }) => Ok(Self::processor(Some(

@@ -194,7 +194,7 @@ impl Session {
         drop(model);
         page::pause().await;
         let (config, info) = (read.config, info(&read, &place));
-        let translator = Translator::new(place.device, read).await?;
+        let translator = Translator::with_precision(place.device, read, place.precision).await?;
         Ok(Self { translator: Held::new(translator), config, info })
     }
 }

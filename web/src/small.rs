@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ugatit::Result;
 use ugatit::io::Model;
-use ugatit::model::{Dialect, GeneratorConfig};
+use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -21,6 +21,9 @@ const CONFIG: GeneratorConfig = GeneratorConfig {
     img_ch: 3,
     light: true,
     dialect: Dialect::Pytorch,
+    decoder_norm: DecoderNorm::AdaLin,
+    cam: true,
+    smoothing: false,
 };
 
 /// The file of a model that is all zeros, for pictures of 32x32.

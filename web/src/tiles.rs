@@ -29,7 +29,7 @@ pub struct Tiles {
     tiles: Held<LibraryTiles>,
     /// Of each tile, the part of the picture that it is made from.
     parts: Vec<[u32; 4]>,
-    /// The heat-map of the whole picture, as an object for JavaScript.
+    /// The heat-map of the whole picture, as an object for JavaScript; none of a model without attention.
     attention: RefCell<Option<Object>>,
 }
 
@@ -40,12 +40,17 @@ impl Tiles {
             Ok([at.x, at.y, at.width, at.height].map(|n| n as u32))
         };
         let parts = (0..tiles.count()).map(part).collect::<Result<_>>()?;
-        let attention = Object::new();
-        set(&attention, "width", width as f64);
-        set(&attention, "height", height as f64);
-        set(&attention, "rgba", pixels::rgba(tiles.survey().colored_heatmap(width, height)?)?);
-        let attention = RefCell::new(Some(attention));
-        Ok(Self { tiles: Held::new(tiles), parts, attention })
+        let attention = match &tiles.survey().heatmap {
+            None => None,
+            Some(_) => {
+                let attention = Object::new();
+                set(&attention, "width", width as f64);
+                set(&attention, "height", height as f64);
+                set(&attention, "rgba", pixels::rgba(tiles.survey().colored_heatmap(width, height)?)?);
+                Some(attention)
+            }
+        };
+        Ok(Self { tiles: Held::new(tiles), parts, attention: RefCell::new(attention) })
     }
 }
 

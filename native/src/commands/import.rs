@@ -7,7 +7,7 @@ use ugatit::io::{
     ImportOptions, Model, ModelMetadata, Precision, checkpoint_directions, is_tensorflow_checkpoint,
     read_checkpoint,
 };
-use ugatit::model::Dialect;
+use ugatit::model::{DecoderNorm, Dialect};
 
 use crate::console::{Usage, line};
 use crate::targets::{Directions, description, directions, parse_directions, targets};
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// its folder says, else true]
     #[arg(long, value_name = "BOOL")]
     smoothing: Option<bool>,
+    /// What normalises the decoder, of a checkpoint that has neither AdaLIN nor AdaIN: in, ln or gn
+    #[arg(long, value_name = "NAME")]
+    decoder_norm: Option<DecoderNorm>,
     /// What domain A shows, for example selfie
     #[arg(long, value_name = "NAME")]
     domain_a: Option<String>,
@@ -99,7 +102,12 @@ fn checkpoint(args: &Args) -> anyhow::Result<()> {
         None => checkpoint_directions(&args.checkpoint)?,
     };
     let targets = targets(&there, &args.output, "safetensors", args.force)?;
-    let options = ImportOptions { img_size: args.size, smoothing: args.smoothing, metadata: metadata(args) };
+    let options = ImportOptions {
+        img_size: args.size,
+        smoothing: args.smoothing,
+        decoder_norm: args.decoder_norm,
+        metadata: metadata(args),
+    };
     for (direction, path) in there.into_iter().zip(&targets) {
         for model in read_checkpoint(&args.checkpoint, Some(direction), &options)? {
             save(args, &model, path)?;

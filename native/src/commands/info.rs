@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use ugatit::io::{Model, checkpoint_directions, is_tensorflow_checkpoint};
+use ugatit::model::GeneratorConfig;
 use ugatit::text::memory;
 use ugatit::translate::memory_need;
 
@@ -53,6 +54,7 @@ fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
         "direction": model.direction.to_string(),
         "architecture": c.architecture(),
         "dialect": c.dialect.name(),
+        "decoder_norm": c.decoder_norm.name(), "cam": c.cam, "smoothing": c.smoothing,
         "ch": c.ch, "n_res": c.n_res, "n_res_decoder": c.n_res_decoder,
         "img_size": c.img_size, "img_ch": c.img_ch,
         "parameters": model.parameter_count(),
@@ -62,19 +64,27 @@ fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
     }))
 }
 
+/// What normalises the decoder.
+fn decoder(config: &GeneratorConfig) -> String {
+    let smoothing = if config.smoothing { "; rho with smoothing" } else { "" };
+    format!("{}: {}{smoothing}", config.decoder_norm, config.decoder_norm.description())
+}
+
 fn print(model: &Model) -> anyhow::Result<()> {
     let (c, m) = (&model.config, &model.metadata);
     let need = memory_need(c, c.img_size, c.img_size)?;
     let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".into());
     line(format_args!("{} ({})", model.direction, model.direction.network()));
-    let size = match (c.light, c.native_side()) {
-        (false, _) => "only",
-        (true, None) => "any size; unless the provenance says otherwise trained at",
-        (true, Some(_)) => "any size; trained at, and translated at unless asked otherwise,",
+    let size = match (c.has_one_size(), c.native_side()) {
+        (true, _) => "only",
+        (false, None) => "any size; unless the provenance says otherwise trained at",
+        (false, Some(_)) => "any size; trained at, and translated at unless asked otherwise,",
     };
     for (what, value) in [
         ("architecture", format!("{}, ch {}", c.architecture(), c.ch)),
         ("dialect", format!("{}: the network of {}", c.dialect, c.dialect.program())),
+        ("decoder", decoder(c)),
+        ("attention", if c.cam { "yes".into() } else { "none: trained without G_CAM".into() }),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
         ("parameters", grouped(model.parameter_count())),

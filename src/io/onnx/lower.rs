@@ -85,6 +85,10 @@ impl Lowering<'_> {
                 let channels = self.channels(node.inputs[0]);
                 return Ok(match kind {
                     NormKind::Instance => self.instance_norm(&name, inputs[0], channels, *eps),
+                    NormKind::Group { groups } => {
+                        let [gamma, beta] = [1, 2].map(|i| self.per_channel(node.inputs[i], inputs[i]));
+                        self.group_norm(&name, inputs[0], [&gamma, &beta], [*groups, channels], *eps)
+                    }
                     NormKind::LayerInstance => {
                         let [gamma, beta] = [2, 3].map(|i| self.per_channel(node.inputs[i], inputs[i]));
                         let affine = [inputs[1], &gamma, &beta];
@@ -114,6 +118,11 @@ impl Lowering<'_> {
                 ("LeakyRelu", vec![AttributeProto::float("alpha", *slope)])
             }
             Op::Activation(Activation::Tanh) => plain("Tanh"),
+            Op::Above(threshold) => {
+                let threshold = self.floats(&format!("{threshold:e}"), &[], &[*threshold]);
+                let above = self.emit("Sub", &format!("{name}/above"), &[inputs[0], &threshold], vec![]);
+                return Ok(self.emit("Relu", &name, &[&above], vec![]));
+            }
             Op::Add | Op::AddScalar => plain("Add"),
             Op::Scale(factor) => {
                 let factor = self.floats(&format!("{factor:e}"), &[], &[*factor]);

@@ -7,7 +7,8 @@
 //! | output | `attention` | `[batch, 1, height/4, width/4]` | the heat-map, not negative |
 //! | output | `cam_logit` | `[batch, 2]` | the auxiliary classifier's logits, average pooling first |
 //!
-//! Batch, height and width are dynamic; of a full model only the batch. Initialisers have the
+//! A model without attention has the first output only. Batch, height and width are dynamic; of a full model only
+//! the batch. Initialisers have the
 //! official `state_dict` keys, nodes the names of the official modules.
 
 mod lower;
@@ -40,7 +41,7 @@ const IR_VERSION: i64 = 8;
 impl Model {
     /// The bytes of this generator as an ONNX model: input `image` `[batch, img_ch, height,
     /// width]` in -1..1, outputs `translated` of the same shape, `attention` (the heat-map)
-    /// `[batch, 1, height/4, width/4]` and `cam_logit` `[batch, 2]`. Sides are multiples of 4,
+    /// `[batch, 1, height/4, width/4]` and `cam_logit` `[batch, 2]`, these two of a model with attention. Sides are multiples of 4,
     /// at least 8 (of a model of photo2cartoon of 16, at least 32), and any such for a light model; a full
     /// one has a fixed size.
     ///
@@ -77,18 +78,20 @@ impl Model {
         let mut graph = Graph::new();
         let image = graph.input("image", [1, c.img_ch, c.img_size, c.img_size]);
         let net = Generator::build(&mut graph, c, "", image)?;
-        let outputs = [("translated", net.image), ("attention", net.heatmap), ("cam_logit", net.cam_logit)];
+        let attention = [("attention", net.heatmap), ("cam_logit", net.cam_logit)];
+        let attention = attention.into_iter().filter_map(|(name, id)| Some((name, id?)));
+        let outputs: Vec<_> = std::iter::once(("translated", net.image)).chain(attention).collect();
         let mut lowered = lower(&graph, &net.stages, &outputs, half)?;
 
         // One side of a picture, or a quarter of it.
-        let side = |name: &str, shrink: usize| match (c.light, shrink) {
-            (false, _) => fixed(c.img_size / shrink),
-            (true, 1) => named(name),
-            (true, _) => named(&format!("{name}/{shrink}")),
+        let side = |name: &str, shrink: usize| match (c.has_one_size(), shrink) {
+            (true, _) => fixed(c.img_size / shrink),
+            (false, 1) => named(name),
+            (false, _) => named(&format!("{name}/{shrink}")),
         };
         let picture = || vec![named("batch"), fixed(c.img_ch), side("height", 1), side("width", 1)];
         let attention = vec![named("batch"), fixed(1), side("height", 4), side("width", 4)];
-        let sides = if c.light {
+        let sides = if !c.has_one_size() {
             let (multiple, smallest) = (c.dialect.side_multiple(), c.dialect.smallest_side());
             format!("sides are multiples of {multiple}, at least {smallest}")
         } else {
@@ -101,6 +104,7 @@ impl Model {
             value("attention", attention, "what the network attends to, not negative"),
             value("cam_logit", vec![named("batch"), fixed(2)], "logits of the auxiliary classifier"),
         ];
+        lowered.graph.output.truncate(outputs.len());
         let weights = lowered.parameters.iter().map(|&id| {
             let (key, shape) = (&graph.node(id).name, graph.shape(id));
             let tensor = self.tensors.get(key).filter(|tensor| tensor.shape() == shape);

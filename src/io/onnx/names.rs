@@ -13,7 +13,10 @@ pub(super) fn names(graph: &Graph, stages: &[(String, NodeId)]) -> Vec<String> {
         let stage = stages.iter().find(|(_, at)| *at == id).map(|(name, _)| name.clone());
         let own = node.inputs.iter().map(|&input| graph.node(input)).find(|n| n.op == Op::Parameter);
         let own = own.and_then(|parameter| Some(parameter.name.rsplit_once('.')?.0.to_owned()));
-        named.push(stage.is_some() || (own.is_some() && !matches!(node.op, Op::CamWeight | Op::AddScalar)));
+        named.push(
+            stage.is_some()
+                || (own.is_some() && !matches!(node.op, Op::CamWeight | Op::AddScalar | Op::Above(_))),
+        );
         let first = node.inputs.first().map(|input| modules[input.index()].clone());
         modules.push(stage.or(own).or(first).unwrap_or_default());
     }
@@ -52,6 +55,7 @@ fn suffix(op: &Op) -> &'static str {
         Op::CamWeight => "weighted",
         Op::AddScalar => "shifted",
         Op::Scale(_) => "scaled",
+        Op::Above(_) => "above",
         Op::UpsampleNearest2xGrad => "pooled",
         _ => "result",
     }

@@ -12,6 +12,31 @@ impl Lowering<'_> {
         self.emit("InstanceNormalization", name, &[x, &ones, &zeros], vec![epsilon])
     }
 
+    /// ONNX has it from opset 18 on. Before, a group is a channel of an instance normalisation:
+    /// `[N, C, H, W]` as `[N, groups, C / groups * H * W]`. `gamma` and `beta` are `[N or 1, C, 1, 1]`.
+    pub(super) fn group_norm(
+        &mut self,
+        name: &str,
+        x: &str,
+        [gamma, beta]: [&str; 2],
+        [groups, channels]: [usize; 2],
+        eps: f32,
+    ) -> String {
+        let part = |what: &str| format!("{name}/{what}");
+        let normalised = if groups == channels {
+            self.instance_norm(&part("instance_norm"), x, channels, eps)
+        } else {
+            let shape = self.emit("Shape", &part("shape"), &[x], vec![]);
+            // 0 leaves the samples as they are.
+            let grouped = self.integers(&format!("groups_{groups}"), &[0, groups as i64, -1]);
+            let grouped = self.emit("Reshape", &part("groups"), &[x, &grouped], vec![]);
+            let normalised = self.instance_norm(&part("group_norm"), &grouped, groups, eps);
+            self.emit("Reshape", &part("channels"), &[&normalised, &shape], vec![])
+        };
+        let scaled = self.emit("Mul", &part("scaled"), &[&normalised, gamma], vec![]);
+        self.emit("Add", name, &[&scaled, beta], vec![])
+    }
+
     /// ONNX has none with unbiased variances. As in our kernels the two normalisations are one
     /// factor and one summand for each channel:
     ///

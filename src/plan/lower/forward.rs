@@ -107,6 +107,7 @@ impl Lowering<'_> {
         let parts = self.scratch_quads(cut.splits * total)?;
         let parts = self.whole(parts);
         self.step(kernel.forward, params, &[x, w, bias, parts], workgroups, label, flops)?;
+        let bias = if sum.has_bias == 0 { parts } else { bias };
         self.sum_splits(sum, parts, bias, y)
     }
 
@@ -170,6 +171,9 @@ impl Lowering<'_> {
             unbiased: u32::from(norm.unbiased),
         };
         let (shader, groups) = match norm.kind {
+            NormKind::Group { groups } => {
+                return self.group_coefficients(node, norm, moments, y, c / groups);
+            }
             NormKind::Instance => {
                 let variants = [
                     &norm_coefficients::NORM_COEFFICIENTS_INSTANCE,
@@ -304,7 +308,7 @@ impl Lowering<'_> {
         let (activation, slope) = activation_code(activation);
         let mut first_quad = 0;
         for block in blocks {
-            let block_quads = (block.bytes / 16) as usize / in_quads / 4;
+            let block_quads = block.quads() as usize / in_quads / 4;
             let params = linear::Params {
                 in_quads: in_quads as u32,
                 out_quads: quads(m) as u32,
@@ -436,14 +440,21 @@ impl Lowering<'_> {
         self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
-    pub(super) fn scale(&mut self, id: NodeId, node: &Node, factor: f32) -> Result<()> {
+    /// A kernel of `scale.wgsl` with one number.
+    pub(super) fn scale(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        shader: &'static Shader,
+        factor: f32,
+    ) -> Result<()> {
         let layout = self.layout(node.inputs[0])?;
         let x = self.operand(node.inputs[0])?;
         let y = self.result_in(id, layout)?;
         let total = layout.floats() / 4;
         let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(&scale::SCALE, params, &[x, self.whole(y)], workgroups, "scale", 0)
+        self.step(shader, params, &[x, self.whole(y)], workgroups, "scale", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the

@@ -2,7 +2,7 @@
 
 use crate::catalogue::{
     activation_grad, broadcast, cam_weight_grad, linear_grad_input, linear_grad_weight, max_pool_grad,
-    norm_coefficients, norm_grad_apply, norm_grad_coefficients, norm_grad_parameter, norm_grad_reduce, pool,
+    norm_grad_apply, norm_grad_coefficients, norm_grad_group, norm_grad_parameter, norm_grad_reduce, pool,
     reduce, samples, slice_columns, unflatten,
 };
 use crate::error::Result;
@@ -10,7 +10,6 @@ use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind
 use crate::shader::Shader;
 
 use super::super::layout::{Layout, quads};
-use super::super::select;
 use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};
 
@@ -37,7 +36,7 @@ impl Lowering<'_> {
     /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
     /// once. The operands are those of [`Op::NormGrad`].
     fn norm_record(&mut self, node: &Node, norm: &Norm) -> Result<Value> {
-        let key = (node.inputs.clone(), norm.eps.to_bits(), norm.unbiased);
+        let key = (node.inputs.clone(), norm.kind, norm.eps.to_bits(), norm.unbiased);
         if let Some(&record) = self.records.get(&key) {
             return Ok(record);
         }
@@ -46,25 +45,7 @@ impl Lowering<'_> {
         let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
 
         let chunks = self.moments(node.inputs[1])?;
-        let moments = self.scratch_quads(3 * n * q)?;
-        let params = norm_coefficients::Params {
-            pixels: pixels as u32,
-            channels: c as u32,
-            quads: q as u32,
-            chunks: chunks.chunks as u32,
-            chunk: chunks.chunk as u32,
-            gamma_stride: 0,
-            eps: norm.eps,
-            unbiased: u32::from(norm.unbiased),
-        };
-        let variants = [
-            &norm_coefficients::NORM_COEFFICIENTS_MOMENTS,
-            &norm_coefficients::NORM_COEFFICIENTS_MOMENTS_SERIAL,
-        ];
-        let shader = select::joined_or_serial(self.target.class, variants);
-        let groups = q.div_ceil(shader.workgroup_size[0] as usize);
-        let bindings = [self.whole(chunks.partials), self.whole(moments)];
-        self.step(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
+        let moments = self.channel_moments(node.inputs[1], chunks)?;
 
         let shader = match q {
             16.. => &norm_grad_reduce::NORM_GRAD_REDUCE_16,
@@ -82,6 +63,25 @@ impl Lowering<'_> {
         self.step(shader, params, &bindings, workgroups, format!("norm grad sums {c} of {pixels}"), 0)?;
 
         let record = self.scratch_quads(7 * n * q)?;
+        let [moments, partials] = [moments, partials].map(|value| self.whole(value));
+        let label = format!("norm grad coefficients {c}");
+        if let NormKind::Group { groups } = norm.kind {
+            let params = norm_grad_group::Params {
+                pixels: pixels as u32,
+                channels: c as u32,
+                quads: q as u32,
+                chunks: chunks.chunks as u32,
+                gamma_stride: self.gamma_stride(node.inputs[2], q),
+                eps: norm.eps,
+                group: (c / groups) as u32,
+                ..norm_grad_group::Params::default()
+            };
+            let bindings = [moments, partials, self.operand(node.inputs[2])?, self.whole(record)];
+            let shader = &norm_grad_group::NORM_GRAD_GROUP;
+            self.step(shader, params, &bindings, [n, 1, 1], label, 0)?;
+            self.records.insert(key, record);
+            return Ok(record);
+        }
         let mut params = norm_grad_coefficients::Params {
             pixels: pixels as u32,
             channels: c as u32,
@@ -92,17 +92,15 @@ impl Lowering<'_> {
             unbiased: u32::from(norm.unbiased),
             ..norm_grad_coefficients::Params::default()
         };
-        let mut bindings = vec![self.whole(moments), self.whole(partials)];
-        let shader = match norm.kind {
-            NormKind::Instance => &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_INSTANCE,
-            NormKind::LayerInstance => {
-                bindings.extend([self.operand(node.inputs[2])?, self.operand(node.inputs[3])?]);
-                params.gamma_stride = self.gamma_stride(node.inputs[3], q);
-                &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_LAYER
-            }
-        };
+        let mut bindings = vec![moments, partials];
+        let mut shader = &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_INSTANCE;
+        if norm.kind == NormKind::LayerInstance {
+            bindings.extend([self.operand(node.inputs[2])?, self.operand(node.inputs[3])?]);
+            params.gamma_stride = self.gamma_stride(node.inputs[3], q);
+            shader = &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_LAYER;
+        }
         bindings.push(self.whole(record));
-        self.step(shader, params, &bindings, [n, 1, 1], format!("norm grad coefficients {c}"), 0)?;
+        self.step(shader, params, &bindings, [n, 1, 1], label, 0)?;
         self.records.insert(key, record);
         Ok(record)
     }
@@ -135,11 +133,16 @@ impl Lowering<'_> {
         let record = self.norm_record(node, norm)?;
         let [n, c, ..] = self.image(node.inputs[1])?;
         let q = quads(c);
-        let (rho, gamma) = (self.operand(node.inputs[2])?, self.operand(node.inputs[3])?);
+        // Groups have no rho, and nobody reads it.
+        let last = node.inputs[node.inputs.len() - 1];
+        let (rho, gamma) = (self.operand(node.inputs[2])?, self.operand(last)?);
         let y = self.result(id)?;
-        let gamma_stride = self.gamma_stride(node.inputs[3], q);
+        let gamma_stride = self.gamma_stride(last, q);
         let (shader, shared) = match wrt {
             NormInput::Rho => (&norm_grad_parameter::NORM_GRAD_RHO, true),
+            NormInput::Gamma if norm.kind != NormKind::LayerInstance => {
+                (&norm_grad_parameter::NORM_GRAD_GROUP_GAMMA, gamma_stride == 0)
+            }
             NormInput::Gamma => (&norm_grad_parameter::NORM_GRAD_GAMMA, gamma_stride == 0),
             _ => (&norm_grad_parameter::NORM_GRAD_BETA, gamma_stride == 0),
         };
@@ -198,6 +201,20 @@ impl Lowering<'_> {
         };
         let bindings = [g, x, self.whole(y)];
         self.step(&max_pool_grad::MAX_POOL_GRAD, params, &bindings, [n * quads(c), 1, 1], "max pool grad", 0)
+    }
+
+    /// What another tensor has at the place of the maximum.
+    pub(super) fn at_maximum(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [n, c, h, w] = self.image(node.inputs[1])?;
+        let (u, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let y = self.result(id)?;
+        let params = max_pool_grad::Params {
+            pixels: (h * w) as u32,
+            quads: quads(c) as u32,
+            ..max_pool_grad::Params::default()
+        };
+        let bindings = [u, x, self.whole(y)];
+        self.step(&max_pool_grad::AT_MAXIMUM, params, &bindings, [n * quads(c), 1, 1], "at maximum", 0)
     }
 
     pub(super) fn slice_columns(&mut self, id: NodeId, node: &Node, start: usize, len: usize) -> Result<()> {

@@ -6,6 +6,7 @@ mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]
 mod gradient;
+mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
@@ -13,13 +14,13 @@ mod row;
 #[cfg(feature = "training")]
 mod training;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::sum_splits;
+use crate::catalogue::{scale, sum_splits};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -65,6 +66,10 @@ pub(super) struct Lowering<'a> {
     target: &'a Target,
     /// Each value's memory and life, in order of birth.
     demands: Vec<Demand>,
+    /// The values that are tensors of f16.
+    halves: HashSet<Value>,
+    /// The nodes whose results somebody reads as f32.
+    outputs: HashSet<NodeId>,
     /// The values that lie in memory of the owner: by value its position.
     given: HashMap<Value, usize>,
     /// The nodes whose results are to lie there.
@@ -76,10 +81,10 @@ pub(super) struct Lowering<'a> {
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
-    /// The records of normalisations' gradients, by operands, the bits of eps and whether variances
+    /// The records of normalisations' gradients, by operands, kind, the bits of eps and whether variances
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
-    records: HashMap<(Vec<NodeId>, u32, bool), Value>,
+    records: HashMap<(Vec<NodeId>, NormKind, u32, bool), Value>,
     plan: Plan,
 }
 
@@ -90,6 +95,8 @@ impl<'a> Lowering<'a> {
             parameters,
             target,
             demands: vec![],
+            halves: HashSet::new(),
+            outputs: HashSet::new(),
             given: HashMap::new(),
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
@@ -144,6 +151,7 @@ impl<'a> Lowering<'a> {
     /// All launches.
     fn steps(&mut self, outputs: &[NodeId]) -> Result<()> {
         self.parameters.check(self.graph)?;
+        self.outputs.extend(outputs);
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
             let layout = Layout::of_leaf(self.graph, id)?;
@@ -232,7 +240,13 @@ impl<'a> Lowering<'a> {
 
     /// The memory for a node's result.
     fn result_in(&mut self, id: NodeId, layout: Layout) -> Result<Value> {
-        let value = self.scratch(layout.bytes())?;
+        // What has one pixel stands in for a parameter.
+        let is_picture = matches!(layout, Layout::Image { pixels: 2.., .. });
+        let half = self.target.f16 && is_picture && !self.outputs.contains(&id);
+        let value = self.scratch(if half { layout.bytes() / 2 } else { layout.bytes() })?;
+        if half {
+            self.halves.insert(value);
+        }
         if let Some(&(given, asked)) = self.destinations.get(&id)
             && asked == layout
         {
@@ -251,7 +265,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn whole(&self, value: Value) -> Bound {
-        Bound { memory: Memory::Buffer(value), bytes: self.demands[value].bytes }
+        let half = self.halves.contains(&value);
+        Bound { memory: Memory::Buffer(value), bytes: self.demands[value].bytes, half }
     }
 
     /// The memory of an operand; of a parameter in several blocks: of each.
@@ -264,7 +279,10 @@ impl<'a> Lowering<'a> {
             Error::Shape(format!("parameter `{name}` of the graph is not in the parameter map"))
         })?;
         Ok(pieces
-            .map(|i| Bound { memory: Memory::Piece(i), bytes: self.parameters.pieces[i].layout.bytes() })
+            .map(|i| {
+                let piece = &self.parameters.pieces[i];
+                Bound { memory: Memory::Piece(i), bytes: piece.bytes(), half: piece.half }
+            })
             .collect())
     }
 
@@ -362,7 +380,8 @@ impl<'a> Lowering<'a> {
             Op::Flatten => self.flatten(id, node, outputs),
             Op::CamWeight => self.cam_weight(id, node),
             Op::AddScalar => self.add_scalar(id, node),
-            Op::Scale(factor) => self.scale(id, node, *factor),
+            Op::Scale(factor) => self.scale(id, node, &scale::SCALE, *factor),
+            Op::Above(threshold) => self.scale(id, node, &scale::ABOVE, *threshold),
             Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
             _ => self.lower_for_training(id, node),
         }

@@ -1,7 +1,8 @@
 //! What only training asks for: which step each operation is; losses and spectral normalisation.
 
 use crate::catalogue::{
-    dot, linear, linear_grad_input, loss, loss_grad, normalize, samples, scale, spectral_norm_grad,
+    dot, gradient_penalty, interpolate, linear, linear_grad_input, loss, loss_grad, normalize, samples,
+    scale, spectral_norm_grad,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Node, NodeId, NormInput, Op, of_every_network};
@@ -59,8 +60,22 @@ impl Lowering<'_> {
             Op::Unflatten { .. } => self.unflatten(id, node),
             Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
 
-            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } => self.loss(id, node),
-            Op::MseGrad { .. } | Op::L1Grad { .. } | Op::BceWithLogitsGrad { .. } => self.loss_grad(id, node),
+            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } | Op::Mean | Op::Hinge { .. } => {
+                self.loss(id, node)
+            }
+            Op::MseGrad { .. }
+            | Op::L1Grad { .. }
+            | Op::BceWithLogitsGrad { .. }
+            | Op::MeanGrad { .. }
+            | Op::HingeGrad { .. } => self.loss_grad(id, node),
+            Op::GradientPenalty { one_sided } => {
+                self.gradient_penalty(id, node, &gradient_penalty::GRADIENT_PENALTY, *one_sided, 1.0)
+            }
+            Op::GradientPenaltyGrad { one_sided, scale } => {
+                self.gradient_penalty(id, node, &gradient_penalty::GRADIENT_PENALTY_GRAD, *one_sided, *scale)
+            }
+            Op::Interpolate => self.interpolate(id, node),
+            Op::AtMaximum => self.at_maximum(id, node),
             Op::PowerIterationV | Op::PowerIterationU => self.power_iteration(id, node),
             Op::SpectralSigma => self.spectral_sigma(id, node),
             Op::SpectralNorm => self.spectral_norm(id, node),
@@ -121,6 +136,8 @@ impl Lowering<'_> {
             Op::L1 => (&loss::LOSS_L1, 0.0, self.operand(node.inputs[1])?),
             Op::BceWithLogits { target } => (&loss::LOSS_BCE, target, x),
             Op::Mse { target } => (&loss::LOSS_MSE, target, x),
+            Op::Mean => (&loss::LOSS_MEAN, 0.0, x),
+            Op::Hinge { target } => (&loss::LOSS_HINGE, target, x),
             _ => return Err(Error::Shape(format!("{:?} is no loss", node.op))),
         };
         let y = self.result(id)?;
@@ -142,6 +159,8 @@ impl Lowering<'_> {
             Op::L1Grad { scale } => (&loss_grad::LOSS_GRAD_L1, 0.0, scale, self.operand(node.inputs[1])?),
             Op::BceWithLogitsGrad { target, scale } => (&loss_grad::LOSS_GRAD_BCE, target, scale, x),
             Op::MseGrad { target, scale } => (&loss_grad::LOSS_GRAD_MSE, target, scale, x),
+            Op::MeanGrad { scale } => (&loss_grad::LOSS_GRAD_MEAN, 0.0, scale, x),
+            Op::HingeGrad { target, scale } => (&loss_grad::LOSS_GRAD_HINGE, target, scale, x),
             _ => return Err(Error::Shape(format!("{:?} is no loss's gradient", node.op))),
         };
         let y = self.result(id)?;
@@ -155,6 +174,44 @@ impl Lowering<'_> {
         };
         let workgroups = self.spread(e.total.div_ceil(256));
         self.step(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
+    }
+
+    /// The penalty of the lengths of gradients, or its own gradient.
+    fn gradient_penalty(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        shader: &'static Shader,
+        one_sided: bool,
+        scale: f32,
+    ) -> Result<()> {
+        let samples = self.graph.shape(node.inputs[0]).dims()[0];
+        let quads = Layout::activation(self.graph.shape(node.inputs[0])).floats() / 4 / samples;
+        let g = self.operand(node.inputs[0])?;
+        let y = self.result(id)?;
+        let params = gradient_penalty::Params {
+            samples: samples as u32,
+            sample_quads: quads as u32,
+            one_sided: u32::from(one_sided),
+            scale: scale / samples as f32,
+        };
+        let groups = if matches!(node.op, Op::GradientPenalty { .. }) { 1 } else { samples };
+        self.step(shader, params, &[g, self.whole(y)], [groups, 1, 1], "gradient penalty", 0)
+    }
+
+    fn interpolate(&mut self, id: NodeId, node: &Node) -> Result<()> {
+        let [a, b, share] = [0, 1, 2].map(|k| self.operand(node.inputs[k]));
+        let (a, b, share) = (a?, b?, share?);
+        let total = Layout::activation(&node.shape).floats() / 4;
+        let y = self.result(id)?;
+        let params = interpolate::Params {
+            total: total as u32,
+            sample_quads: (total / node.shape.dims()[0]) as u32,
+            ..interpolate::Params::default()
+        };
+        let bindings = [a, b, share, self.whole(y)];
+        let workgroups = self.spread(total.div_ceil(256));
+        self.step(&interpolate::INTERPOLATE, params, &bindings, workgroups, "interpolate", 0)
     }
 
     // ---- spectral normalisation ----

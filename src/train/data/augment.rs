@@ -23,6 +23,12 @@ pub enum Preprocess {
     Resize,
     /// A random part of S x S of the picture as it is. One that is smaller is an error.
     Crop,
+    /// As the authors' TensorFlow program: resized to S x S, whatever its shape; half of the pictures then to a larger
+    /// square, S + 30 (S + 15 where S is not 256), of which a random part is taken. Only those are mirrored, half of
+    /// them. That program draws once for each domain whether to do so, in all of a run; here each picture is drawn for,
+    /// as was surely meant. Both times `tf.image.resize_images` resizes, which takes no means; its results are rounded
+    /// to bytes here.
+    Tensorflow,
 }
 
 impl Default for Preprocess {
@@ -36,6 +42,9 @@ impl Default for Preprocess {
 pub struct Draw {
     /// Left and right exchanged, before anything else.
     pub flip: bool,
+    /// Of [`Preprocess::Tensorflow`] whether a part of the enlarged picture is taken; without it the picture is as it
+    /// is, neither mirrored nor cut.
+    pub enlarged: bool,
     /// Rows above the part.
     pub top: usize,
     /// Columns left of the part.
@@ -47,7 +56,7 @@ impl Preprocess {
     pub(super) fn side(self, size: usize) -> Option<usize> {
         match self {
             Self::ScaleCrop { load } => Some(load.unwrap_or(size + 30)),
-            Self::Resize => Some(size),
+            Self::Resize | Self::Tensorflow => Some(size),
             Self::Crop => None,
         }
     }
@@ -66,13 +75,23 @@ impl Preprocess {
         }
     }
 
+    /// Of [`Self::Tensorflow`] what a part is cut from of a picture that is not taken as it is: the picture of the
+    /// training size mirrored or not, and enlarged.
+    pub(super) fn enlarged(whole: &Picture, size: usize, flip: bool) -> Result<Picture> {
+        let side = size + if size == 256 { 30 } else { 15 };
+        let mirrored = if flip { Cow::Owned(whole.mirrored()) } else { Cow::Borrowed(whole) };
+        mirrored.resized_from_corner(side, side)
+    }
+
     /// What a part is cut from: the picture mirrored or not, resized or not.
     pub(super) fn whole(self, picture: &Picture, size: usize, flip: bool) -> Result<Cow<'_, Picture>> {
         let mut whole = Cow::Borrowed(picture);
         if flip {
             whole = Cow::Owned(picture.mirrored());
         }
-        if let Some(side) = self.side(size) {
+        if self == Self::Tensorflow {
+            whole = Cow::Owned(whole.resized_from_corner(size, size)?);
+        } else if let Some(side) = self.side(size) {
             let all = [0.0, 0.0, whole.width as f64, whole.height as f64];
             whole = Cow::Owned(whole.resized(all, side, side)?);
         }
@@ -107,7 +126,14 @@ pub(super) fn push_part(whole: &Picture, size: usize, [top, left]: [usize; 2], o
 /// [`Error::Config`] where the part is not within the resized picture.
 pub fn augment(picture: &Picture, size: usize, preprocess: Preprocess, draw: Draw) -> Result<Tensor> {
     preprocess.validate(size)?;
-    let whole = preprocess.whole(picture, size, draw.flip)?;
+    let draw = match preprocess {
+        Preprocess::Tensorflow if !draw.enlarged => Draw::default(),
+        _ => draw,
+    };
+    let mut whole = preprocess.whole(picture, size, draw.flip && preprocess != Preprocess::Tensorflow)?;
+    if draw.enlarged && preprocess == Preprocess::Tensorflow {
+        whole = Cow::Owned(Preprocess::enlarged(&whole, size, draw.flip)?);
+    }
     if draw.top + size > whole.height || draw.left + size > whole.width {
         return Err(Error::Config(format!(
             "a {}x{} picture has no part of {size}x{size} at {}, {}",

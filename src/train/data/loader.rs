@@ -359,8 +359,12 @@ impl Shared {
         let size = self.options.size;
         let refuse = |problem: String| Error::Picture { path: store.path(index).clone(), problem };
         // A decoder's bug on one file must not leave the caller waiting for ever.
-        let whole = catch_unwind(AssertUnwindSafe(|| store.whole(index, flip)))
+        let tensorflow = self.options.preprocess == Preprocess::Tensorflow;
+        let mut whole = catch_unwind(AssertUnwindSafe(|| store.whole(index, flip && !tensorflow)))
             .unwrap_or_else(|_| Err(refuse("the decoder crashed on it; remove this file".into())))?;
+        if tensorflow && random.coin() {
+            whole = Arc::new(Preprocess::enlarged(&whole, size, flip)?);
+        }
         let part = draw_part(&whole, size, &mut random).ok_or_else(|| {
             refuse(format!(
                 "it has {}x{} pixels, too few for a part of {size}x{size}; remove it, or choose a preprocessing that resizes",

@@ -18,19 +18,19 @@ use wgpu::BufferUsages as Usage;
 use crate::error::{Error, Result};
 use crate::exec::{Budget, Clock, Parameters, Recorder, STORED, Timing, flush};
 use crate::gpu::{Buffer, Gpu, Mapped, Mapping};
-use crate::plan::layout::Layout;
 use crate::plan::{Plan, Target};
 use crate::tensor::Tensor;
 
 use super::adam::Moments;
 use super::config::StepConfig;
+use super::penalty::values;
 use super::reduce::Team;
 use super::state::TrainState;
 use super::step::Player;
 use super::trainer::StepReport;
 
 pub use memory::{TrainMemory, memory};
-use plan::{REPORT, TrainPlan, group};
+use plan::{Inputs, REPORT, TrainPlan, group};
 use stores::Stores;
 use turn::Turn;
 
@@ -223,7 +223,8 @@ impl GpuTrainer {
         self.clock.get_or_insert_with(Clock::now);
         let step = self.step + 1;
         let lr = self.config.schedule.at(step);
-        self.write_pictures(step, batches).await?;
+        let first = team.as_deref().map_or(0, |team| team.rank() * self.config.accumulation);
+        self.write_pictures(step, first, batches).await?;
         self.write_numbers(step, lr);
         let Ended { pending, writable } = match team {
             Some(team) => self.submit_in(team, step, lr).await?,
@@ -337,8 +338,9 @@ impl GpuTrainer {
         }
     }
 
-    /// Packs the pictures into this iteration's upload buffer.
-    async fn write_pictures(&mut self, step: u64, batches: &[[Tensor; 2]]) -> Result<()> {
+    /// Packs the pictures, and what is drawn with them, into this iteration's upload buffer. `first` is the number of
+    /// the first batch among those of all ranks.
+    async fn write_pictures(&mut self, step: u64, first: usize, batches: &[[Tensor; 2]]) -> Result<()> {
         let slot = &mut self.slots[(step % 2) as usize];
         let mapped = match slot.writable.take() {
             Some(Writable::Now(mapped)) => mapped,
@@ -346,11 +348,20 @@ impl GpuTrainer {
             Some(Writable::After(mapping, submission)) => self.gpu.mapped(mapping, Some(submission)).await?,
             None => self.gpu.map(&slot.upload, wgpu::MapMode::Write).await?,
         };
-        let layout = Layout::activation(&self.config.pictures());
-        for (i, tensor) in batches.iter().flatten().enumerate() {
-            let start = i as u64 * layout.bytes();
+        let inputs = Inputs::new(&self.config);
+        let write = |batch: usize, name: &str, tensor: &Tensor| {
+            let Some((range, layout)) = inputs.range(batch, name) else { return Ok(()) };
             let packed = layout.pack(tensor.data());
-            mapped.write(start..start + layout.bytes())?.copy_from_slice(bytemuck::cast_slice(&packed));
+            mapped.write(range)?.copy_from_slice(bytemuck::cast_slice(&packed));
+            Ok(())
+        };
+        for (i, [real_a, real_b]) in batches.iter().enumerate() {
+            write(i, "real_A", real_a)?;
+            write(i, "real_B", real_b)?;
+            let number = (step - 1) * self.config.batches() as u64 + (first + i) as u64;
+            for (name, value) in values(&self.config, Player::Discriminators, number, [real_a, real_b])? {
+                write(i, &name, &value)?;
+            }
         }
         Ok(())
     }
@@ -358,17 +369,20 @@ impl GpuTrainer {
     /// Rate, bias correction and the average's decay, in `f64` until here.
     fn write_numbers(&self, step: u64, lr: f64) {
         let [beta1, beta2] = self.config.adam.betas;
-        let t = step.min(i32::MAX as u64) as i32;
-        let rate = lr / (1.0 - beta1.powi(t));
-        let correction = 1.0 / (1.0 - beta2.powi(t)).sqrt();
-        let numbers = [rate as f32, correction as f32, self.config.ema_decay(step) as f32, 0.0];
-        self.gpu.queue().write_buffer(&self.stores.numbers, 0, bytemuck::cast_slice(&numbers));
+        for turn in &self.turns {
+            let t = self.config.moves_until(turn.player, step).min(i32::MAX as u64) as i32;
+            let rate = lr / (1.0 - beta1.powi(t));
+            let correction = 1.0 / (1.0 - beta2.powi(t)).sqrt();
+            let numbers = [rate as f32, correction as f32, self.config.ema_decay(step) as f32, 0.0];
+            let at = self.stores.numbers_of(turn.player);
+            self.gpu.queue().write_buffer(&self.stores.numbers, at, bytemuck::cast_slice(&numbers));
+        }
     }
 
     /// One whole iteration.
     fn submit(&self, step: u64, lr: f64) -> Ended {
         let mut recorder = Recorder::new(&self.gpu, &self.budget);
-        for turn in &self.turns {
+        for turn in self.moving(step) {
             for batch in 0..self.config.accumulation {
                 self.feed(&mut recorder, turn, step, batch);
                 recorder.run(&turn.step);
@@ -384,14 +398,19 @@ impl GpuTrainer {
         self.end(recorder, step, lr)
     }
 
-    /// The pictures of one of the iteration's batches, to where the turn reads them.
+    /// The turns of an iteration.
+    fn moving(&self, step: u64) -> impl Iterator<Item = &Turn> {
+        self.turns.iter().filter(move |turn| self.config.moves(turn.player, step))
+    }
+
+    /// What one of the iteration's batches brings, to where the turn reads it.
     fn feed(&self, recorder: &mut Recorder<'_>, turn: &Turn, step: u64, batch: usize) {
         let slot = &self.slots[(step % 2) as usize];
-        let picture = Layout::activation(&self.config.pictures()).bytes();
+        let inputs = Inputs::new(&self.config);
         for terminal in &turn.step.plan.inputs {
-            let at = 2 * batch as u64 + u64::from(terminal.name == "real_B");
+            let Some((range, _)) = inputs.range(batch, &terminal.name) else { continue };
             let to = &turn.step.buffers[terminal.buffer];
-            recorder.copy((&slot.upload, at * picture), (to, 0), picture);
+            recorder.copy((&slot.upload, range.start), (to, 0), range.end - range.start);
         }
     }
 
@@ -411,13 +430,13 @@ impl GpuTrainer {
         let Pending { step, lr, mapping, submission } = pending;
         let mapped = self.gpu.mapped(mapping, Some(submission)).await?;
         if let Some(clock) = self.clock.replace(Clock::now()) {
-            let flops: u64 = self.turns.iter().map(|turn| turn.step.plan.flops()).sum();
+            let flops: u64 = self.moving(step).map(|turn| turn.step.plan.flops()).sum();
             self.budget.measure(flops * self.config.accumulation as u64, clock.seconds());
         }
         let quads: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec::<u8, [f32; 4]>(&mapped.read(..)?);
         drop(mapped);
 
-        let outcomes = self.turns.each_ref().map(|turn| turn.report(&quads));
+        let outcomes: Vec<_> = self.moving(step).map(|turn| turn.report(&quads)).collect();
         if quads[0][0] != 0.0 && self.halted.is_none() {
             let what = outcomes.iter().find_map(|outcome| outcome.fault.clone());
             self.halted = Some((step, what.unwrap_or_else(|| "a gradient".into())));

@@ -9,6 +9,7 @@ use crate::plan::layout::Layout;
 use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Target};
 
 use super::super::config::StepConfig;
+use super::super::penalty;
 use super::super::reduce::BUCKET;
 use super::super::step::{Player, StepGraph};
 use super::memory::TrainMemory;
@@ -98,8 +99,35 @@ pub(super) struct TrainPlan {
     pub(super) averages: bool,
     pub(super) terms: u64,
     pub(super) partials: u64,
-    /// Both pictures of all batches of an iteration.
+    /// What all batches of an iteration bring.
     pub(super) upload: u64,
+    /// What is new in each iteration: of each player, one term's bytes apart.
+    pub(super) numbers: u64,
+}
+
+/// What a batch brings to the GPU: pictures of both domains, and what is drawn with them, one behind the other.
+pub(super) struct Inputs(Vec<(String, Layout)>);
+
+impl Inputs {
+    pub(super) fn new(config: &StepConfig) -> Self {
+        let pictures = ["real_A", "real_B"].map(|name| (name.to_owned(), config.pictures()));
+        let all = pictures.into_iter().chain(penalty::inputs(config));
+        Self(all.map(|(name, shape)| (name, Layout::activation(&shape))).collect())
+    }
+
+    /// Of one batch.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, layout)| layout.bytes()).sum()
+    }
+
+    /// Where one of a batch lies in an iteration's upload buffer, and how.
+    pub(super) fn range(&self, batch: usize, name: &str) -> Option<(Range<u64>, Layout)> {
+        let at = self.0.iter().position(|(own, _)| own == name)?;
+        let before: u64 = self.0[..at].iter().map(|(_, layout)| layout.bytes()).sum();
+        let start = batch as u64 * self.bytes() + before;
+        let layout = self.0[at].1;
+        Some((start..start + layout.bytes(), layout))
+    }
 }
 
 /// The groups of the [`ParameterMap`]: what each player trains, in their order, then the vectors.
@@ -158,7 +186,8 @@ impl TrainPlan {
             averages: config.ema > 0.0,
             terms: most_terms as u64 * Self::term_stride(target),
             partials: 16 * blocks,
-            upload: 2 * config.accumulation as u64 * Layout::activation(&config.pictures()).bytes(),
+            upload: config.accumulation as u64 * Inputs::new(config).bytes(),
+            numbers: 2 * Self::term_stride(target),
             map,
         })
     }
@@ -193,7 +222,7 @@ impl TrainPlan {
                 + terms
                 + self.partials
                 + REPORT
-                + 16
+                + self.numbers
                 + self.turns.iter().map(uniforms).sum::<u64>(),
             staging: 2 * (self.upload + REPORT) + self.staging().iter().sum::<u64>(),
         }
@@ -232,7 +261,7 @@ fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
                 Some(_) => {}
                 None => {
                     known.insert(name.clone(), leaves.len());
-                    leaves.push(Leaf { name, shape, layout });
+                    leaves.push(Leaf { name, shape, layout, half: false });
                 }
             }
         }

@@ -58,7 +58,7 @@ impl Stores {
             first_vectors: plan.map.group(VECTORS).start,
             partials: one("partials", plan.partials)?,
             report: one("report", REPORT)?,
-            numbers: one("numbers", 16)?,
+            numbers: one("numbers", plan.numbers)?,
             staging: plan
                 .staging()
                 .iter()
@@ -66,6 +66,11 @@ impl Stores {
                 .collect::<Result<_>>()?,
             parameters,
         })
+    }
+
+    /// Where a player's numbers lie in their buffer.
+    pub(super) fn numbers_of(&self, player: Player) -> u64 {
+        self.numbers.size() / 2 * group(player) as u64
     }
 
     pub(super) fn get(&self, store: Store) -> &Buffer {

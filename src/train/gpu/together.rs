@@ -20,7 +20,7 @@ impl GpuTrainer {
         let (own, all) = (self.config.accumulation, self.config.batches());
         let before = own * team.rank();
         let mut recorder = Recorder::new(&self.gpu, &self.budget);
-        for turn in &self.turns {
+        for turn in self.moving(step) {
             for _ in 0..before {
                 turn.vectors.iter().for_each(|vectors| recorder.run(vectors));
                 recorder.run(&turn.keep);

@@ -37,7 +37,11 @@ impl<'a> Launches<'a> {
 
     fn bind(&mut self, store: Store, bytes: Range<u64>) -> Bound {
         self.placed.given.push(Place { store, offset: bytes.start });
-        Bound { memory: Memory::Given(self.placed.given.len() - 1), bytes: bytes.end - bytes.start }
+        Bound {
+            memory: Memory::Given(self.placed.given.len() - 1),
+            bytes: bytes.end - bytes.start,
+            half: false,
+        }
     }
 
     fn launch<P: bytemuck::NoUninit>(
@@ -169,7 +173,7 @@ fn report(
         for piece in map.pieces.iter().filter(|piece| piece.buffer == buffer) {
             let network = piece.name.split('.').next().unwrap_or_default();
             if let Some(k) = step.player.networks().iter().position(|n| *n == network) {
-                ends[k] = (before + (piece.offset + piece.layout.bytes()).div_ceil(BLOCK)) as u32;
+                ends[k] = (before + (piece.offset + piece.bytes()).div_ceil(BLOCK)) as u32;
             }
         }
         before += map.buffers[buffer] / BLOCK;
@@ -220,7 +224,9 @@ fn adam(
         beta2: beta2 as f32,
         rest2: (1.0 - beta2) as f32,
     };
-    let mut bindings = vec![launches.bind(Store::Numbers, 0..16), launches.bind(Store::Report, 0..REPORT)];
+    let numbers = TrainPlan::term_stride(launches.target) * group(player) as u64;
+    let mut bindings =
+        vec![launches.bind(Store::Numbers, numbers..numbers + 16), launches.bind(Store::Report, 0..REPORT)];
     let moved = [
         Store::Gradients(buffer),
         Store::Weights(buffer),
@@ -243,7 +249,7 @@ fn rho(map: &ParameterMap, window: &Window) -> [Range<u32>; 2] {
         let own = |name: &str| name.split('.').next() == Some(network) && name.ends_with(".rho");
         let pieces = || map.pieces.iter().filter(|p| p.buffer == window.buffer && own(&p.name));
         let first = pieces().map(|p| p.offset).min();
-        let end = pieces().map(|p| p.offset + p.layout.bytes()).max();
+        let end = pieces().map(|p| p.offset + p.bytes()).max();
         if let (Some(first), Some(end)) = (first, end) {
             let within =
                 |at: u64| ((at.clamp(window.bytes.start, window.bytes.end) - window.bytes.start) / 16) as u32;

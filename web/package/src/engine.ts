@@ -15,7 +15,7 @@ import type {
 import { arrange } from "./size.js";
 import { startHelpers } from "./helpers.js";
 import { type Helpers, type Survey, translateTiles } from "./tiles.js";
-import type { BackendChoice, Progress } from "./types.js";
+import type { Progress } from "./types.js";
 import {
   type Place,
   type Running,
@@ -160,7 +160,7 @@ export class Engine implements Host {
     const [request, info] = [this.#request, this.#info];
     if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
     const model = await readModel(request, () => {}, signal);
-    await this.#open(request, model, this.#place(request.backend), signal);
+    await this.#open(request, model, this.#place(request), signal);
     this.#info = { ...info, ...this.#sessionInfo() };
     return this.#info;
   }
@@ -195,7 +195,7 @@ export class Engine implements Host {
     onProgress: OnProgress,
     signal: AbortSignal,
   ): Promise<{ model: ModelBytes; place: Promise<Place> }> {
-    const place = this.#place(request.backend);
+    const place = this.#place(request);
     let onItsWay = true;
     let ready = this.#warmUp(place);
     const prepare = async (metadata: Metadata) => {
@@ -215,8 +215,8 @@ export class Engine implements Host {
   }
 
   /** What the model is going to run on. */
-  #place(backend: BackendChoice): Promise<Place> {
-    const place = this.#instance().then((glue) => glue.Place.open(backend));
+  #place({ backend, precision }: LoadRequest): Promise<Place> {
+    const place = this.#instance().then((glue) => glue.Place.open(backend, precision));
     // Whoever waits for it will be told.
     place.catch(() => {});
     return place;
@@ -234,7 +234,7 @@ export class Engine implements Host {
       const { Place, Session, smallModel } = await this.#instance();
       const options = { size: "native", fit: "pad", attention: false } as const;
       await this.#watch(async () => {
-        const place = await Place.open("wasm");
+        const place = await Place.open("wasm", "f32");
         const session = await Session.open(smallModel(), "a small model", place);
         const [width, height] = [32, 32];
         const rgba = new Uint8Array(4 * width * height);

@@ -31,7 +31,7 @@ async function survey({
 }: Extract<ToHelper, { kind: "help" }>): Promise<Tiles> {
   const glue = createGlue();
   await glue.default({ module_or_path: module });
-  const place = await glue.Place.open("wasm");
+  const place = await glue.Place.open("wasm", "f32");
   const bytes = new Uint8Array(await model.arrayBuffer());
   const session = await glue.Session.open(bytes, "the model", place, direction);
   const { rgba, width, height, fullWidth, fullHeight, side } = survey;

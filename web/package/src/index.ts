@@ -4,6 +4,7 @@ export { probe } from "./probe.js";
 export { Translator } from "./translator.js";
 export type {
   BackendChoice,
+  Precision,
   Direction,
   Fit,
   LoadOptions,

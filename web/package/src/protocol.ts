@@ -3,6 +3,7 @@ import type { ModelRequest } from "./model.js";
 import type {
   BackendChoice,
   Direction,
+  Precision,
   Progress,
   TranslateOptions,
   TranslatorInfo,
@@ -20,6 +21,7 @@ export interface Code {
 /** A model and what it is to run on. */
 export interface LoadRequest extends ModelRequest {
   backend: BackendChoice;
+  precision: Precision;
   direction?: Direction;
 }
 

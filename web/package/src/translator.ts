@@ -43,8 +43,8 @@ export class Translator {
    */
   static async load(model: ModelSource, options: LoadOptions = {}): Promise<Translator> {
     throwIfAborted(options.signal);
-    const { backend = "auto", direction, sha256, cache = true } = options;
-    const request = { file: asFile(model), sha256, cache, backend, direction };
+    const { backend = "auto", precision = "f32", direction, sha256, cache = true } = options;
+    const request = { file: asFile(model), sha256, cache, backend, precision, direction };
     const translator = new Translator(options, request);
     try {
       await orAborted(translator.#open(options.signal), options.signal);

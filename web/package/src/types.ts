@@ -5,6 +5,12 @@ export type Direction = "A2B" | "B2A";
 export type BackendChoice = "auto" | "webgpu" | "wasm";
 
 /**
+ * How numbers lie in a GPU's memory. `f16` takes half the memory, and no pixel differs by more than 2 of
+ * 255. The processor always takes `f32`.
+ */
+export type Precision = "f32" | "f16";
+
+/**
  * How far a call has come. The phases of `load` are `download` and `verify`, those of `translate`
  * `compile` (the first time at a size), `run`, and `tile` for large pictures.
  */
@@ -22,6 +28,8 @@ export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob;
 export interface LoadOptions {
   /** What computes; `auto` if left out. */
   backend?: BackendChoice;
+  /** How numbers lie in a GPU's memory; `f32` if left out. */
+  precision?: Precision;
   /** The direction, for a file that has both. */
   direction?: Direction;
   /** Compute in a worker of its own, so that the page stays responsive; `true` if left out. */

@@ -33,6 +33,38 @@ for (const name of GOLDEN) {
   });
 }
 
+test("tensors of f16 give the same picture, within 2 of 255", async ({ page, server }) => {
+  test.setTimeout(600_000);
+  await openCounting(page, server);
+  const seen = await page.evaluate(async () => {
+    const translator = await ugatit.Translator.load(A2B, {
+      backend: "webgpu",
+      precision: "f16",
+      worker: false,
+    });
+    const result = await translator.translate("/pictures/faces/toon-head/face-1.png");
+    const worst = await difference(result.bitmap, "/out/native/face-1_A2B.png");
+    translator.dispose();
+    return { worst, kernels };
+  });
+  expect(seen.worst).toBeLessThanOrEqual(TOLERANCE);
+  expect(seen.kernels.filter((kernel) => kernel.includes("f16"))).not.toEqual([]);
+});
+
+test("a precision that there is not is refused with those that there are", async ({ page, server }) => {
+  await openCounting(page, server);
+  const message = await page.evaluate(async () => {
+    const precision = "f8" as "f16";
+    try {
+      await ugatit.Translator.load(A2B, { backend: "wasm", precision, worker: false });
+      return "loaded";
+    } catch (error) {
+      return String(error);
+    }
+  });
+  expect(message).toContain('use "f32" or "f16"');
+});
+
 test("kernels are compiled while the weights are on their way, each once", async ({
   page,
   server,

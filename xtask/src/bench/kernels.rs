@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ugatit::catalogue::ALL;
 use ugatit::exec::Timing;
 use ugatit::gpu::Gpu;
-use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormInput, NormKind, Op};
 use ugatit::plan::{AdapterClass, Target, select};
 
 use super::measure::time_graph;
@@ -58,9 +58,10 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
             let mut target = gpu.target();
             target.conv2d = Some(kernel);
             for timing in time_graph(gpu, &graph, &outputs, &target).await? {
-                if timing.kernel.starts_with("conv2d") {
+                if timing.kernel.shader.name.starts_with("conv2d") {
                     let [forward, adjoint] = chosen;
-                    let taken = [forward.forward.name, adjoint.transposed.name].contains(&timing.kernel);
+                    let taken =
+                        [forward.forward.name, adjoint.transposed.name].contains(&timing.kernel.shader.name);
                     rows.push(Kernel::new(&timing, peaks, taken));
                 } else {
                     add(&mut rows, [timing], peaks, true);
@@ -71,7 +72,12 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
             // The same by fewer multiplications.
             let target = Target { arithmetic: Arithmetic::Fast, winograd: Some(true), ..gpu.target() };
             let fast = time_graph(gpu, &graph, &outputs[..1], &target).await?;
-            add(&mut rows, fast.into_iter().filter(|t| !t.kernel.starts_with("conv2d")), peaks, true);
+            add(
+                &mut rows,
+                fast.into_iter().filter(|t| !t.kernel.shader.name.starts_with("conv2d")),
+                peaks,
+                true,
+            );
         }
         let y = graph.add(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g])?;
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
@@ -81,7 +87,7 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
                 || rows.iter().all(|r| r.kernel != select::conv2d_grad_weight(class, o.div_ceil(4)).name)
             {
                 for timing in time_graph(gpu, &graph, &[y], &target).await? {
-                    if timing.kernel.starts_with("conv2d_grad_weight") {
+                    if timing.kernel.shader.name.starts_with("conv2d_grad_weight") {
                         rows.push(Kernel::new(&timing, peaks, class == gpu.target().class));
                     } else {
                         add(&mut rows, [timing], peaks, true);
@@ -122,9 +128,9 @@ fn is_measured(rows: &[Kernel], name: &str) -> bool {
 fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks: &Peaks, taken: bool) {
     let mut longest: BTreeMap<&str, Timing> = BTreeMap::new();
     for timing in timings {
-        let known = rows.iter().any(|r| r.kernel == timing.kernel);
-        if !known && longest.get(timing.kernel).is_none_or(|other| other.bytes < timing.bytes) {
-            longest.insert(timing.kernel, timing);
+        let known = rows.iter().any(|r| r.kernel == timing.kernel.shader.name);
+        if !known && longest.get(timing.kernel.shader.name).is_none_or(|other| other.bytes < timing.bytes) {
+            longest.insert(timing.kernel.shader.name, timing);
         }
     }
     rows.extend(longest.values().map(|timing| Kernel::new(timing, peaks, taken)));
@@ -145,6 +151,26 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
         graph.add(Op::Norm(norm(NormKind::Instance)), &[x])?,
         graph.add(Op::Norm(layer), &[x, rho, gamma, beta, residual])?,
     ];
+    // What only ablations and the authors' other losses have.
+    let groups = norm(NormKind::Group { groups: 4 });
+    outputs.push(graph.add(Op::Norm(groups), &[x, gamma, beta])?);
+    for wrt in [NormInput::X, NormInput::Gamma] {
+        outputs.push(graph.add(Op::NormGrad { norm: groups, wrt }, &[residual, x, gamma])?);
+    }
+    let share = graph.input("share", [1, 1]);
+    for op in [
+        Op::Above(0.1),
+        Op::Mean,
+        Op::MeanGrad { scale: 1.0 },
+        Op::Hinge { target: 1.0 },
+        Op::HingeGrad { target: 1.0, scale: 1.0 },
+        Op::GradientPenalty { one_sided: false },
+        Op::GradientPenaltyGrad { one_sided: false, scale: 1.0 },
+    ] {
+        outputs.push(graph.add(op, &[x])?);
+    }
+    outputs.push(graph.add(Op::AtMaximum, &[residual, x])?);
+    outputs.push(graph.add(Op::Interpolate, &[x, residual, share])?);
     let average = graph.add(Op::GlobalAvgPool, &[x])?;
     let maximum = graph.add(Op::GlobalMaxPool, &[x])?;
     outputs.push(graph.add(Op::Concat, &[average, maximum])?);

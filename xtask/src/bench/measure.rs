@@ -85,7 +85,7 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
             let seconds = started.elapsed().as_secs_f64();
             let timing = |s: &ugatit::plan::Step| Timing {
                 label: s.label().into(),
-                kernel: s.shader().name,
+                kernel: s.kernel(),
                 seconds,
                 flops: s.flops(),
                 bytes: s.bytes(),

@@ -27,7 +27,8 @@ pub(crate) async fn measure(gpu: &Gpu, large: bool) -> Result<Vec<Network>> {
         let mut graph = Graph::new();
         let x = graph.input("x", [1, 3, size, size]);
         let net = Generator::build(&mut graph, &config, "", x)?;
-        let (graph, outputs) = fuse(&graph, &[net.image, net.cam_logit, net.heatmap]);
+        let outputs: Vec<_> = [Some(net.image), net.cam_logit, net.heatmap].into_iter().flatten().collect();
+        let (graph, outputs) = fuse(&graph, &outputs);
         let weights = weights(&graph)?;
         let x = filled(&[1, 3, size, size].into())?;
         if size < 256 || large {

@@ -52,9 +52,14 @@ pub(crate) struct Kernel {
 impl Kernel {
     pub(crate) fn new(timing: &Timing, peaks: &Peaks, chosen: bool) -> Self {
         let gbytes = timing.bytes as f64 / timing.seconds / 1e9;
-        let gflops = timing.kernel.starts_with("conv2d").then(|| timing.flops as f64 / timing.seconds / 1e9);
+        let gflops = timing
+            .kernel
+            .shader
+            .name
+            .starts_with("conv2d")
+            .then(|| timing.flops as f64 / timing.seconds / 1e9);
         Self {
-            kernel: timing.kernel.into(),
+            kernel: timing.kernel.name().into_owned(),
             work: timing.label.clone(),
             ms: timing.seconds * 1e3,
             gflops,

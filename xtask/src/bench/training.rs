@@ -251,8 +251,8 @@ pub(crate) async fn on_gpu(gpu: &Gpu, options: &TrainOptions) -> Result<Training
         let update = seconds(&discriminators[1]) + seconds(&generators[1]);
         let all: Vec<Timing> = [discriminators, generators].into_iter().flatten().flatten().collect();
         result.optimiser = update / seconds(&all);
-        result.kernels = shares(&all, |t| t.kernel.to_string());
-        result.labels = shares(&all, |t| format!("{}: {}", t.kernel, t.label));
+        result.kernels = shares(&all, |t| t.kernel.name().into_owned());
+        result.labels = shares(&all, |t| format!("{}: {}", t.kernel.name(), t.label));
         result.labels.truncate(40);
     }
     drop(trainer);
@@ -302,10 +302,10 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
     let mut graph = Graph::new();
     let x = graph.input("x", [1, 3, 64, 64]);
     let net = Generator::build(&mut graph, &config, "", x)?;
-    let losses = [
-        graph.add(Op::Mse { target: 0.5 }, &[net.image])?,
-        graph.add(Op::BceWithLogits { target: 1.0 }, &[net.cam_logit])?,
-    ];
+    let mut losses = vec![graph.add(Op::Mse { target: 0.5 }, &[net.image])?];
+    if let Some(logit) = net.cam_logit {
+        losses.push(graph.add(Op::BceWithLogits { target: 1.0 }, &[logit])?);
+    }
     let (mut graph, losses) = fuse(&graph, &losses);
     let wrt: Vec<_> = graph.parameters().map(|(id, _)| id).collect();
     let seeds: Vec<_> = losses.iter().map(|&loss| (loss, Seed::Weight(1.0))).collect();

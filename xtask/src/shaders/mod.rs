@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use ugatit::shader::{Constants, LOOPS, expand};
+use ugatit::shader::{Constants, LOOPS, expand, with_halves};
 
 use crate::process::{root, say};
 
@@ -36,7 +36,7 @@ const FOLDER: &str = "shaders";
 
 /// One variant's plain WGSL.
 struct Variant {
-    /// With `_loops` for the text that keeps its loops.
+    /// With `_loops` for the text that keeps its loops, `_halves` for that whose tensors are f16.
     name: String,
     /// The shader file, without its extension.
     file: String,
@@ -95,13 +95,17 @@ fn variants(folder: &Path) -> Result<Vec<Variant>> {
                     .map_err(|e| anyhow::anyhow!("{FOLDER}/{e}"))?
                     .shortened();
                 // Most shaders have but one text.
-                if loops == 0 || variants.last().is_some_and(|v| v.text != expanded.text) {
-                    variants.push(Variant {
-                        name: format!("{name}{suffix}"),
-                        file: file.clone(),
-                        text: expanded.text,
-                        origin: expanded.origin,
-                    });
+                if loops == 0 || variants.iter().all(|v| v.name != name || v.text != expanded.text) {
+                    let halves = with_halves(&expanded.text);
+                    let has_halves = halves != expanded.text;
+                    let mut keep = |text, what: &str| {
+                        let (name, origin) = (format!("{name}{suffix}{what}"), expanded.origin.clone());
+                        variants.push(Variant { name, file: file.clone(), text, origin });
+                    };
+                    keep(expanded.text, "");
+                    if has_halves {
+                        keep(halves, "_halves");
+                    }
                 }
             }
         }

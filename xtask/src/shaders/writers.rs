@@ -41,7 +41,8 @@ fn parsed(variant: &Variant) -> Result<(Module, ModuleInfo), String> {
         let line = e.location(text).map_or(1, |at| at.line_number as usize);
         format!("{}: {}", variant.place(line), e.message())
     })?;
-    let validated = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    let validated =
+        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32).validate(&module);
     let info = validated.map_err(|e| {
         let line = e.location(text).map_or(1, |at| at.line_number as usize);
         format!("{}: {:?}", variant.place(line), e.as_inner())

@@ -196,7 +196,8 @@ fn finish_all(
                     ssim_untouched: ssim(&untouched, partner)?,
                 });
             }
-            attention = Some(Picture { alpha: None, ..prepared.finish(translation)?.attention });
+            let finished = prepared.finish(translation)?;
+            attention = finished.attention.map(|attention| Picture { alpha: None, ..attention });
             result = Some(image);
         }
         if let Some(folder) = folder {

@@ -77,11 +77,11 @@ pub(super) fn run(
                 seconds += started.elapsed().as_secs_f64() / f64::from(TIMED);
             }
         }
-        let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iteration as f64).min(1e10)));
+        let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iterations() as f64).min(1e10)));
         line(format_args!(
             "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations",
             chosen.device.name(),
-            config.iteration
+            config.iterations()
         ));
         Ok(ExitCode::SUCCESS)
     })

@@ -182,7 +182,7 @@ fn train(
         let wishes = run.agree(wishes(stop, late))?;
         if wishes != 0 {
             let interrupted = wishes & INTERRUPTED != 0;
-            let (step, total) = (run.step(), run.config().iteration);
+            let (step, total) = (run.step(), run.config().iterations());
             let reason = if interrupted { "interrupted" } else { "the time is up" };
             pollster::block_on(run.stop(reason))?;
             progress.close();
@@ -238,7 +238,7 @@ fn train(
     }
     line(format_args!(
         "all {} iterations are done; the models are in {}",
-        run.config().iteration,
+        run.config().iterations(),
         folder.join("models").display()
     ));
     line(format_args!("try them: ugatit translate PICTURES -o OUT --model {}", folder.display()));

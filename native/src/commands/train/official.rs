@@ -18,7 +18,7 @@ enum Here {
 use Here::{Always, Instead, Needless};
 
 /// With hyphens, in small letters.
-const OPTIONS: [(&str, Here); 31] = [
+const OPTIONS: [(&str, Here); 23] = [
     ("phase", Always(&["train"], "`ugatit translate` and `ugatit eval` are for testing")),
     (
         "resume",
@@ -30,11 +30,6 @@ const OPTIONS: [(&str, Here); 31] = [
         "n-dis",
         Needless("the official program does not use it; --n-dis-global and --n-dis-local are the layers"),
     ),
-    ("sn", Always(&["true"], "the discriminators are always spectrally normalised")),
-    ("gan-type", Always(&["lsgan"], "least squares (lsgan) are the only loss")),
-    ("n-critic", Always(&["1"], "both players move once in an iteration")),
-    ("smoothing", Instead("--ema, the decay of the generators' moving average")),
-    ("gp-ld", Instead("nothing: there is no gradient penalty in the loss lsgan")),
     (
         "dataset",
         Instead("the folder with trainA and trainB, as the first argument: ugatit train dataset/NAME"),
@@ -46,11 +41,11 @@ const OPTIONS: [(&str, Here); 31] = [
     ("checkpoints-dir", Instead("-o RUN, the folder of this run")),
     ("log-dir", Instead("-o RUN, the folder of this run")),
     ("sample-dir", Instead("-o RUN, the folder of this run")),
-    ("epoch", Instead("--iteration, the iterations of all epochs together")),
-    ("n-epochs", Instead("--iteration, the iterations of all epochs together")),
-    ("n-epochs-decay", Instead("--decay-flag: the rate falls in the second half of --iteration")),
-    ("decay-epoch", Instead("--decay-flag: the rate falls in the second half of --iteration")),
-    ("augment-flag", Instead("--preprocess and --no-flip")),
+    ("n-epochs", Instead("--iteration, the iterations of all epochs together, or --epoch")),
+    (
+        "n-epochs-decay",
+        Instead("--decay-flag: the rate falls in the second half of --iteration; or --decay-epoch"),
+    ),
     ("no-dropout", Needless("the networks have no dropout")),
     ("crop-size", Instead("--img-size")),
     ("gpu-ids", Instead("--adapter, a number of the list of `ugatit doctor`")),
@@ -133,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_needs_no_saying_is_taken() {
-        let line = "ugatit train late -o r --light True --phase train --resume True --benchmark-flag False --n-dis 6 --sn=true --ch 4 --continue-train x";
+        let line = "ugatit train late -o r --light True --phase train --resume True --benchmark-flag False --n-dis 6 --ch 4 --continue-train x";
         assert_eq!(taken(line).unwrap(), "ugatit train late -o r --light True --ch 4 x");
         // After `--`, and of other commands, they are none of ours.
         for line in ["ugatit train -- --phase test", "ugatit translate --dataset x", "ugatit"] {
@@ -143,14 +138,12 @@ mod tests {
 
     #[test]
     fn what_is_something_else_is_named_all_at_once() {
-        let line = "ugatit train late --phase test --result-dir results --GP-ld=10 --epoch 100 --benchmark-flag True --gan-type wgan";
+        let line = "ugatit train late --phase test --result-dir results --n-epochs=100 --benchmark-flag True";
         let message = taken(line).unwrap_err();
         for part in [
             "--phase test: `ugatit translate`",
             "--result-dir: here it is -o RUN",
-            "--gp-ld: here it is nothing",
-            "--epoch: here it is --iteration",
-            "--gan-type wgan: least squares",
+            "--n-epochs: here it is --iteration",
             "left out:\n  --benchmark-flag",
         ] {
             assert!(message.contains(part), "{part}: {message}");

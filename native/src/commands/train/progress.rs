@@ -26,7 +26,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(run: &Run, folder: &Path, from: u64) -> Self {
-        let total = run.config().iteration;
+        let total = run.config().iterations();
         let what = if from > 0 {
             format!("going on from iteration {from} of {total}")
         } else {
@@ -60,7 +60,7 @@ impl Progress {
             let [d, g, cycle] = self.losses.map(|loss| loss.map_or("-".into(), |x| format!("{x:.3}")));
             let rate = run.rate();
             let speed = rate.map_or(String::new(), |rate| format!("  {rate:.2}/s"));
-            let left = run.config().iteration.saturating_sub(report.step) as f64;
+            let left = run.config().iterations().saturating_sub(report.step) as f64;
             let eta = rate.map_or(String::new(), |rate| {
                 format!("  {} left", HumanDuration(Duration::from_secs_f64((left / rate).min(1e9))))
             });
@@ -71,7 +71,7 @@ impl Progress {
             bar.set_position(report.step);
             bar.set_message(text());
         } else if self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY) || run.is_done() {
-            line(format_args!("{}/{}  {}", report.step, run.config().iteration, text()));
+            line(format_args!("{}/{}  {}", report.step, run.config().iterations(), text()));
             self.last_line = Some(Instant::now());
         }
     }
@@ -96,7 +96,8 @@ impl Progress {
         for (smooth, new) in self.losses.iter_mut().zip([value("D/total"), value("G/total"), cycle]) {
             *smooth = match (*smooth, new) {
                 (Some(old), Some(new)) => Some(old + (new - old) / SMOOTH),
-                (_, new) => new,
+                // Generators that do not move in every iteration are not heard of in every one.
+                (old, new) => new.or(old),
             };
         }
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use toml::Table;
+use ugatit::model::DecoderNorm;
 use ugatit::run::{PRESETS, PreprocessKind, RunConfig, RunFolder};
+use ugatit::train::GanType;
 
 use crate::console::Usage;
 
@@ -42,6 +44,30 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     n_res: Option<usize>,
+    /// Residual blocks of the decoder alone; 0 for as many as n-res
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_res_decoder: Option<usize>,
+    /// What normalises the decoder: adalin, or for an ablation in, ln, adain or gn
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoder_norm: Option<DecoderNorm>,
+    /// Whether the generators have attention; false for an ablation
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = boolean)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    g_cam: Option<bool>,
+    /// Whether the discriminators have attention; false for an ablation
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = boolean)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    d_cam: Option<bool>,
+    /// Whether the generators use rho less 0.1, as the authors' program in TensorFlow
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = boolean)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smoothing: Option<bool>,
+    /// Whether the discriminators are spectrally normalised
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = boolean)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sn: Option<bool>,
     /// Layers of the global discriminators; 7 needs 96 px, 6 needs 64
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,10 +76,18 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     n_dis_local: Option<usize>,
-    /// Iterations of the whole run
+    /// Iterations of the whole run; with --epoch those of one epoch
     #[arg(long, alias = "steps", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     iteration: Option<u64>,
+    /// Epochs of the run, of --iteration iterations each; the learning rate falls from one to the next
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    /// With --epoch: the first epoch whose learning rate falls, counted from 0 [default: half of them]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decay_epoch: Option<u64>,
     /// Whether the learning rate falls to zero in the second half
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", value_parser = boolean)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +100,18 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "X")]
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
+    /// The adversarial loss: lsgan, gan, hinge, wgan-gp, wgan-lp or dragan
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gan_type: Option<GanType>,
+    /// Weight of the gradient penalty of wgan-gp, wgan-lp and dragan
+    #[arg(long, alias = "GP-ld", value_name = "X")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gp_ld: Option<f64>,
+    /// The generators move in the first of so many iterations, the discriminators in all
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_critic: Option<u64>,
     /// Weight of the adversarial terms
     #[arg(long, value_name = "X")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +154,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "MODEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     init: Option<PathBuf>,
-    /// How pictures become img-size: scale-crop, resize or none
+    /// How pictures become img-size: scale-crop, resize, none, or tensorflow for the authors' program's way
     #[arg(long, value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     preprocess: Option<PreprocessKind>,
@@ -116,6 +162,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     load_size: Option<usize>,
+    /// The authors' program in TensorFlow: true is --preprocess tensorflow, false --preprocess resize --no-flip
+    #[arg(long, value_name = "BOOL", value_parser = boolean, conflicts_with_all = ["preprocess", "no_flip"])]
+    #[serde(skip)]
+    augment_flag: Option<bool>,
     /// Do not mirror pictures at random
     #[arg(long)]
     #[serde(skip)]
@@ -180,8 +230,12 @@ impl Settings {
         if self.full {
             table.insert("light".into(), false.into());
         }
-        if self.no_flip {
+        if self.no_flip || self.augment_flag == Some(false) {
             table.insert("flip".into(), false.into());
+        }
+        if let Some(augment) = self.augment_flag {
+            let how = if augment { PreprocessKind::Tensorflow } else { PreprocessKind::Resize };
+            table.insert("preprocess".into(), how.to_string().into());
         }
         Ok(table)
     }

@@ -16,7 +16,7 @@ use clap::{ArgAction, ValueEnum};
 use ugatit::graph::Arithmetic;
 use ugatit::io::PictureFormat;
 use ugatit::model::Direction;
-use ugatit::translate::{Fit, PictureOptions, PictureSize};
+use ugatit::translate::{Fit, PictureOptions, PictureSize, Precision};
 
 use crate::console::Usage;
 use crate::device::{self, DeviceArgs};
@@ -98,6 +98,10 @@ pub(crate) struct Args {
     /// the processor, and no pixel differs by more than 1 of 255
     #[arg(long)]
     exact: bool,
+    /// How numbers lie in a GPU's memory. f16 takes half of it, and no pixel differs by more than 2 of 255;
+    /// auto takes it where `ugatit tune` found it to be faster. The processor always takes f32
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: PrecisionChoice,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -110,6 +114,13 @@ enum FitChoice {
     Crop,
     /// Scaled to fit and padded by reflection; the result is cropped back
     Pad,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionChoice {
+    Auto,
+    F32,
+    F16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -161,7 +172,13 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let options = PictureOptions { size: args.size, fit };
     args.tile.check(&model.config)?;
-    if let (PictureSize::Exact { width, height }, false) = (options.size, model.config.light) {
+    if args.attention && !model.config.cam {
+        return Err(Usage(
+            "this model has no attention (it was trained with --g-cam false); leave out --attention".into(),
+        )
+        .into());
+    }
+    if let (PictureSize::Exact { width, height }, true) = (options.size, model.config.has_one_size()) {
         model.config.check_size(height, width).map_err(|e| Usage(e.to_string()))?;
     }
     let chosen = device::open(&device_args)?;
@@ -169,7 +186,12 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
         crew.note(notice);
     }
     let arithmetic = if args.exact { Arithmetic::Exact } else { Arithmetic::Fast };
-    let engine = Engine::new(chosen, model, arithmetic)?;
+    let precision = match args.precision {
+        PrecisionChoice::Auto => Precision::Auto,
+        PrecisionChoice::F32 => Precision::F32,
+        PrecisionChoice::F16 => Precision::F16,
+    };
+    let engine = Engine::new(chosen, model, arithmetic, precision)?;
 
     let stop = stop_on_interrupt("after the pictures in work");
     let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, engine.device.clone());
@@ -183,7 +205,7 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     let reopen = || {
         let chosen = device::reopen(&device_args, &stop)?;
         let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
-        Engine::new(chosen, model, arithmetic)
+        Engine::new(chosen, model, arithmetic, precision)
     };
     pipeline::run(&plan.jobs, engine, &reopen, &how, &stop, &reporter);
     let stopped = stop.load(Ordering::Relaxed);

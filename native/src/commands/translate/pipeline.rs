@@ -17,8 +17,8 @@ use ugatit::io::{
 };
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
-    Phase, PictureOptions, PictureSize, Prepared, TileOptions, Translated, Translation, Translator, Watcher,
-    prepare, resize,
+    Phase, PictureOptions, PictureSize, Precision, Prepared, TileOptions, Translated, Translation,
+    Translator, Watcher, prepare, resize,
 };
 
 use crate::device::Chosen;
@@ -44,10 +44,16 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(chosen: Chosen, model: Model, arithmetic: Arithmetic) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        chosen: Chosen,
+        model: Model,
+        arithmetic: Arithmetic,
+        precision: Precision,
+    ) -> anyhow::Result<Self> {
         let Chosen { device, notice } = chosen;
         let name = device.name().to_owned();
-        let translator = pollster::block_on(Translator::new(device, model))?.with_arithmetic(arithmetic);
+        let translator = pollster::block_on(Translator::with_precision(device, model, precision))?;
+        let translator = translator.with_arithmetic(arithmetic);
         Ok(Self { translator, device: name, notice })
     }
 }
@@ -268,8 +274,8 @@ fn encode(to_encode: &Mutex<Receiver<Computed<'_>>>, reporter: &Reporter) {
                 Done::InTiles(done, tiles) => (done, Some(tiles)),
             };
             // The result last: where it is, all that was asked for is.
-            if let Some(path) = &job.attention {
-                write_picture(path, &done.attention, PictureFormat::Png, job.replace)?;
+            if let (Some(path), Some(attention)) = (&job.attention, &done.attention) {
+                write_picture(path, attention, PictureFormat::Png, job.replace)?;
             }
             if let Some(path) = &job.sheet {
                 write_picture(path, &done.sheet()?, PictureFormat::Png, job.replace)?;
@@ -335,7 +341,7 @@ mod tests {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny_params_0000005.pt");
         let model = Model::open(model, Some(Direction::A2B))?;
         let chosen = Chosen { device: Device::Gpu(gpu), notice: Some("another one".into()) };
-        Engine::new(chosen, model, Arithmetic::Fast)
+        Engine::new(chosen, model, Arithmetic::Fast, Precision::Auto)
     }
 
     /// Four pictures, and where their results go.
