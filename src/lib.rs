@@ -33,6 +33,7 @@ pub mod cpu;
 pub mod device;
 pub mod error;
 pub mod eval;
+mod events;
 pub mod exec;
 pub mod gpu;
 pub mod graph;

@@ -49,14 +49,14 @@ fn batches(config: &StepConfig, rank: usize, iteration: usize) -> Vec<[Tensor; 2
     (first..first + config.accumulation).map(|k| batch(config, k)).collect()
 }
 
-/// Trains as far as `to` on the processor or on the GPU.
+/// Trains as far as `to` on the processor or on the GPU; gives the state after each iteration.
 fn train(
     config: &StepConfig,
     on_gpu: bool,
     mut team: Option<Team>,
     state: &TrainState<f32>,
     to: usize,
-) -> (Vec<StepReport>, TrainState<f32>) {
+) -> (Vec<StepReport>, Vec<TrainState<f32>>) {
     let rank = team.as_ref().map_or(0, Team::rank);
     let mut session = if on_gpu {
         let trainer = GpuTrainer::new(gpu(), &gpu().target(), *config, state).unwrap();
@@ -66,40 +66,42 @@ fn train(
         Session::Cpu(Box::new(Trainer::new(*config, state.clone(), CpuEngine).unwrap()))
     };
     pollster::block_on(async {
-        let mut reports = vec![];
+        let (mut reports, mut states) = (vec![], vec![]);
         for iteration in state.step as usize..to {
             let batches = batches(config, rank, iteration);
             reports.extend(session.iterate_in(team.as_mut(), &batches).await.unwrap());
+            states.push(session.state().await.unwrap().into_owned());
         }
         reports.extend(session.finish().await.unwrap());
-        let state = session.state().await.unwrap().into_owned();
-        (reports, state)
+        (reports, states)
     })
 }
 
-/// The largest difference of two sets of tensors, and the root of the mean of its square.
-fn difference(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> [f64; 2] {
+/// The root of the mean of the squared differences of two sets of tensors, and the share of numbers that differ by more
+/// than half of the learning rate: the measures of `tests/trajectory.rs`.
+fn difference(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>, lr: f64) -> [f64; 2] {
     assert!(a.keys().eq(b.keys()));
     let pairs = a.values().zip(b.values()).flat_map(|(a, b)| a.data().iter().zip(b.data()));
     let differences: Vec<f64> = pairs.map(|(a, b)| f64::from(a - b).abs()).collect();
     assert!(differences.iter().all(|d| d.is_finite()));
-    let mean = differences.iter().map(|d| d * d).sum::<f64>() / differences.len() as f64;
-    [differences.iter().fold(0.0, |worst, d| d.max(worst)), mean.sqrt()]
+    let count = differences.len() as f64;
+    let mean = differences.iter().map(|d| d * d).sum::<f64>() / count;
+    [mean.sqrt(), differences.iter().filter(|d| **d > lr / 2.0).count() as f64 / count]
 }
 
-/// Of so many ranks with so many batches each: the states are all one, and what one process comes to that has all
-/// batches.
+/// Of so many ranks with so many batches each: after each iteration the states are all one, and what one process comes
+/// to that has all batches.
 fn as_one(of: StepConfig, count: usize, accumulation: usize, on_gpu: bool) {
-    let iterations = 3;
+    let iterations = 4;
     let start = TrainState::new(&of, 7).unwrap();
     let alone = StepConfig { accumulation: count * accumulation, ..of };
     let (expected, one) = train(&alone, on_gpu, None, &start, iterations);
     let config = StepConfig { ranks: count, accumulation, ..of };
     let all = ranks(count, |team| train(&config, on_gpu, Some(team), &start, iterations));
 
-    let (reports, state) = &all[0];
+    let (reports, states) = &all[0];
     for (rank, other) in all.iter().enumerate() {
-        assert!(other.0 == *reports && other.1 == *state, "rank {rank} has gone another way");
+        assert!(other.0 == *reports && other.1 == *states, "rank {rank} has gone another way");
     }
     let place = format!("{count} ranks, {accumulation} batches, GPU {on_gpu}");
     assert_eq!(reports.len(), iterations);
@@ -112,16 +114,23 @@ fn as_one(of: StepConfig, count: usize, accumulation: usize, on_gpu: bool) {
             assert!((x - y).abs() <= 1e-4 * y, "{place}: norm of {network} {x} not {y}");
         }
     }
-    let [worst, rms] = difference(&state.tensors, &one.tensors);
-    println!("{place}: weights off by {worst:.1e} at most, {rms:.1e} rms");
-    if accumulation == 1 {
-        // The same sums in the same order.
-        assert!(
-            state.tensors == one.tensors && state.moments == one.moments && state.ema == one.ema,
-            "{place}"
-        );
-    } else {
-        assert!(rms < 1e-2 * config.schedule.lr, "{place}");
+    assert_eq!((states.len(), one.len()), (iterations, iterations));
+    for (state, one) in states.iter().zip(&one) {
+        let place = format!("{place}, iteration {}", state.step);
+        if accumulation == 1 {
+            // The same sums in the same order.
+            assert!(state == one, "{place}");
+            continue;
+        }
+        // What torch's own f32 is off from f64 in the fixtures' runs, at least.
+        let lr = config.schedule.lr;
+        for (what, [a, b]) in
+            [("weights", [&state.tensors, &one.tensors]), ("average", [&state.ema, &one.ema])]
+        {
+            let [rms, share] = difference(a, b, lr);
+            println!("{place}: {what} off by {rms:.1e} rms, {share:.1e} by more than lr/2");
+            assert!(rms < 1e-2 * lr && share < 5e-5, "{place}: {what} off by {rms:.1e}, {share:.1e}");
+        }
     }
 }
 
@@ -155,7 +164,7 @@ fn two_halves_of_a_run_of_ranks_are_the_whole() {
         let config = StepConfig { ranks: count, ..tiny() };
         let start = TrainState::new(&config, 7).unwrap();
         let run = |state: &TrainState<f32>, to| {
-            ranks(count, |team| train(&config, on_gpu, Some(team), state, to)).swap_remove(0).1
+            ranks(count, |team| train(&config, on_gpu, Some(team), state, to)).swap_remove(0).1.pop().unwrap()
         };
         let whole = run(&start, 4);
         let half = run(&start, 2);

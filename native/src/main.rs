@@ -4,6 +4,7 @@ mod commands;
 mod compiling;
 mod console;
 mod device;
+mod events;
 mod interrupt;
 mod models;
 mod ranks;
@@ -13,7 +14,7 @@ mod targets;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use console::Usage;
 
@@ -21,6 +22,9 @@ use console::Usage;
 #[derive(Parser)]
 #[command(name = "ugatit", version, max_term_width = 100)]
 struct Cli {
+    /// Tell on standard error what is decided and done: -v the GPU, plans and caches, -vv also every kernel and submit
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,6 +42,7 @@ enum Command {
     Doctor(commands::doctor::Args),
     Tune(commands::tune::Args),
     Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 /// Exit status: 0 all went well; 1 something could not be done; 2 a wrong command line;
@@ -51,12 +56,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let command = match Cli::try_parse_from(arguments) {
-        Ok(Cli { command }) => command,
+    let Cli { verbose, command } = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
         Err(error) if ranks::tells() => error.exit(),
         // The same that the first of several processes tells.
         Err(error) => return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
     };
+    events::show(verbose);
     let done = match command {
         Command::Translate(args) => commands::translate::run(&args),
         Command::Train(args) => commands::train::run(&args),
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Tune(args) => commands::tune::run(&args),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command()),
+        Command::Man(args) => commands::man::run(&args, Cli::command()),
     };
     match done {
         Ok(code) => code,

@@ -42,6 +42,11 @@ impl Crew {
         self.0.as_ref().map_or(1, Ranks::ranks)
     }
 
+    /// How many of them share this machine, this one included.
+    pub(crate) fn neighbours(&self) -> usize {
+        self.0.as_ref().map_or(1, Ranks::local_ranks)
+    }
+
     /// Does what all ranks do. What goes wrong on one of them would leave the others waiting for it, so it ends the job
     /// with a message. What goes wrong on all of them alike, only the first tells.
     pub(crate) fn run(

@@ -4,9 +4,8 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
-use assert_cmd::Command;
-use assert_cmd::cargo::cargo_bin;
 use common::{Done, Place, checkpoint};
 use image::{ImageFormat, RgbaImage};
 
@@ -507,7 +506,7 @@ fn a_wrong_model_is_named() {
     assert_eq!(built.code, 0, "{built:?}");
     // Elsewhere there is none.
     let elsewhere = place.path(if cfg!(windows) { "elsewhere.exe" } else { "elsewhere" });
-    fs::copy(cargo_bin("ugatit"), &elsewhere).unwrap();
+    fs::copy(common::PROGRAM, &elsewhere).unwrap();
     let output = Command::new(elsewhere)
         .current_dir(place.folder())
         .args(arguments)
@@ -535,6 +534,42 @@ fn doctor_and_completions_answer() {
     }
     assert_eq!(place.run(&["completions", "cmd"]).code, 2);
     assert_eq!(place.run(&[]).code, 2);
+    assert_eq!(place.run(&["man", "pages"]).code, 0);
+    let pages = place.files("pages");
+    for page in ["ugatit.1", "ugatit-translate.1", "ugatit-data-check.1"] {
+        assert!(pages.iter().any(|name| name == page), "{page} of {pages:?}");
+    }
+    assert!(fs::read_to_string(place.path("pages/ugatit-train.1")).unwrap().contains("accumulation"));
+}
+
+/// What a report of a fault has attached.
+#[test]
+fn what_is_decided_is_told_where_it_is_asked_for() {
+    let place = Place::new();
+    place.picture("a.png", 16, 16);
+    let model = checkpoint();
+    let translate = |device: &str, more: &[&str]| {
+        let fixed = ["translate", "a.png", "-o", "out", "--force", "--device", device, "--model"];
+        let done = place.run(&[&fixed[..], &[model.to_str().unwrap()], more].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        done.err
+    };
+    assert!(!translate("gpu", &[]).contains("ugatit::"));
+    let once = translate("gpu", &["-v"]);
+    for part in [
+        "INFO ugatit::gpu::device: the adapter is",
+        "driver=",
+        "a plan launches=",
+        "compiled kernels are kept",
+    ] {
+        assert!(once.contains(part), "{part}: {once}");
+    }
+    assert!(!once.contains("submits"), "{once}");
+    let twice = translate("gpu", &["-vv"]);
+    for part in ["TRACE ugatit::exec::program: conv2d", "workgroups=[", "submits the rest"] {
+        assert!(twice.contains(part), "{part}: {twice}");
+    }
+    assert!(translate("cpu", &["-v"]).contains("the processor computes threads="));
 }
 
 #[cfg(not(feature = "mpi"))]

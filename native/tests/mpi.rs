@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::training::{arguments, models, place, train};
 use common::{Done, Place, checkpoint};
+use ugatit::run::Checkpoint;
 
 /// One job at a time: ranks that wait for each other are slow where others take their cores.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -51,6 +52,17 @@ fn checkpoints(run: &Path) -> Vec<String> {
     names
 }
 
+/// The curves of a run, without times.
+fn losses(run: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().retain(|key, _| !["time", "seconds"].contains(&key.as_str()));
+        line
+    };
+    text.lines().map(line).collect()
+}
+
 /// Trained alone with as many batches, and in ranks: the same weights, to the bit.
 #[test]
 fn ranks_train_the_model_of_one_process() {
@@ -70,8 +82,19 @@ fn ranks_train_the_model_of_one_process() {
             assert!(done.out.contains(part), "{part}: {done:?}");
         }
         assert_eq!(done.out.matches("all 7 iterations").count(), 1, "one of them tells: {done:?}");
-        let [one, many] = [&one, &many].map(|run| models(&place.path(run)));
-        assert!(one == many, "{ranks} ranks on {device}");
+        let [one, many] = [&one, &many].map(|run| place.path(run));
+        assert!(models(&one) == models(&many), "{ranks} ranks on {device}");
+        assert_eq!(losses(&one), losses(&many), "{ranks} ranks on {device}");
+        assert!(checkpoints(&one).len() > 1);
+        assert_eq!(checkpoints(&one), checkpoints(&many));
+        for name in checkpoints(&one) {
+            let [one, many] = [&one, &many].map(|run| {
+                let Checkpoint { state, .. } =
+                    Checkpoint::load(&run.join("checkpoints").join(&name)).unwrap();
+                state.into_owned()
+            });
+            assert!(one == many, "{name} of {ranks} ranks on {device}");
+        }
     }
 }
 

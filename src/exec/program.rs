@@ -1,6 +1,7 @@
 //! A plan's launches with their pipelines and bind groups, and the submits that they go in.
 
 use crate::error::{Error, Result};
+use crate::events::event;
 use crate::gpu::{Buffer, Gpu, Pipeline};
 use crate::plan::{Memory, Plan};
 
@@ -45,6 +46,8 @@ impl Program {
         given: Vec<Slice>,
     ) -> Result<Self> {
         use wgpu::BufferUsages as Usage;
+        #[cfg(not(target_arch = "wasm32"))]
+        announce(&plan);
         let bytes = plan.uniforms.len() as u64;
         let uniforms = gpu.buffer("uniforms", bytes, Usage::UNIFORM | Usage::COPY_DST)?;
         gpu.queue().write_buffer(&uniforms, 0, &plan.uniforms);
@@ -150,6 +153,23 @@ impl Program {
     }
 }
 
+/// Tells what a plan launches.
+#[cfg(not(target_arch = "wasm32"))]
+fn announce(plan: &Plan) {
+    event!(
+        DEBUG,
+        launches = plan.steps.len(),
+        kernels = plan.kernels().len(),
+        gflop = plan.flops() as f64 / 1e9,
+        buffers = plan.buffers.len(),
+        bytes = plan.memory(),
+        "a plan"
+    );
+    for step in &plan.steps {
+        event!(TRACE, workgroups = ?step.workgroups, flop = step.flops, "{}: {}", step.kernel.name(), step.label);
+    }
+}
+
 fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
     gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
@@ -211,6 +231,7 @@ impl<'a> Recorder<'a> {
 
     /// Submits what is recorded so far.
     pub(crate) fn submit(&mut self) -> wgpu::SubmissionIndex {
+        event!(TRACE, flop = self.flops, "submits");
         let recorded = std::mem::replace(&mut self.encoder, encoder(self.gpu));
         self.flops = 0;
         self.gpu.submit([recorded.finish()])
@@ -218,6 +239,7 @@ impl<'a> Recorder<'a> {
 
     /// Submits the rest.
     pub(crate) fn finish(self) -> wgpu::SubmissionIndex {
+        event!(TRACE, flop = self.flops, "submits the rest");
         self.gpu.submit([self.encoder.finish()])
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wgpu::{Device, Features, Queue};
 
 use crate::error::{Error, Result};
+use crate::events::event;
 use crate::graph::Arithmetic;
 use crate::plan::{AdapterClass, Target};
 
@@ -60,6 +61,16 @@ impl Gpu {
     /// refuses.
     pub async fn open(options: &AdapterOptions) -> Result<Self> {
         let (adapter, info) = choose(options).await?;
+        event!(
+            INFO,
+            backend = %info.backend,
+            kind = ?info.device_type,
+            driver = info.driver,
+            version = info.driver_info,
+            class = ?class(&info),
+            "the adapter is {}",
+            info.name
+        );
         let wanted = Features::TIMESTAMP_QUERY | Features::PIPELINE_CACHE;
         let limits = adapter.limits();
         let flags = adapter.get_downlevel_capabilities().flags;
@@ -82,6 +93,7 @@ impl Gpu {
         let cache = super::pipeline_cache::PipelineCacheFile::open(&device, &info);
         #[cfg(not(target_arch = "wasm32"))]
         let tuning = super::tuning_file::load(&info).map(Arc::new);
+        event!(DEBUG, measured = tuning.is_some(), "what `ugatit tune` has measured on this adapter");
         let inner = Arc::new(Inner {
             device,
             queue,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::events::event;
 
 /// What went wrong on a device, if anything has.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +60,7 @@ impl FaultCell {
     }
 
     pub(super) fn set(&self, fault: Fault) {
+        event!(WARN, "the device reports {fault:?}");
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match fault {
             Fault::Lost(problem) => _ = faults.lost.get_or_insert(problem),

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wgpu::{AdapterInfo, Device, Features, PipelineCache};
 
+use crate::events::event;
 use crate::io::write_atomically;
 
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl PipelineCacheFile {
         let name = wgpu::util::pipeline_cache_key(info)?;
         let path = dirs::cache_dir()?.join("ugatit").join(name);
         let saved = fs::read(&path).ok().and_then(decode).unwrap_or_default();
+        event!(DEBUG, bytes = saved.len(), "compiled kernels are kept in {}", path.display());
         let descriptor = wgpu::PipelineCacheDescriptor {
             label: Some("ugatit"),
             data: (!saved.is_empty()).then_some(&saved[..]),
@@ -53,6 +55,7 @@ impl PipelineCacheFile {
             && data != *saved
             && write_atomically(&self.path, true, |out| out.write_all(&encode(&data))).is_ok()
         {
+            event!(DEBUG, bytes = data.len(), "saved the compiled kernels");
             *saved = data;
         }
     }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::events::event;
 use crate::shader::{BindingKind, Kernel};
 
 use super::Gpu;
@@ -51,9 +53,11 @@ impl Gpu {
         if let Some(known) = self.pipelines().get(kernel) {
             return Ok(known);
         }
-        let scopes = Scopes::push(self.device());
+        let (scopes, started) = (Scopes::push(self.device()), std::time::Instant::now());
         let pipeline = self.compile(kernel);
-        self.compiled(kernel, pipeline, scopes.pop_now())
+        let fault = scopes.pop_now();
+        event!(DEBUG, milliseconds = started.elapsed().as_secs_f64() * 1e3, "compiled {}", kernel.name());
+        self.compiled(kernel, pipeline, fault)
     }
 
     /// The compiled `kernel`. One that was not [prepared](Self::prepare) may be broken, which the

@@ -108,8 +108,9 @@ impl Run {
         let step_config = StepConfig { ranks, ..config.step() };
         // Before anything takes memory.
         if RunFolder::last_step(folder.root())? < config.iterations() {
-            let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)))?;
-            notices.extend(needs.check(&config, folder.root(), &Free::now(folder.root()))?);
+            let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)), ranks)?;
+            let free = Free::for_each_of(team.as_ref().map_or(1, Team::neighbours), folder.root());
+            notices.extend(needs.check(&config, folder.root(), &free)?);
         }
         let (checkpoint, mut unreadable) = RunFolder::newest(folder.root())?;
         let (mut state, position, inherited) = match checkpoint {

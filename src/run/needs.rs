@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Shape};
 use crate::io::Dataset;
 use crate::text;
-use crate::train::{Player, StepGraph};
+use crate::train::{AVERAGED, Player, StepGraph};
 use crate::translate;
 
 use super::config::{EARLY_SHEETS, RunConfig};
@@ -41,6 +41,8 @@ pub struct RunNeeds {
     /// Memory of what is computed beside them: activations and gradients on the processor; sheets and models
     /// with a GPU too.
     pub computing: u64,
+    /// Memory that a rank of several takes beside it for what it sends to the others and gets from them.
+    pub sent: u64,
     /// Memory of pictures that are kept for the next epoch, and of those that lie ready.
     pub pictures: u64,
     /// A GPU's memory that the making of sheets takes for a moment, beside that of the training.
@@ -48,19 +50,21 @@ pub struct RunNeeds {
 }
 
 impl RunNeeds {
-    /// What a run of `config` on `dataset` needs, on a GPU or on the processor.
+    /// What each of `ranks` processes needs that train `config` on `dataset` together, on a GPU or on the processor.
+    /// The disk is only rank 0's.
     ///
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work.
-    pub fn of(config: &RunConfig, dataset: &Dataset, on_gpu: bool) -> Result<Self> {
+    pub fn of(config: &RunConfig, dataset: &Dataset, on_gpu: bool, ranks: usize) -> Result<Self> {
         let step = config.step();
         let tensors = step.tensors()?;
         let sum = |wanted: &dyn Fn(&str) -> bool| -> u64 {
             tensors.iter().filter(|(name, _)| wanted(name)).map(|(_, shape)| bytes(shape)).sum()
         };
         let all = sum(&|_| true);
-        let generators = sum(&|name| Player::Generators.trains(name));
-        let trained = generators + sum(&|name| Player::Discriminators.trains(name));
+        let by_player = Player::BOTH.map(|player| sum(&|name| player.trains(name)));
+        let [discriminators, generators] = by_player;
+        let trained = generators + discriminators;
         let averages = if config.ema > 0.0 { generators } else { 0 };
         let state = all + 2 * trained + averages;
         let models = generators + averages;
@@ -68,17 +72,25 @@ impl RunNeeds {
         let sheet =
             if on_gpu { 0 } else { translate::processor_memory(&step.generator, step.generator.img_size)? };
         let of_sheets = models + sheet;
-        let of_training = if on_gpu {
-            0
-        } else {
+        let mut of_turns = [0; 2];
+        if !on_gpu {
             // The gradients of the batches before are kept beside those of the one that is computed.
             let of_sum = if config.accumulation > 1 { trained } else { 0 };
-            let of_turns = Player::BOTH.iter().map(|&player| {
+            for (of_turn, &player) in of_turns.iter_mut().zip(&Player::BOTH) {
                 let turn = StepGraph::build(player, &step)?;
-                Ok(cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact))
-            });
-            let of_turns = of_turns.collect::<Result<Vec<u64>>>()?;
-            of_turns.into_iter().max().unwrap_or_default() + of_sum
+                *of_turn = cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact) + of_sum;
+            }
+        }
+        let computing = of_turns.into_iter().fold(of_sheets, u64::max);
+        let with_sent = if ranks == 1 {
+            0
+        } else if config.local_steps > 1 {
+            // The state that is averaged is a copy, a group of tensors at a time is on its way.
+            let largest = tensors.iter().map(|(_, shape)| bytes(shape)).max().unwrap_or_default();
+            (if on_gpu { 0 } else { state }) + 3 * state.min(AVERAGED as u64 + largest)
+        } else {
+            // A player's gradients as they are sent and as they come.
+            [0, 1].map(|i| of_turns[i] + 2 * by_player[i]).into_iter().fold(0, u64::max)
         };
 
         let gpu_sheets = if on_gpu {
@@ -95,7 +107,8 @@ impl RunNeeds {
             sheets: 2 * sheets(config) * Self::sheet(config, dataset),
             curves: entries(config) * ENTRY,
             state,
-            computing: of_training.max(of_sheets),
+            computing,
+            sent: with_sent.saturating_sub(computing),
             pictures: options.memory([0, 1].map(|i| dataset.train[i].pictures.len())),
             gpu_sheets,
         })
@@ -126,7 +139,7 @@ impl RunNeeds {
 
     /// Bytes of the computer's memory.
     pub fn memory(&self) -> u64 {
-        PROGRAM + self.state + self.computing + self.pictures
+        PROGRAM + self.state + self.computing + self.sent + self.pictures
     }
 
     /// Checks that a run of `config` in `folder` fits into what is free. What is in the folder already need not
@@ -157,7 +170,7 @@ impl RunNeeds {
             }
         }
         if let Some(free) = free.memory {
-            let least = self.state + self.computing;
+            let least = self.state + self.computing + self.sent;
             if least > free {
                 return Err(Error::Memory { need: least, free });
             }
@@ -185,7 +198,12 @@ pub struct Free {
 impl Free {
     /// What is free for a run in `folder`, which need not be there yet.
     pub fn now(folder: &Path) -> Self {
-        Self { disk: free_disk(folder), memory: free_memory() }
+        Self::for_each_of(1, folder)
+    }
+
+    /// [`Self::now`] where so many ranks of this computer take as much memory each.
+    pub fn for_each_of(neighbours: usize, folder: &Path) -> Self {
+        Self { disk: free_disk(folder), memory: free_memory().map(|free| free / neighbours.max(1) as u64) }
     }
 }
 
@@ -281,7 +299,8 @@ mod tests {
             sheets: 40,
             curves: 5,
             state: 100,
-            computing: 300,
+            computing: 200,
+            sent: 100,
             pictures: 50,
             gpu_sheets: 0,
         };

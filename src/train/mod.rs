@@ -32,6 +32,8 @@ pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment}
 pub use gan::GanType;
 pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use reduce::AVERAGED;
 pub use reduce::{Precision, Reduce, Team};
 pub use schedule::{Epochs, Schedule};
 pub use session::Session;

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// that a network's latency does not count.
 pub(super) const BUCKET: usize = 1 << 20;
 
+/// Bytes that [`Team::average`] has on their way together, and one tensor more: copies of them take memory.
+pub(crate) const AVERAGED: usize = 64 << 20;
+
 /// How exactly values are to be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -26,6 +29,9 @@ pub trait Reduce: Debug {
 
     /// How many processes there are.
     fn ranks(&self) -> usize;
+
+    /// How many of them share this one's computer and its memory, itself included.
+    fn neighbours(&self) -> usize;
 
     /// Begins to add up `bucket` over all ranks, in their order, and does not wait for it.
     ///
@@ -79,6 +85,11 @@ impl Team {
     /// How many ranks there are.
     pub fn ranks(&self) -> usize {
         self.ranks.ranks()
+    }
+
+    /// How many of them share this one's computer and its memory, itself included.
+    pub fn neighbours(&self) -> usize {
+        self.ranks.neighbours()
     }
 
     /// How long this rank has done nothing but wait for the others.
@@ -147,19 +158,20 @@ impl Team {
     /// # Errors
     /// As [`Reduce::begin`].
     pub fn average<'a>(&mut self, tensors: impl Iterator<Item = &'a mut [f32]>) -> Result<()> {
-        /// Values that are on their way together: copies of them take memory.
-        const GROUP: usize = 16 * BUCKET;
         let factor = (1.0 / self.ranks() as f64) as f32;
         let mut tensors = tensors.peekable();
         while tensors.peek().is_some() {
-            let (mut group, mut values) = (vec![], vec![]);
-            while values.len() < GROUP
+            let (mut group, mut bytes) = (vec![], 0);
+            while bytes < AVERAGED
                 && let Some(tensor) = tensors.next()
             {
-                values.extend_from_slice(tensor);
+                bytes += size_of_val(tensor);
                 group.push(tensor);
             }
+            // No larger than it has to be: there are copies of it.
+            let values = group.iter().map(|tensor| &**tensor).collect::<Vec<&[f32]>>().concat();
             self.begin(&values, Precision::Full)?;
+            drop(values);
             let sums = self.finish()?;
             let places = group.into_iter().flatten();
             places.zip(sums.iter().flatten()).for_each(|(value, sum)| *value = sum * factor);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::events::event;
 use crate::exec::{Executor, Parameters};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
@@ -38,7 +39,10 @@ impl Engine {
         half_weights: bool,
     ) -> Result<Self> {
         match device {
-            Device::Cpu => Ok(Self::Cpu { weights }),
+            Device::Cpu => {
+                event!(INFO, threads = rayon::current_num_threads(), "the processor computes");
+                Ok(Self::Cpu { weights })
+            }
             Device::Gpu(gpu) => {
                 let target = target(&gpu, precision)?;
                 let map =

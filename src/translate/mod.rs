@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use crate::Tensor;
 use crate::cpu;
 use crate::error::{Error, Result};
+use crate::events::event;
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId, Shape, fuse};
 use crate::io::Model;
@@ -169,6 +170,7 @@ impl Translator {
         let mut entry = match known.and_then(|i| self.programs.remove(i)) {
             Some(entry) => entry,
             None => {
+                event!(DEBUG, kept = self.programs.len(), "compiles a program for pictures {}", x.shape());
                 let (graph, outputs) = network(&self.config, x.shape())?;
                 let mut compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {

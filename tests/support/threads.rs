@@ -44,6 +44,10 @@ impl Reduce for Thread {
         self.ranks
     }
 
+    fn neighbours(&self) -> usize {
+        self.ranks
+    }
+
     fn begin(&mut self, bucket: Vec<f32>, _: Precision) -> Result<()> {
         self.largest = self.largest.max(bucket.len());
         self.begun.push(bucket);

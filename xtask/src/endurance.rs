@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::process::{cargo, say};
-use crate::web;
+use xtask::process::{cargo, say};
+use xtask::web;
 
 #[derive(Args)]
 pub(crate) struct Options {

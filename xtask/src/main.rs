@@ -1,18 +1,18 @@
 //! What a person types in this repository: `cargo xtask demo`, `test`, `web`, `serve`, `lint`,
 //! `shaders`, `bench`, `endurance`, `portrait-data`, `portrait-eval`, `portrait-model`.
 
-mod bench;
 mod demo;
 mod endurance;
+mod lint;
 mod mpi;
-mod portraits;
-mod process;
-mod shaders;
 mod systems;
 mod test;
-mod web;
+mod tools;
 
 use clap::{Parser, Subcommand};
+use xtask::web;
+
+use tools::Forwarded;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Everything that this repository can do, by name")]
@@ -32,19 +32,23 @@ enum Command {
     /// Build the demo page and serve it on this machine
     Serve(web::ServeOptions),
     /// Formatting, lints, documentation and the wasm build, as CI checks them
-    Lint,
+    Lint(lint::Options),
     /// Try all shaders with the compilers that users have: naga's writers, Chrome's Tint, DXC
     Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
-    Bench(bench::Options),
+    #[command(disable_help_flag = true)]
+    Bench(Forwarded),
     /// Kill training runs, translate thousands of pictures, and see that nothing is lost and memory stays flat
     Endurance(endurance::Options),
     /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
-    PortraitData(portraits::data::Options),
+    #[command(disable_help_flag = true)]
+    PortraitData(Forwarded),
     /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
-    PortraitEval(portraits::eval::Options),
+    #[command(disable_help_flag = true)]
+    PortraitEval(Forwarded),
     /// Put a model of the portraits in place of the one in models/, with its figures and pictures
-    PortraitModel(portraits::model::Options),
+    #[command(disable_help_flag = true)]
+    PortraitModel(Forwarded),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,12 +57,47 @@ fn main() -> anyhow::Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Web => web::build(),
         Command::Serve(options) => web::serve(&options),
-        Command::Lint => test::lint(),
-        Command::Shaders => shaders::check(),
-        Command::Bench(options) => pollster::block_on(bench::run(&options)),
+        Command::Lint(options) => lint::run(&options),
+        Command::Shaders => tools::shaders(),
+        Command::Bench(options) => options.run("bench"),
         Command::Endurance(options) => endurance::run(&options),
-        Command::PortraitData(options) => portraits::data::run(&options),
-        Command::PortraitEval(options) => portraits::eval::run(&options),
-        Command::PortraitModel(options) => portraits::model::run(&options),
+        Command::PortraitData(options) => options.run("portrait-data"),
+        Command::PortraitEval(options) => options.run("portrait-eval"),
+        Command::PortraitModel(options) => options.run("portrait-model"),
+    }
+}
+
+#[cfg(test)]
+#[path = "../../native/tests/common/documents.rs"]
+mod documents;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests fail so")]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// What the documents tell people to type is what there is.
+    #[test]
+    fn documented_commands_are_taken() {
+        let in_blocks = documents::blocks().into_iter().flatten().map(|command| (command, false));
+        let in_text = documents::inline("cargo xtask ").into_iter().map(|command| (command, true));
+        let mut read = 0;
+        for (command, in_text) in in_blocks.chain(in_text) {
+            let words: Vec<&str> =
+                command.words.iter().map(String::as_str).take_while(|&word| word != "&&").collect();
+            let Some(words) = words.strip_prefix(&["cargo", "xtask"]) else { continue };
+            if words.first().is_none_or(|word| word.is_empty()) {
+                continue;
+            }
+            // In the text a command may be named without what it needs.
+            let help: &[&str] = if in_text { &["--help"] } else { &[] };
+            let parsed = Arguments::try_parse_from([&["cargo xtask"], words, help].concat());
+            let taken = parsed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::DisplayHelp);
+            assert!(taken, "{}: {words:?}: {}", command.place, parsed.err().unwrap());
+            read += 1;
+        }
+        assert!(read > 5, "{read}");
     }
 }

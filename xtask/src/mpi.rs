@@ -1,10 +1,10 @@
-//! `cargo xtask test --mpi`: several ranks, with MPI.
+//! What connects several ranks, for `cargo xtask test --mpi` and `cargo xtask lint --mpi`.
 
 use std::path::Path;
 
 use anyhow::Result;
+use xtask::process::Package;
 
-use crate::process::{Package, cargo};
 use crate::systems::found;
 
 const MPI: Package = Package {
@@ -13,18 +13,15 @@ const MPI: Package = Package {
     elsewhere: "install Open MPI or MPICH with its headers, and libclang (LIBCLANG_PATH names its folder)",
 };
 
-/// What builds the program for several ranks. With the whole workspace named, what it has in common with the rest is
-/// not built twice.
-const FEATURES: [&str; 4] = ["--release", "--workspace", "--features", "ugatit-native/mpi,xtask/mpi"];
+/// What builds the programs of the workspace for several ranks.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "ugatit-native/mpi,xtask-tools/mpi"];
 
-/// Lints what only this feature has, and runs two and three ranks on the processor and two on a GPU.
-pub(crate) fn test() -> Result<()> {
+/// Makes sure of MPI.
+pub(crate) fn ensure() -> Result<()> {
     MPI.need(|| {
         let programs = ["mpirun", "mpicc"].iter().all(|name| found(name, &[]).is_some());
         (programs && has_libclang()).then_some(())
-    })?;
-    cargo(&[&["clippy"], &FEATURES[..], &["--all-targets", "--", "-D", "warnings"]].concat(), &[])?;
-    cargo(&[&["test"], &FEATURES[..], &["--test", "mpi"]].concat(), &[])
+    })
 }
 
 fn has_libclang() -> bool {

@@ -8,23 +8,23 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 /// The repository's root.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map(PathBuf::from).unwrap_or(here)
 }
 
 /// Where Cargo builds.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 /// Runs a program in the repository's root and fails where it fails.
-pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
+pub fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])
 }
 
 /// [`run`], with environment variables.
-pub(crate) fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     say(&format!("$ {program} {}", arguments.join(" ")));
     let status = Command::new(program)
         .args(arguments)
@@ -39,7 +39,7 @@ pub(crate) fn run_with(program: &str, arguments: &[&str], environment: &[(&str, 
 }
 
 /// What a program prints, given its standard input; its errors go where this program's go.
-pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+pub fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
     let name = format!("{command:?}");
     let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = started.with_context(|| format!("{name} could not be started"))?;
@@ -57,29 +57,34 @@ pub(crate) fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Cargo, the one that runs this program.
-pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    run_with(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments, environment)
+pub fn cargo_program() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+}
+
+/// Runs [`cargo_program`].
+pub fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    run_with(&cargo_program(), arguments, environment)
 }
 
 /// Prints a line for the person who waits.
 #[expect(clippy::print_stdout, reason = "this program talks to a person at a terminal")]
-pub(crate) fn say(text: &str) {
+pub fn say(text: &str) {
     println!("{text}");
 }
 
 /// Something of the system that is needed: a program, a driver, a font.
-pub(crate) struct Package<'a> {
+pub struct Package<'a> {
     /// What is missing and what it is for, without a full stop.
-    pub(crate) missing: &'a str,
+    pub missing: &'a str,
     /// The packages of Debian and Ubuntu that bring it.
-    pub(crate) apt: &'a [&'a str],
+    pub apt: &'a [&'a str],
     /// What to do on other systems.
-    pub(crate) elsewhere: &'a str,
+    pub elsewhere: &'a str,
 }
 
 impl Package<'_> {
     /// What `find` finds, where need be after installing the packages.
-    pub(crate) fn need<T>(&self, find: impl Fn() -> Option<T>) -> Result<T> {
+    pub fn need<T>(&self, find: impl Fn() -> Option<T>) -> Result<T> {
         if let Some(found) = find() {
             return Ok(found);
         }
@@ -91,7 +96,7 @@ impl Package<'_> {
     }
 
     /// Installs the packages as root, and where `CI` is set; else says what to run.
-    pub(crate) fn install(&self) -> Result<()> {
+    pub fn install(&self) -> Result<()> {
         let Self { missing, apt, elsewhere } = self;
         if Command::new("apt-get").arg("--version").output().is_err() {
             bail!("{missing}, and this system has no apt-get; {elsewhere}, then run this again");
@@ -110,4 +115,23 @@ impl Package<'_> {
         install(&["update"])?;
         install(&[&["install", "-y"], *apt].concat())
     }
+}
+
+const PYTHON: Package = Package {
+    missing: "the tests of ONNX files need Python 3.11 or later with venv",
+    apt: &["python3-venv"],
+    elsewhere: "install it (https://www.python.org), or name in UGATIT_ONNX_PYTHON a Python with the packages of tests/onnx/requirements.txt",
+};
+
+/// The tests of ONNX run other people's programs in Python, in a virtual environment that they make.
+pub fn ensure_python() -> Result<()> {
+    if std::env::var_os("UGATIT_ONNX_PYTHON").is_some() {
+        return Ok(());
+    }
+    let program = if cfg!(windows) { "python" } else { "python3" };
+    PYTHON.need(|| {
+        let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+        let checked = Command::new(program).args(["-c", check]).output().ok()?;
+        checked.status.success().then_some(())
+    })
 }

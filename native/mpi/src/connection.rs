@@ -10,12 +10,13 @@
 )]
 
 use std::collections::VecDeque;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::rc::Rc;
 
 use half::bf16;
 use mpi::ffi;
+use mpi::topology::SimpleCommunicator;
 use mpi::traits::AsRaw;
 use ugatit::train::{Precision, Reduce};
 use ugatit::{Error, Result};
@@ -44,7 +45,14 @@ impl Values {
         }
     }
 
-    fn pointer(&mut self) -> *mut std::ffi::c_void {
+    fn wire(&self) -> Wire {
+        match self {
+            Self::F32(_) => Wire::F32,
+            Self::Bf16(_) => Wire::Bf16,
+        }
+    }
+
+    fn pointer(&mut self) -> *mut c_void {
         match self {
             Self::F32(values) => values.as_mut_ptr().cast(),
             Self::Bf16(values) => values.as_mut_ptr().cast(),
@@ -91,6 +99,18 @@ impl Values {
         }
     }
 }
+
+/// `MPI_Ialltoall` or `MPI_Iallgather`, which are called alike.
+type Collective = unsafe extern "C" fn(
+    *const c_void,
+    c_int,
+    ffi::MPI_Datatype,
+    *mut c_void,
+    c_int,
+    ffi::MPI_Datatype,
+    ffi::MPI_Comm,
+    *mut ffi::MPI_Request,
+) -> c_int;
 
 /// A message to all and from all that is on its way. Its memory stays where it is until it is waited for.
 struct Exchange {
@@ -158,44 +178,42 @@ impl Connection {
         Self { world, wire, buckets: VecDeque::new() }
     }
 
-    /// Begins to give each rank its part.
-    fn scatter(&self, mut sent: Values, part: usize, wire: Wire) -> Result<Exchange> {
-        let mut received = Values::new(wire, part * self.world.ranks);
-        let mut request = null();
-        // SAFETY: both hold a part for each rank, of that type, and stay until the request is done (`Exchange`).
+    /// Begins a collective call in which this rank sends parts of so many values, and gets one from each rank.
+    fn exchange(
+        &self,
+        call: Collective,
+        among: &SimpleCommunicator,
+        mut sent: Values,
+        part: usize,
+    ) -> Result<Exchange> {
+        let mut received = Values::new(sent.wire(), part * self.world.ranks);
+        // SAFETY: a constant of the C library.
+        let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
+        // SAFETY: `received` holds a part of each rank, and `sent` as many as the callers say; both are of that type, and
+        // stay until the request is done (`Exchange`).
         check(unsafe {
-            ffi::MPI_Ialltoall(
+            call(
                 sent.pointer(),
                 part as c_int,
                 sent.kind(),
                 received.pointer(),
                 part as c_int,
                 received.kind(),
-                self.world.all.as_raw(),
+                among.as_raw(),
                 &mut request,
             )
         })?;
         Ok(Exchange { _sent: sent, received, request })
     }
 
-    /// Begins to give this rank's part to all.
-    fn gather(&self, mut sent: Values, part: usize, wire: Wire) -> Result<Exchange> {
-        let mut received = Values::new(wire, part * self.world.ranks);
-        let mut request = null();
-        // SAFETY: `sent` holds a part, `received` one for each rank; as in `scatter`.
-        check(unsafe {
-            ffi::MPI_Iallgather(
-                sent.pointer(),
-                part as c_int,
-                sent.kind(),
-                received.pointer(),
-                part as c_int,
-                received.kind(),
-                self.world.again.as_raw(),
-                &mut request,
-            )
-        })?;
-        Ok(Exchange { _sent: sent, received, request })
+    /// Begins to give each rank its part of `sent`, which holds one for each.
+    fn scatter(&self, sent: Values, part: usize) -> Result<Exchange> {
+        self.exchange(ffi::MPI_Ialltoall, &self.world.all, sent, part)
+    }
+
+    /// Begins to give `sent`, this rank's part, to all.
+    fn gather(&self, sent: Values, part: usize) -> Result<Exchange> {
+        self.exchange(ffi::MPI_Iallgather, &self.world.again, sent, part)
     }
 
     /// Adds up the parts of a bucket that are here, and begins to give the sum to all. In the order of the buckets,
@@ -206,18 +224,12 @@ impl Connection {
             (bucket.exchange.received.sum(self.world.ranks), bucket.wire)
         };
         let part = sums.len();
-        let exchange = self.gather(Values::of(wire, sums), part, wire)?;
+        let exchange = self.gather(Values::of(wire, sums), part)?;
         let bucket = &mut self.buckets[i];
         bucket.exchange = exchange;
         bucket.summed = true;
         Ok(())
     }
-}
-
-/// No request.
-fn null() -> ffi::MPI_Request {
-    // SAFETY: a constant of the C library.
-    unsafe { ffi::RSMPI_REQUEST_NULL }
 }
 
 impl Reduce for Connection {
@@ -229,6 +241,10 @@ impl Reduce for Connection {
         self.world.ranks
     }
 
+    fn neighbours(&self) -> usize {
+        self.world.local[1]
+    }
+
     fn begin(&mut self, mut bucket: Vec<f32>, precision: Precision) -> Result<()> {
         let wire = if precision == Precision::Gradient { self.wire } else { Wire::F32 };
         let values = bucket.len();
@@ -237,7 +253,7 @@ impl Reduce for Connection {
             return Err(Error::Ranks(format!("{values} values are too many for one sum")));
         }
         bucket.resize(part * self.world.ranks, 0.0);
-        let exchange = self.scatter(Values::of(wire, bucket), part, wire)?;
+        let exchange = self.scatter(Values::of(wire, bucket), part)?;
         self.buckets.push_back(Bucket { values, wire, exchange, summed: false });
         Ok(())
     }

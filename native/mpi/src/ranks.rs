@@ -28,7 +28,8 @@ pub struct Ranks(Rc<World>);
 pub(super) struct World {
     pub(super) rank: usize,
     pub(super) ranks: usize,
-    local: [usize; 2],
+    /// The number of this rank among those of its machine, and theirs.
+    pub(super) local: [usize; 2],
     pub(super) all: SimpleCommunicator,
     /// The same ranks again, for what may be begun in another order on each.
     pub(super) again: SimpleCommunicator,

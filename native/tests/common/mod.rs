@@ -9,9 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use assert_cmd::cargo::CommandCargoExt;
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
+
+/// The program that is tested.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ugatit");
 
 /// An official checkpoint of both generators.
 pub(crate) fn checkpoint() -> PathBuf {
@@ -51,7 +53,7 @@ impl Place {
 
     /// The program, which asks nobody and minds no variable of the one who tests.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("ugatit").unwrap();
+        let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder()).args(arguments).stdin(Stdio::null());
         for variable in ["UGATIT_MODEL", "UGATIT_DEVICE", "UGATIT_ADAPTER"] {
             command.env_remove(variable);

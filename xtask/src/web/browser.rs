@@ -44,7 +44,7 @@ const FIREFOX_PROGRAMS: [&str; 4] = [
 ];
 
 /// The path of a Chromium, installed where that is allowed.
-pub(crate) fn chromium() -> Result<String> {
+pub fn chromium() -> Result<String> {
     find("CHROMIUM", &CHROMIUM, &CHROMIUM_PROGRAMS)
 }
 

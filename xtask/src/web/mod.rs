@@ -2,9 +2,9 @@
 
 mod browser;
 mod module;
-pub(crate) mod npm;
+pub mod npm;
 
-pub(crate) use browser::chromium;
+pub use browser::chromium;
 
 use std::time::Instant;
 
@@ -13,15 +13,16 @@ use clap::Args;
 
 use crate::process::{root, say, target};
 
+/// What `cargo xtask serve` takes.
 #[derive(Args)]
-pub(crate) struct ServeOptions {
+pub struct ServeOptions {
     /// The port on this machine
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
 
 /// Builds the npm package: the WebAssembly modules, their glue, the TypeScript.
-pub(crate) fn build() -> Result<()> {
+pub fn build() -> Result<()> {
     npm::install()?;
     module::plain()?;
     module::threaded()?;
@@ -31,14 +32,14 @@ pub(crate) fn build() -> Result<()> {
 }
 
 /// Builds the package and the demo page, and serves the page on this machine.
-pub(crate) fn serve(options: &ServeOptions) -> Result<()> {
+pub fn serve(options: &ServeOptions) -> Result<()> {
     build()?;
     npm::run(&["run", "build", "--workspace", "demo"])?;
     npm::run(&["run", "preview", "--workspace", "demo", "--", "--port", &options.port.to_string()])
 }
 
 /// Builds the package and the demo page, and runs their tests in every browser that there is.
-pub(crate) fn test() -> Result<()> {
+pub fn test() -> Result<()> {
     let chromium = chromium()?;
     let (firefox, webkit) = (browser::firefox()?, browser::webkit()?);
     build()?;
@@ -69,7 +70,7 @@ pub(crate) fn test() -> Result<()> {
 }
 
 /// The page's share of `cargo xtask endurance`: hundreds of translations in Chromium, with an eye on memory.
-pub(crate) fn endurance() -> Result<()> {
+pub fn endurance() -> Result<()> {
     let chromium = chromium()?;
     build()?;
     let program = program()?;
@@ -77,14 +78,17 @@ pub(crate) fn endurance() -> Result<()> {
     npm::run_with(&test, &[("CHROMIUM", &chromium), ("UGATIT", &program)])
 }
 
-/// The native program, with which the tests compare.
-fn program() -> Result<String> {
+/// Where Cargo puts the native program, with which the tests compare.
+///
+/// # Errors
+/// Where the folder's name is no Unicode.
+pub fn program() -> Result<String> {
     let program = target().join("release/ugatit").with_extension(std::env::consts::EXE_EXTENSION);
     Ok(program.to_str().context("this folder's name is no Unicode")?.to_owned())
 }
 
 /// Whether the files of `web/` are formatted.
-pub(crate) fn lint() -> Result<()> {
+pub fn lint() -> Result<()> {
     npm::install()?;
     npm::run(&["run", "format:check"])
 }

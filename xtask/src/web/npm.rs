@@ -13,12 +13,12 @@ const OLDEST_NODE: u32 = 20;
 const SUFFIX: &str = if cfg!(windows) { ".cmd" } else { "" };
 
 /// Installs what `web/package-lock.json` names, unless it is there.
-pub(crate) fn install() -> Result<()> {
+pub fn install() -> Result<()> {
     install_in("web")
 }
 
 /// Installs what a folder's `package-lock.json` names, unless it is there.
-pub(crate) fn install_in(folder: &str) -> Result<()> {
+pub fn install_in(folder: &str) -> Result<()> {
     ensure_node()?;
     let path = root().join(folder);
     let modified = |name: &str| std::fs::metadata(path.join(name)).and_then(|m| m.modified()).ok();
@@ -31,17 +31,17 @@ pub(crate) fn install_in(folder: &str) -> Result<()> {
 }
 
 /// Runs npm.
-pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+pub fn run(arguments: &[&str]) -> Result<()> {
     start("npm", arguments, "web", &[])
 }
 
 /// [`run`], with environment variables.
-pub(crate) fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     start("npm", arguments, "web", environment)
 }
 
 /// Runs a program of an installed npm package.
-pub(crate) fn exec(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub fn exec(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let path = root().join("web/node_modules/.bin").join(program);
     start(&path.to_string_lossy(), arguments, "web", environment)
 }

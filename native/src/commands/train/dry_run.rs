@@ -10,16 +10,18 @@ use ugatit::io::Dataset;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::run::{Free, RunConfig, RunNeeds, Start};
 use ugatit::text::memory;
-use ugatit::train::{self, Loader, Player, Session, TrainMemory};
+use ugatit::train::{self, Loader, Player, Session, StepConfig, TrainMemory};
 
 use crate::console::{grouped, line};
 use crate::device::Chosen;
+use crate::ranks::Crew;
 
 /// Iterations that are timed, after one that compiles.
 const TIMED: u32 = 3;
 
-/// Shows what a run of `config` would need, in `folder` where it is known.
+/// Shows what a run of `config` would need of each rank, in `folder` where it is known.
 pub(super) fn run(
+    crew: &Crew,
     config: &RunConfig,
     dataset: &Dataset,
     folder: Option<&Path>,
@@ -30,7 +32,13 @@ pub(super) fn run(
     for (name, folder) in dataset.folders() {
         line(format_args!("{name:<8} {:>7} pictures", folder.pictures.len()));
     }
-    let step = config.step();
+    let ranks = crew.count();
+    if ranks > 1 {
+        line(format_args!("ranks    {ranks}; what follows is for each of them"));
+    }
+    // Ranks that meet after some iterations compute as if they were alone.
+    let together = if config.local_steps > 1 { 1 } else { ranks };
+    let step = StepConfig { ranks: together, ..config.step() };
     line(format_args!("batches  {} of A and of B, {} for an iteration", step.pictures(), step.accumulation));
     for network in Player::BOTH.iter().flat_map(|player| player.networks()) {
         let own = step.tensors()?.into_iter().filter(|(name, _)| {
@@ -51,9 +59,9 @@ pub(super) fn run(
         Ok(need) => print_memory(&need, &target.adapter),
         Err(error) => line(format_args!("memory   {error}")),
     }
-    let needs = RunNeeds::of(config, dataset, matches!(chosen.device, Device::Gpu(_)))?;
+    let needs = RunNeeds::of(config, dataset, matches!(chosen.device, Device::Gpu(_)), ranks)?;
     let place = folder.unwrap_or(Path::new("."));
-    let free = Free::now(place);
+    let free = Free::for_each_of(crew.neighbours(), place);
     print_needs(&needs, &free);
     for notice in needs.check(config, place, &free)? {
         line(format_args!("note     {notice}"));
@@ -65,7 +73,7 @@ pub(super) fn run(
     }
     let mut loader = Loader::new(dataset, config.loader_options(config.seed), 0)?;
     pollster::block_on(async {
-        let mut session = Session::new(&chosen.device, step, state).await?;
+        let mut session = Session::new(&chosen.device, config.step(), state).await?;
         let mut seconds = 0.0;
         for i in 0..=TIMED {
             let batches =
@@ -79,9 +87,10 @@ pub(super) fn run(
         }
         let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iterations() as f64).min(1e10)));
         line(format_args!(
-            "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations",
+            "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations{}",
             chosen.device.name(),
-            config.iterations()
+            config.iterations(),
+            if ranks > 1 { "; docs/scaling.md says what the other ranks add" } else { "" }
         ));
         Ok(ExitCode::SUCCESS)
     })
@@ -114,6 +123,9 @@ fn print_needs(needs: &RunNeeds, free: &Free) {
         ("what is computed beside them", needs.computing),
         ("pictures", needs.pictures),
     ]);
+    if needs.sent > 0 {
+        parts(&[("what is sent to the other ranks, and comes from them", needs.sent)]);
+    }
     line(format_args!("disk     {}{}, for the whole run:", memory(needs.disk()), of(free.disk)));
     let checkpoints =
         format!("a checkpoint; {} are kept, and one more while it is written", needs.checkpoints);

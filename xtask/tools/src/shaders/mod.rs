@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use ugatit::shader::{Constants, LOOPS, expand, with_halves};
 
-use crate::process::{root, say};
+use xtask::process::{root, say};
 
 /// For each shader file the names of its variants, each with its constants.
 type Files = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;

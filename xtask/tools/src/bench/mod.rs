@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ugatit::gpu::{AdapterOptions, Gpu};
 
-use crate::process::say;
 use report::Report;
+use xtask::process::say;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -23,7 +23,7 @@ use super::cpu::{self, label};
 use super::measure::{counted, enough, filled, median, python_with};
 use super::peer::Peer;
 use super::report::Peaks;
-use crate::process::root;
+use xtask::process::root;
 
 #[derive(Args)]
 pub(crate) struct TrainOptions {

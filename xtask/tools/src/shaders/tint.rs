@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Variant;
-use crate::process::{pipe, root};
-use crate::web::npm;
+use xtask::process::{pipe, root};
+use xtask::web::npm;
 
 /// Where `package.json` and the scripts are.
 pub(super) const FOLDER: &str = "xtask/compilers";

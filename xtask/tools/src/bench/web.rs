@@ -14,8 +14,8 @@ use ugatit::translate::{Device, Translator};
 
 use super::measure::python_with;
 use super::networks::light;
-use crate::process::{root, say};
-use crate::web;
+use xtask::process::{root, say};
+use xtask::web;
 
 /// Where the models for all lie, from the repository's root.
 const MODELS: &str = "out/bench-web";

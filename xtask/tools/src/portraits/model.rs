@@ -8,7 +8,7 @@ use clap::Args;
 use ugatit::io::{Model, PictureFormat, Precision, write_picture};
 
 use super::eval::{Labels, judge};
-use crate::process::{root, say};
+use xtask::process::{root, say};
 
 /// The model's card. What this command writes stands between the two marks.
 const CARD: &str = "models/README.md";

@@ -24,7 +24,7 @@ use self::colors::kept;
 use self::features::{Features, Scale};
 pub(super) use self::report::Report;
 use self::report::{Content, Side, Style};
-use crate::process::say;
+use xtask::process::say;
 
 /// Pictures of each domain that the classifier learns from.
 const LEARNED: usize = 1000;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::tint::FOLDER;
 use super::{Variant, writers};
-use crate::process::{pipe, root, run, say, target};
+use xtask::process::{pipe, root, run, say, target};
 
 /// What DXC refuses. It takes half a second for a large kernel, so what it has accepted once is
 /// remembered by its content, in the build folder.
@@ -96,7 +96,7 @@ fn python(venv: &Path, requirements: &Path, wanted: &[u8]) -> Result<PathBuf> {
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    crate::test::ensure_python()?;
+    xtask::process::ensure_python()?;
     run("python3", &["-m", "venv", "--clear", &venv.to_string_lossy()])?;
     let install = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "-r"];
     run(&python.to_string_lossy(), &[&install[..], &[&*requirements.to_string_lossy()]].concat())?;

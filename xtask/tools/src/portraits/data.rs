@@ -12,11 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::process::{root, say};
-use crate::web::npm;
-
-/// Where the script and its packages lie.
-pub(crate) const SCRIPT: &str = "xtask/portraits";
+use xtask::PORTRAITS;
+use xtask::process::{root, say};
+use xtask::web::npm;
 
 /// The folders that training reads.
 const FOLDERS: [&str; 4] = ["trainA", "trainB", "testA", "testB"];
@@ -44,7 +42,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Options { folder, size, count, test_count } = options;
     refuse_filled(folder)?;
-    npm::install_in(SCRIPT)?;
+    npm::install_in(PORTRAITS)?;
     write(folder, *size, [*count, *test_count])?;
     say(&format!(
         "{count} training and {test_count} test pictures of each style, {size}x{size}, are in {}; {LABELS} says what each shows.",
@@ -73,7 +71,7 @@ fn write(folder: &Path, size: u32, [train, test]: [u32; 2]) -> Result<()> {
         .arg("portraits.js")
         .arg(&target)
         .args([size, train, test].map(|n| n.to_string()))
-        .current_dir(root().join(SCRIPT))
+        .current_dir(root().join(PORTRAITS))
         .stdout(Stdio::piped())
         .spawn()
         .context("`node` could not be started")?;
@@ -113,7 +111,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{BACKGROUND, FOLDERS, LABELS, SCRIPT, refuse_filled, root, write};
+    use super::{BACKGROUND, FOLDERS, LABELS, PORTRAITS, refuse_filled, root, write};
 
     type Files = BTreeMap<String, Vec<u8>>;
 
@@ -132,7 +130,7 @@ mod tests {
     /// Needs the packages, which `cargo xtask test` installs.
     #[test]
     fn the_same_portraits_every_time_and_at_every_size() {
-        if !root().join(SCRIPT).join("node_modules").is_dir() {
+        if !root().join(PORTRAITS).join("node_modules").is_dir() {
             return;
         }
         let folder = tempfile::tempdir().unwrap();

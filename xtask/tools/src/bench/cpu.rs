@@ -18,7 +18,7 @@ use ugatit::translate::{Device, Translator, network};
 use super::measure::{filled, median, python_with};
 use super::networks::light;
 use super::peer::Peer;
-use crate::process::{root, say};
+use xtask::process::{root, say};
 
 /// ch and size of the light generators.
 const SIZES: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];

@@ -11,7 +11,7 @@ use ugatit::gpu::Gpu;
 use ugatit::graph::{Graph, NodeId, Shape};
 use ugatit::plan::{ParameterMap, Plan, Target};
 
-use crate::process::say;
+use xtask::process::say;
 
 /// Runs of which the median is taken at least, after those that are not counted.
 const RUNS: usize = 5;

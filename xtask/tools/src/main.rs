@@ -1,0 +1,74 @@
+//! The commands of `cargo xtask` that compute with the library: `bench`, `shaders`, `portrait-data`, `portrait-eval`,
+//! `portrait-model`.
+
+mod bench;
+mod portraits;
+mod shaders;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try all shaders with the compilers that users have: naga's writers, Chrome's Tint, DXC
+    Shaders,
+    /// Measure every kernel and whole translations on this machine's adapter
+    Bench(bench::Options),
+    /// Build an unpaired image set of drawn portraits in two of DiceBear's styles, with labels
+    PortraitData(portraits::data::Options),
+    /// Measure a model of the portraits: style, hair and skin, shapes, cycle and identity
+    PortraitEval(portraits::eval::Options),
+    /// Put a model of the portraits in place of the one in models/, with its figures and pictures
+    PortraitModel(portraits::model::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Shaders => shaders::check(),
+        Command::Bench(options) => pollster::block_on(bench::run(&options)),
+        Command::PortraitData(options) => portraits::data::run(&options),
+        Command::PortraitEval(options) => portraits::eval::run(&options),
+        Command::PortraitModel(options) => portraits::model::run(&options),
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../native/tests/common/documents.rs"]
+mod documents;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests fail so")]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// What the documents tell people to type is what there is.
+    #[test]
+    fn documented_commands_are_taken() {
+        let in_blocks = documents::blocks().into_iter().flatten().map(|command| (command, false));
+        let in_text = documents::inline("cargo xtask ").into_iter().map(|command| (command, true));
+        let mut read = 0;
+        for (command, in_text) in in_blocks.chain(in_text) {
+            let words: Vec<&str> =
+                command.words.iter().map(String::as_str).take_while(|&word| word != "&&").collect();
+            let Some(words) = words.strip_prefix(&["cargo", "xtask"]) else { continue };
+            if !words.first().is_some_and(|word| *word == "bench" || word.starts_with("portrait-")) {
+                continue;
+            }
+            // In the text a command may be named without what it needs.
+            let help: &[&str] = if in_text { &["--help"] } else { &[] };
+            let parsed = Arguments::try_parse_from([&["cargo xtask"], words, help].concat());
+            let taken = parsed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::DisplayHelp);
+            assert!(taken, "{}: {words:?}: {}", command.place, parsed.err().unwrap());
+            read += 1;
+        }
+        assert!(read > 5, "{read}");
+    }
+}
