@@ -315,6 +315,12 @@ fn a_dry_run_trains_nothing() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 1, "only the data");
+
+    let less = Done::of(&mut command(&place, &["--dry-run", "--checkpointing"]));
+    assert!(less.code == 0 && less.out.contains("recompute = true"), "{less:?}");
+    // What is said to be needed with --recompute is what is needed with it.
+    let said = text.lines().find_map(|line| line.trim().strip_suffix(" with --recompute"));
+    assert!(less.out.contains(&format!("memory   {} on ", said.unwrap())), "{text}\n{less:?}");
 }
 
 #[test]
