@@ -128,6 +128,8 @@ fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     let line =
         build_with("pointwise.wgsl", "store_y(i, load_a(i) + load_b(i));", "store_y(i, load_a(i) + 1u);");
     assert!(line.contains("pointwise.wgsl:changed line: "), "{line}");
+    let line = build_with("pointwise.wgsl", "#tensor read a 1", "#tensor raed a 1");
+    assert!(line.contains("pointwise.wgsl:changed line: expected `#tensor read NAME BINDING`"), "{line}");
     // A component of a vector that other invocations write, too: in workgroup memory by an index that
     // differs between them, in storage memory by a constant.
     let stored = "w_tile[w_to + ${64 * QUADS * j}u] = next_${j};";

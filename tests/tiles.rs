@@ -343,6 +343,57 @@ fn memory_is_that_of_a_tile() {
     });
 }
 
+/// A tile that is begun while the one before is under way is the same as one that is waited for, bit by bit.
+#[test]
+fn two_tiles_are_under_way_at_a_time() {
+    let gpu = support::engine::gpu().clone();
+    let options = TileOptions { side: 160, overlap: 64 };
+    let picture = photo(300, 200);
+    pollster::block_on(async {
+        for device in [Device::Gpu(gpu), Device::Cpu] {
+            let translator = Translator::new(device, random(4, 2, 64)).await.unwrap();
+            let mut tiles = translator.survey(&picture, 300, 200, &options, &mut ()).await.unwrap();
+            let count = tiles.count();
+            assert!(count > 2);
+            let part = |tiles: &Tiles, i| {
+                let at = tiles.read(i).unwrap();
+                picture.window(at.x as isize, at.y as isize, at.width, at.height)
+            };
+            let mut waited = vec![];
+            for i in 0..count {
+                let part = part(&tiles, i);
+                waited.push(tiles.run(i, &part, &mut ()).await.unwrap());
+            }
+            assert!(matches!(tiles.finish(&mut ()).await, Err(Error::Shape(_))));
+
+            let parts: Vec<Picture> = (0..count).map(|i| part(&tiles, i)).collect();
+            tiles.begin(0, &parts[0]).unwrap();
+            for i in 0..count {
+                if let Some(next) = parts.get(i + 1) {
+                    tiles.begin(i + 1, next).unwrap();
+                    assert!(matches!(tiles.begin(i + 1, next), Err(Error::Shape(_))), "a third one");
+                    assert!(matches!(tiles.run(i + 1, next, &mut ()).await, Err(Error::Shape(_))));
+                }
+                assert!(tiles.finish(&mut ()).await.unwrap() == waited[i], "tile {i}");
+            }
+
+            // What is stopped is forgotten.
+            tiles.begin(0, &parts[0]).unwrap();
+            tiles.begin(1, &parts[1]).unwrap();
+            assert!(matches!(tiles.finish(&mut Stopping).await, Err(Error::Aborted)));
+            assert!(tiles.run(2, &parts[2], &mut ()).await.unwrap() == waited[2]);
+        }
+    });
+}
+
+struct Stopping;
+
+impl Watcher for Stopping {
+    async fn report(&mut self, _: Phase, _: usize, _: usize) -> ugatit::Result<()> {
+        Err(Error::Aborted)
+    }
+}
+
 /// 24 megapixels, from the first pixel to the last.
 #[test]
 fn a_large_photo() {

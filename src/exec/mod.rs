@@ -3,6 +3,7 @@
 mod budget;
 mod clock;
 mod parameters;
+mod pixels;
 mod program;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) use budget::Budget;
 pub(crate) use clock::Clock;
 pub use parameters::Parameters;
 pub(crate) use parameters::STORED;
+pub(crate) use pixels::PixelExecutor;
 pub(crate) use program::{Program, Recorder, Slice};
 
 /// Sends what was written, and natively waits so that the staging memory is free again.

@@ -5,6 +5,7 @@ pub mod layout;
 mod lower;
 mod memory;
 mod parameters;
+pub(crate) mod pixels;
 pub mod select;
 pub mod tuning;
 

@@ -239,7 +239,23 @@ impl RunConfig {
         // Hyphens are as good as underscores, and the authors write `GP_ld`.
         let table = parse(text)?;
         let key = |key: String| key.replace('-', "_").to_ascii_lowercase();
-        Ok(table.into_iter().map(|(name, value)| (key(name), value)).collect())
+        let mut table: Table = table.into_iter().map(|(name, value)| (key(name), value)).collect();
+        if let Some(flag) = table.remove("augment_flag") {
+            let augment = flag.as_bool().ok_or_else(|| {
+                Error::Config("augment_flag is true or false, as in the authors' program".into())
+            })?;
+            Self::augment(&mut table, augment);
+        }
+        Ok(table)
+    }
+
+    /// What `augment_flag` of the authors' TensorFlow program stands for.
+    pub fn augment(settings: &mut Table, flag: bool) {
+        let how = if flag { PreprocessKind::Tensorflow } else { PreprocessKind::Resize };
+        settings.insert("preprocess".into(), how.to_string().into());
+        if !flag {
+            settings.insert("flip".into(), false.into());
+        }
     }
 
     /// The settings as TOML.

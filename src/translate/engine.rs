@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::event;
-use crate::exec::{Executor, Parameters};
+use crate::exec::{Executor, Parameters, PixelExecutor};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan, Target};
@@ -115,6 +115,23 @@ impl Engine {
                 Program::Gpu(Box::new(executor.await?))
             }
         })
+    }
+
+    /// A graph from one picture to another of 3 channels made ready on a GPU, from bytes to bytes; nothing where
+    /// the processor computes.
+    pub(super) async fn compile_pixels(
+        &self,
+        graph: &Graph,
+        outputs: &[NodeId],
+        arithmetic: Arithmetic,
+        down: bool,
+        watcher: &mut impl Watcher,
+    ) -> Result<Option<PixelExecutor>> {
+        let Self::Gpu { gpu, parameters, f16 } = self else { return Ok(None) };
+        let target = Target { arithmetic, f16: *f16, ..gpu.target() };
+        let plan = Plan::compile(graph, outputs, parameters.map(), &target)?.in_pixels(&target, down)?;
+        compile_kernels(gpu, &plan.plan, watcher).await?;
+        Ok(Some(gpu.allocating(|| PixelExecutor::new(gpu, plan, parameters.clone())).await?))
     }
 
     pub(super) async fn run(

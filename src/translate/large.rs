@@ -1,7 +1,11 @@
 //! Large pictures, tile by tile: one look at the whole at the model's scale (the survey), whose
 //! statistics then hold for every tile.
 
+use std::collections::VecDeque;
+
+use crate::Tensor;
 use crate::error::{Error, Result};
+use crate::exec::PixelExecutor;
 use crate::io::{Picture, Rounding};
 use crate::model::GeneratorConfig;
 use crate::plan::layout::Layout;
@@ -41,6 +45,23 @@ pub fn survey_size(config: &GeneratorConfig, width: usize, height: usize) -> (us
     if w < h { (short, long) } else { (long, short) }
 }
 
+/// What makes a tile of one.
+#[derive(Debug)]
+enum Maker {
+    /// Of a tensor.
+    Tensor(Program),
+    /// Of bytes, on a GPU.
+    Pixels(Box<PixelExecutor>),
+}
+
+/// A tile that was begun.
+#[derive(Debug)]
+struct Begun {
+    i: usize,
+    /// What is still to be sent.
+    x: Option<Tensor>,
+}
+
 /// A large picture that has been surveyed: made by [`Translator::survey`].
 ///
 /// It holds a second copy of the model's convolutions, with the statistics folded in, and what one
@@ -51,7 +72,8 @@ pub struct Tiles {
     img_ch: usize,
     rounding: Rounding,
     engine: Engine,
-    program: Program,
+    maker: Maker,
+    begun: VecDeque<Begun>,
     survey: Translation,
 }
 
@@ -92,7 +114,11 @@ impl Tiles {
 
     /// Bytes of GPU memory for the weights and one tile, however large the picture is.
     pub fn gpu_bytes(&self) -> u64 {
-        self.engine.gpu_bytes() + self.program.gpu_bytes()
+        self.engine.gpu_bytes()
+            + match &self.maker {
+                Maker::Tensor(program) => program.gpu_bytes(),
+                Maker::Pixels(executor) => executor.memory(),
+            }
     }
 
     /// Translates tile `i`, given the pixels of [`Self::read`]. The result, of the size of
@@ -100,30 +126,94 @@ impl Tiles {
     /// it in.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there is no such tile or `picture` has another size, what the device
-    /// reports, and what `watcher` returns.
+    /// [`Error::Shape`] where there is no such tile, `picture` has another size, or a tile that was begun is not
+    /// finished; what the device reports, and what `watcher` returns.
     pub async fn run(
         &mut self,
         i: usize,
         picture: &Picture,
         watcher: &mut impl Watcher,
     ) -> Result<(Rect, Picture)> {
-        let (read, write) = (self.read(i)?, self.write(i)?);
+        if !self.begun.is_empty() {
+            return Err(Error::Shape("a tile was begun: finish it first".into()));
+        }
+        self.begin(i, picture)?;
+        self.finish(watcher).await
+    }
+
+    /// Begins tile `i`, given the pixels of [`Self::read`], and waits for nothing: a GPU computes it while the
+    /// one begun before is read and the next one is prepared. Two may be under way at a time.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is no such tile, `picture` has another size, or two are under way; what the
+    /// device reports.
+    pub fn begin(&mut self, i: usize, picture: &Picture) -> Result<()> {
+        let read = self.read(i)?;
         if (picture.width, picture.height) != (read.width, read.height) {
             return Err(Error::Shape(format!(
                 "tile {i} is made from {}x{} pixels, not {}x{}",
                 read.width, read.height, picture.width, picture.height
             )));
         }
+        if self.begun.len() == 2 {
+            return Err(Error::Shape("two tiles are under way: finish one first".into()));
+        }
         let [top, left] = self.grid.padding(i).map(|n| n as isize);
         let [height, width] = self.grid.tile();
         let colors = Picture { alpha: None, ..picture.clone() }.with_channels(self.img_ch)?;
-        let x = colors.window(-left, -top, width, height).to_tensor()?;
-        let results = self.engine.run(&mut self.program, &x, watcher).await?;
-        let Translation { image, .. } = Translation::new(results)?;
-        let (x, y) = (write.x - read.x, write.y - read.y);
-        let whole = Picture::from_tensor_rounded(&image, 0, self.rounding)?;
-        let part = whole.window(left + x as isize, top + y as isize, write.width, write.height);
+        let whole = colors.window(-left, -top, width, height);
+        let x = match &mut self.maker {
+            Maker::Tensor(_) => Some(whole.to_tensor()?),
+            Maker::Pixels(executor) => {
+                let rgb = whole.pixels.as_chunks::<3>().0;
+                let rgba: Vec<[u8; 4]> = rgb.iter().map(|&[r, g, b]| [r, g, b, 255]).collect();
+                executor.begin(rgba.as_flattened())?;
+                None
+            }
+        };
+        self.begun.push_back(Begun { i, x });
+        Ok(())
+    }
+
+    /// The tile that was begun first, as [`Self::run`] gives it. After an error none is under way any more.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where none is under way; what the device reports, and what `watcher` returns.
+    pub async fn finish(&mut self, watcher: &mut impl Watcher) -> Result<(Rect, Picture)> {
+        let result = self.finished(watcher).await;
+        if result.is_err() {
+            self.begun.clear();
+            if let Maker::Pixels(executor) = &mut self.maker {
+                executor.forget();
+            }
+        }
+        result
+    }
+
+    async fn finished(&mut self, watcher: &mut impl Watcher) -> Result<(Rect, Picture)> {
+        let Some(Begun { i, x }) = self.begun.pop_front() else {
+            return Err(Error::Shape("no tile was begun".into()));
+        };
+        let whole = match (&mut self.maker, x) {
+            (Maker::Tensor(program), Some(x)) => {
+                let results = self.engine.run(program, &x, watcher).await?;
+                let Translation { image, .. } = Translation::new(results)?;
+                Picture::from_tensor_rounded(&image, 0, self.rounding)?
+            }
+            (Maker::Pixels(executor), _) => {
+                watcher.report(Phase::Run, 0, 1).await?;
+                let rgba = executor.finish().await?;
+                watcher.report(Phase::Run, 1, 1).await?;
+                let [height, width] = self.grid.tile();
+                let rgb = rgba.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+                Picture::new(width, height, 3, rgb)?
+            }
+            (Maker::Tensor(_), None) => return Err(Error::Shape("a tile of bytes for tensors".into())),
+        };
+        let (read, write) = (self.read(i)?, self.write(i)?);
+        let [top, left] = self.grid.padding(i).map(|n| n as isize);
+        let (x, y) = ((write.x - read.x) as isize, (write.y - read.y) as isize);
+        let part = whole.window(left + x, top + y, write.width, write.height);
         Ok((write, Picture { alpha: self.grid.opacity(i), ..part }))
     }
 
@@ -187,8 +277,19 @@ impl Translator {
         // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
         let engine =
             Engine::new(self.engine.device(), &graph, weights, self.engine.precision(), false).await?;
-        let program = engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
-        Ok(Tiles { grid, img_ch: config.img_ch, rounding: rounding(config), engine, program, survey })
+        let rounding = rounding(config);
+        let pixels = if config.img_ch == 3 {
+            let down = rounding == Rounding::Down;
+            engine.compile_pixels(&graph, &outputs, self.arithmetic, down, watcher).await?
+        } else {
+            None
+        };
+        let maker = match pixels {
+            Some(executor) => Maker::Pixels(Box::new(executor)),
+            None => Maker::Tensor(engine.compile(&graph, &outputs, self.arithmetic, watcher).await?),
+        };
+        let begun = VecDeque::new();
+        Ok(Tiles { grid, img_ch: config.img_ch, rounding, engine, maker, begun, survey })
     }
 
     /// Translates a picture of any size at its own size, tile by tile. The attention map is that
@@ -207,11 +308,17 @@ impl Translator {
         let mut tiles = self.survey(&picture, width, height, options, watcher).await?;
         let channels = self.config.img_ch;
         let mut result = Picture::new(width, height, channels, vec![0; width * height * channels])?;
+        let begin = |tiles: &mut Tiles, i: usize| {
+            let Rect { x, y, width, height } = tiles.read(i)?;
+            tiles.begin(i, &picture.window(x as isize, y as isize, width, height))
+        };
+        begin(&mut tiles, 0)?;
         for i in 0..tiles.count() {
             watcher.report(Phase::Tile, i, tiles.count()).await?;
-            let Rect { x, y, width, height } = tiles.read(i)?;
-            let part = picture.window(x as isize, y as isize, width, height);
-            let (at, part) = tiles.run(i, &part, watcher).await?;
+            if i + 1 < tiles.count() {
+                begin(&mut tiles, i + 1)?;
+            }
+            let (at, part) = tiles.finish(watcher).await?;
             result.lay(&part, at.x, at.y)?;
         }
         watcher.report(Phase::Tile, tiles.count(), tiles.count()).await?;

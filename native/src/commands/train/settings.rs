@@ -238,12 +238,11 @@ impl Settings {
         if self.recompute {
             table.insert("recompute".into(), true.into());
         }
-        if self.no_flip || self.augment_flag == Some(false) {
+        if self.no_flip {
             table.insert("flip".into(), false.into());
         }
-        if let Some(augment) = self.augment_flag {
-            let how = if augment { PreprocessKind::Tensorflow } else { PreprocessKind::Resize };
-            table.insert("preprocess".into(), how.to_string().into());
+        if let Some(flag) = self.augment_flag {
+            RunConfig::augment(&mut table, flag);
         }
         Ok(table)
     }
