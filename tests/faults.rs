@@ -58,6 +58,8 @@ fn train_config() -> StepConfig {
         generator: GeneratorConfig { img_size: 16, ..GENERATOR },
         global_layers: 4,
         local_layers: 3,
+        // Else a second try with less memory would follow the first.
+        recompute: true,
         accumulation: 2,
         ema: 0.9,
         ..StepConfig::default()

@@ -97,6 +97,11 @@ fn ablations_come_back() {
                 if !decoder_norm.is_adaptive() {
                     let message = found.unwrap_err().to_string();
                     assert!(message.contains("--decoder-norm in, ln or gn"), "{message}");
+                    let bytes = foreign(&model.tensors, "genB2A.");
+                    let told = Model::from_bytes_told("m", &bytes, None, Some(decoder_norm)).unwrap();
+                    // Light and full are one.
+                    let expected = GeneratorConfig { light: true, img_size: 256, ..config };
+                    assert_eq!((told.config, told.direction), (expected, Direction::B2A));
                     continue;
                 }
                 let found = found.unwrap().config;

@@ -13,7 +13,8 @@ use ugatit::Error;
 use ugatit::device::Device;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::io::Model;
-use ugatit::run::{PRESETS, RunConfig, RunFolder};
+use ugatit::run::{PRESETS, PreprocessKind, RunConfig, RunFolder};
+use ugatit::train::GanType;
 
 /// A run in one piece, and one that is stopped twice, once between two checkpoints.
 fn halves(device: &Device) {
@@ -243,6 +244,12 @@ fn settings_are_checked() {
     assert!(RunConfig::layered(Some("cat2cat"), &[]).unwrap_err().to_string().contains("cat2dog"));
 
     let config = tiny();
+    // The authors' TensorFlow program calls these so.
+    let theirs =
+        read("GP_ld = 5.0\ngan_type = \"wgan-lp\"\naugment_flag = false\nepoch = 2\niteration = 3").unwrap();
+    assert_eq!((theirs.gp_ld, theirs.gan_type, theirs.iterations()), (5.0, GanType::WganLp, 6));
+    assert_eq!((theirs.preprocess, theirs.flip), (PreprocessKind::Resize, false));
+    assert!(RunConfig::read("augment_flag = 1").unwrap_err().to_string().contains("true or false"));
     let again = RunConfig::layered(None, &[RunConfig::read(&config.to_toml().unwrap()).unwrap()]).unwrap();
     assert_eq!(again, config);
     let other = RunConfig { ch: 8, lr: 1.0, init: "model".into(), ..config.clone() };

@@ -125,8 +125,11 @@ fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     // In an import, by a line that comes after an import: the line is that of the file itself.
     let line = build_with("shared/activation.wgsl", "case 2u: { return select(", "case 2u: { return selekt(");
     assert!(line.contains("shared/activation.wgsl:changed line: ") && line.contains("selekt"), "{line}");
-    let line = build_with("pointwise.wgsl", "    y[i] = a[i] + b[i];", "    y[i] = a[i] + 1u;");
+    let line =
+        build_with("pointwise.wgsl", "store_y(i, load_a(i) + load_b(i));", "store_y(i, load_a(i) + 1u);");
     assert!(line.contains("pointwise.wgsl:changed line: "), "{line}");
+    let line = build_with("pointwise.wgsl", "#tensor read a 1", "#tensor raed a 1");
+    assert!(line.contains("pointwise.wgsl:changed line: expected `#tensor read NAME BINDING`"), "{line}");
     // A component of a vector that other invocations write, too: in workgroup memory by an index that
     // differs between them, in storage memory by a constant.
     let stored = "w_tile[w_to + ${64 * QUADS * j}u] = next_${j};";
@@ -134,7 +137,7 @@ fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     assert!(line.contains("conv2d_tiled.wgsl:changed line: a store into a component of a vector"), "{line}");
     let line = build_with(
         "sum_channels.wgsl",
-        "y[p] = vec4f(sums[invocation], 0.0, 0.0, 0.0);",
+        "store_y(p, vec4f(sums[invocation], 0.0, 0.0, 0.0));",
         "y[p].x = sums[invocation];",
     );
     assert!(line.contains("sum_channels.wgsl:changed line: a store into a component of a vector"), "{line}");

@@ -85,3 +85,33 @@ fn without_any_adapter_the_processor_translates_unless_a_gpu_is_demanded() {
     assert!(messages.contains("computing on the processor"), "{messages}");
     picture(&place, "auto.png");
 }
+
+/// What a report of a fault has attached.
+#[test]
+fn what_is_decided_is_told_where_it_is_asked_for() {
+    let place = Place::new();
+    place.picture("a.png", 16, 16);
+    let model = checkpoint();
+    let translate = |device: &str, more: &[&str]| {
+        let fixed = ["translate", "a.png", "-o", "out", "--force", "--device", device, "--model"];
+        let done = place.run(&[&fixed[..], &[model.to_str().unwrap()], more].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        done.err
+    };
+    assert!(!translate("gpu", &[]).contains("ugatit::"));
+    let once = translate("gpu", &["-v"]);
+    for part in [
+        "INFO ugatit::gpu::device: the adapter is",
+        "driver=",
+        "a plan launches=",
+        "compiled kernels are kept",
+    ] {
+        assert!(once.contains(part), "{part}: {once}");
+    }
+    assert!(!once.contains("submits"), "{once}");
+    let twice = translate("gpu", &["-vv"]);
+    for part in ["TRACE ugatit::exec::program: conv2d", "workgroups=[", "submits the rest"] {
+        assert!(twice.contains(part), "{part}: {twice}");
+    }
+    assert!(translate("cpu", &["-v"]).contains("the processor computes threads="));
+}

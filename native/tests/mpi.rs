@@ -68,15 +68,18 @@ fn losses(run: &Path) -> Vec<serde_json::Value> {
 fn ranks_train_the_model_of_one_process() {
     let _alone = alone();
     let place = place();
-    for (ranks, device) in [(2, "cpu"), (3, "cpu"), (2, "gpu")] {
+    // On the GPU with a list, whose k-th is that of the k-th rank.
+    let cases: [(usize, &str, &[&str], &[&str]); 3] =
+        [(2, "cpu", &[], &[]), (3, "cpu", &[], &[]), (2, "gpu", &["--adapter", "0"], &["--adapter", "0,0"])];
+    for (ranks, device, own, list) in cases {
         let more = ["--iteration", "7", "--device", device];
         let one = format!("one-{ranks}-{device}");
         let batches = ranks.to_string();
-        let alone = arguments(&[&["-o", &one, "--accumulation", &batches], &more[..]].concat());
+        let alone = arguments(&[&["-o", &one, "--accumulation", &batches], &more[..], own].concat());
         let done = Done::of(place.command(&alone).env("RAYON_NUM_THREADS", "1"));
         assert_eq!(done.code, 0, "{done:?}");
         let many = format!("many-{ranks}-{device}");
-        let done = train_in(&place, ranks, &many, &more);
+        let done = train_in(&place, ranks, &many, &[&more[..], list].concat());
         assert_eq!(done.code, 0, "{done:?}");
         for part in [&format!("{ranks} ranks; rank 0 has waited"), "all 7 iterations are done"] {
             assert!(done.out.contains(part), "{part}: {done:?}");

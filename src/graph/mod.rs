@@ -9,6 +9,8 @@ mod backward;
 mod fuse;
 mod infer;
 mod op;
+#[cfg(feature = "training")]
+mod recompute;
 mod shape;
 
 use crate::error::{Error, Result};
@@ -20,6 +22,8 @@ pub use fuse::fuse;
 #[cfg(feature = "training")]
 pub(crate) use op::of_every_network;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};
+#[cfg(feature = "training")]
+pub use recompute::{Again, recompute};
 pub use shape::Shape;
 
 /// A node of a [`Graph`].

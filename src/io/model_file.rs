@@ -101,9 +101,26 @@ impl Model {
     /// [`Error::NonFiniteWeights`] or [`Error::Config`] where the file is damaged or of
     /// another kind; [`Error::NewerVersion`]; [`Error::Direction`] where it lacks `direction`.
     pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8], direction: Option<Direction>) -> Result<Self> {
+        Self::from_bytes_told(path, bytes, direction, None)
+    }
+
+    /// [`Self::from_bytes`], told what normalises the decoder where the file does not say it and its tensors cannot:
+    /// instance, layer or group normalisation.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
+    pub fn from_bytes_told(
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+        direction: Option<Direction>,
+        decoder_norm: Option<DecoderNorm>,
+    ) -> Result<Self> {
         let path = path.as_ref();
         let contents = safetensors::parse(path, bytes)?;
-        if is_own(&contents) { own(path, contents, direction) } else { foreign(path, contents, direction) }
+        match is_own(&contents) {
+            true => own(path, contents, direction),
+            false => foreign(path, contents, direction, decoder_norm),
+        }
     }
 
     /// All generators in the bytes of a safetensors file: both of a `state_dict` that holds both.
@@ -280,9 +297,14 @@ fn named_norm(contents: &Contents<'_>) -> Result<Option<DecoderNorm>> {
 }
 
 /// Somebody's `state_dict`: the tensors say what it is.
-fn foreign(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Result<Model> {
+fn foreign(
+    path: &Path,
+    contents: Contents<'_>,
+    direction: Option<Direction>,
+    told: Option<DecoderNorm>,
+) -> Result<Model> {
     let size = contents.metadata.get("img_size").and_then(|s| s.parse().ok());
-    let decoder_norm = named_norm(&contents).ok().flatten();
+    let decoder_norm = named_norm(&contents).ok().flatten().or(told);
     let mut networks = Networks::sort(fold(path, sources(path, contents))?);
     let there = networks.directions();
     let (direction, tensors) = if there.is_empty() {

@@ -80,6 +80,9 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Batches whose gradients make one iteration (not in the official program).
     pub accumulation: usize,
+    /// Whether pictures between operations are computed a second time for the gradients: less memory, more time, the same
+    /// numbers (not in the official program).
+    pub recompute: bool,
     /// Where several ranks train together: iterations that each trains by itself, before all go on from the mean of
     /// their weights; 1 for sums of the gradients in every iteration (not in the official program).
     pub local_steps: u64,
@@ -157,6 +160,7 @@ impl Default for RunConfig {
             cam_weight: cam,
             batch_size: step.batch,
             accumulation: 1,
+            recompute: false,
             local_steps: 1,
             ema: 0.999,
             seed: 0,
@@ -235,7 +239,23 @@ impl RunConfig {
         // Hyphens are as good as underscores, and the authors write `GP_ld`.
         let table = parse(text)?;
         let key = |key: String| key.replace('-', "_").to_ascii_lowercase();
-        Ok(table.into_iter().map(|(name, value)| (key(name), value)).collect())
+        let mut table: Table = table.into_iter().map(|(name, value)| (key(name), value)).collect();
+        if let Some(flag) = table.remove("augment_flag") {
+            let augment = flag.as_bool().ok_or_else(|| {
+                Error::Config("augment_flag is true or false, as in the authors' program".into())
+            })?;
+            Self::augment(&mut table, augment);
+        }
+        Ok(table)
+    }
+
+    /// What `augment_flag` of the authors' TensorFlow program stands for.
+    pub fn augment(settings: &mut Table, flag: bool) {
+        let how = if flag { PreprocessKind::Tensorflow } else { PreprocessKind::Resize };
+        settings.insert("preprocess".into(), how.to_string().into());
+        if !flag {
+            settings.insert("flip".into(), false.into());
+        }
     }
 
     /// The settings as TOML.
@@ -299,6 +319,7 @@ impl RunConfig {
             local_layers: self.n_dis_local,
             batch: self.batch_size,
             accumulation: self.accumulation,
+            recompute: self.recompute,
             ranks: 1,
             gan_type: self.gan_type,
             gp_ld: self.gp_ld,

@@ -14,7 +14,7 @@ use super::folder::RunFolder;
 use super::helper::lead;
 use super::inherit::Inherited;
 use super::models::write_models;
-use super::needs::{Free, RunNeeds};
+use super::needs::{Free, RECOMPUTES, RunNeeds};
 use super::page::RunPhase;
 use super::progress::{Notices, Progress};
 use super::records::Records;
@@ -96,7 +96,7 @@ impl Run {
         mut team: Option<Team>,
         folder: impl Into<PathBuf>,
         dataset: Dataset,
-        config: RunConfig,
+        mut config: RunConfig,
         device: Device,
         other: OtherData,
     ) -> Result<(Self, Beginning)> {
@@ -105,13 +105,13 @@ impl Run {
         let trained_on = TrainedOn::new(&dataset)?;
         let mut notices: Vec<String> = trained_on.check(folder.root(), other)?.into_iter().collect();
         let ranks = team.as_ref().map_or(1, Team::ranks);
-        let step_config = StepConfig { ranks, ..config.step() };
         // Before anything takes memory.
         if RunFolder::last_step(folder.root())? < config.iterations() {
-            let needs = RunNeeds::of(&config, &dataset, matches!(device, Device::Gpu(_)), ranks)?;
             let free = Free::for_each_of(team.as_ref().map_or(1, Team::neighbours), folder.root());
-            notices.extend(needs.check(&config, folder.root(), &free)?);
+            let on_gpu = matches!(device, Device::Gpu(_));
+            notices.extend(RunNeeds::settle(&mut config, &dataset, on_gpu, ranks, (folder.root(), &free))?.1);
         }
+        let step_config = StepConfig { ranks, ..config.step() };
         let (checkpoint, mut unreadable) = RunFolder::newest(folder.root())?;
         let (mut state, position, inherited) = match checkpoint {
             Some(checkpoint) => {
@@ -137,6 +137,9 @@ impl Run {
             lead(team, &config, &trained_on, &position, &mut state)?;
         }
         let work = Work::new(&config, &dataset, &device, state, &position, team).await?;
+        if work.recomputes() && !config.recompute {
+            notices.push(RECOMPUTES.into());
+        }
         // Only now, so that what fails before does not bind the folder to its settings.
         folder.write_config(&config)?;
         trained_on.write(&root)?;

@@ -49,6 +49,9 @@ pub struct RunNeeds {
     pub gpu_sheets: u64,
 }
 
+/// What is said of a run that computes pictures a second time unasked.
+pub(super) const RECOMPUTES: &str = "memory would not do, so pictures are computed a second time for the gradients (--recompute): the same numbers, more slowly";
+
 impl RunNeeds {
     /// What each of `ranks` processes needs that train `config` on `dataset` together, on a GPU or on the processor.
     /// The disk is only rank 0's.
@@ -140,6 +143,32 @@ impl RunNeeds {
     /// Bytes of the computer's memory.
     pub fn memory(&self) -> u64 {
         PROGRAM + self.state + self.computing + self.sent + self.pictures
+    }
+
+    /// [`Self::of`] a run of `config` in `folder`, checked ([`Self::check`]). Where the memory would not do, the run is to
+    /// compute pictures a second time, which the setting then says. Gives what there is to be said.
+    ///
+    /// # Errors
+    /// Those of [`Self::of`] and [`Self::check`].
+    pub fn settle(
+        config: &mut RunConfig,
+        dataset: &Dataset,
+        on_gpu: bool,
+        ranks: usize,
+        (folder, free): (&Path, &Free),
+    ) -> Result<(Self, Vec<String>)> {
+        let needs = Self::of(config, dataset, on_gpu, ranks)?;
+        match needs.check(config, folder, free) {
+            Ok(notices) => Ok((needs, notices)),
+            Err(Error::Memory { .. }) if !config.recompute => {
+                config.recompute = true;
+                let needs = Self::of(config, dataset, on_gpu, ranks)?;
+                let mut notices = needs.check(config, folder, free)?;
+                notices.push(RECOMPUTES.into());
+                Ok((needs, notices))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Checks that a run of `config` in `folder` fits into what is free. What is in the folder already need not

@@ -49,13 +49,22 @@ impl Work {
         let loader = Loader::new(dataset, options, position.samples)?;
         let begun = state.step;
         let alone = config.local_steps > 1;
-        let step = StepConfig { ranks: if alone { 1 } else { ranks }, ..config.step() };
+        let mut step = StepConfig { ranks: if alone { 1 } else { ranks }, ..config.step() };
+        if alone {
+            // So that they do not all draw the same.
+            step.seed = step.seed.wrapping_add(rank as u64);
+        }
         let session = Session::new(device, step, state).await?;
         if let Some(team) = team.as_mut().filter(|_| !alone) {
             let what = "what computes (the processor, or GPUs of one kind; see --device and --adapter)";
             team.check_same(what, session.layout())?;
         }
         Ok(Self { session, loader, team, begun, config: config.clone(), diverged: None })
+    }
+
+    /// Whether pictures are computed a second time for the gradients.
+    pub(super) fn recomputes(&self) -> bool {
+        self.session.recomputes()
     }
 
     /// How many ranks there are.

@@ -55,6 +55,11 @@ pub struct StepConfig {
     /// Whether the discriminators have attention (the paper's `D_CAM`).
     #[serde(default = "yes")]
     pub d_cam: bool,
+    /// Whether pictures between operations are computed a second time for the gradients instead of being kept until
+    /// then: less memory, more time, the same numbers to the bit. On a GPU that runs out of memory without it, a run
+    /// does it unasked.
+    #[serde(default)]
+    pub recompute: bool,
     /// Of the random numbers of the gradient penalty.
     #[serde(default)]
     pub seed: u64,
@@ -99,6 +104,7 @@ impl Default for StepConfig {
             n_critic: one(),
             sn: true,
             d_cam: true,
+            recompute: false,
             seed: 0,
             ema: 0.0,
             weights: LossWeights::default(),

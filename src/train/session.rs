@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 use super::config::StepConfig;
@@ -32,9 +32,26 @@ impl Session {
         match device {
             Device::Cpu => Ok(Self::Cpu(Box::new(Trainer::new(config, state, CpuEngine)?))),
             Device::Gpu(gpu) => {
-                let trainer = gpu.allocating(|| GpuTrainer::new(gpu, &gpu.target(), config, &state));
-                Ok(Self::Gpu(Box::new(trainer.await?)))
+                let state = &state;
+                let trainer =
+                    |config| gpu.allocating(move || GpuTrainer::new(gpu, &gpu.target(), config, state));
+                let opened = match trainer(config).await {
+                    Err(Error::OutOfMemory { .. }) if !config.recompute => {
+                        trainer(StepConfig { recompute: true, ..config }).await
+                    }
+                    opened => opened,
+                };
+                Ok(Self::Gpu(Box::new(opened?)))
             }
+        }
+    }
+
+    /// Whether pictures are computed a second time for the gradients: as [`StepConfig::recompute`] says, or because a
+    /// GPU's memory would not do.
+    pub fn recomputes(&self) -> bool {
+        match self {
+            Self::Cpu(trainer) => trainer.config.recompute,
+            Self::Gpu(trainer) => trainer.config.recompute,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The two graphs of one iteration.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Seed, Shape, backward, fuse};
+use crate::graph::{Again, Graph, NodeId, Op, Seed, Shape, backward, fuse, recompute};
 use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
@@ -125,6 +125,16 @@ impl StepGraph {
         nets.finish(Player::Generators, terms.list)
     }
 
+    /// Has the gradients compute that a second time.
+    fn recompute(&mut self, again: Again) {
+        let losses: Vec<NodeId> = self.terms.iter().map(|term| term.node).collect();
+        let (graph, outputs) = recompute(&self.graph, again, &losses, &self.outputs());
+        self.graph = graph;
+        let terms = self.terms.iter_mut().map(|term| &mut term.node);
+        let named = self.gradients.iter_mut().chain(&mut self.buffers).map(|(_, node)| node);
+        terms.chain(named).zip(outputs).for_each(|(node, new)| *node = new);
+    }
+
     /// What is left where only the vectors of the spectral normalisation go on, which needs no pictures.
     pub(super) fn vectors(&self) -> Self {
         let nodes: Vec<NodeId> = self.buffers.iter().map(|(_, node)| *node).collect();
@@ -244,7 +254,9 @@ impl<'a> Networks<'a> {
             })
             .collect::<Result<_>>()?;
         let buffers = names.into_iter().zip(updated.iter().copied()).collect();
-        Ok(StepGraph { player, graph, terms, gradients, buffers })
+        let mut step = StepGraph { player, graph, terms, gradients, buffers };
+        step.recompute(if self.config.recompute { Again::Pictures } else { Again::Weights });
+        Ok(step)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 use super::reduce::{BUCKET, Precision, Team};
 use super::step::StepGraph;
-use super::trainer::{Outcome, Watch};
+use super::trainer::{Outcome, Watch, added};
 
 /// Watches the last batch of a rank: as soon as a gradient is there, it joins those of the batches before, and
 /// begins its way in buckets.
@@ -29,7 +29,7 @@ impl<'a, T: Real> Summing<'a, T> {
         self.send()?;
         let own = outcome.losses.iter().enumerate().map(|(i, (_, loss))| {
             let before = self.before.and_then(|before| before.losses.get(i)).map_or(0.0, |(_, x)| *x);
-            (before + loss) as f32
+            added::<T>(before, *loss) as f32
         });
         let losses: Vec<f32> = own.collect();
         self.team.begin(&losses, Precision::Full)?;

@@ -109,6 +109,12 @@ impl<T: Real> Engine<T> for CpuEngine {
     }
 }
 
+/// The sum of the losses of two batches, in the precision in which ranks send them to each other: so the sum of all is the
+/// same however many ranks there are.
+pub(super) fn added<T: Real>(a: f64, b: f64) -> f64 {
+    (T::from_f64(a) + T::from_f64(b)).to_f64()
+}
+
 /// What the graph of a step has given.
 #[derive(Clone, Debug)]
 pub struct Outcome<T> {
@@ -145,7 +151,7 @@ impl<T: Real> Outcome<T> {
     /// Adds what another batch has given; `self` is the sum of those before.
     fn add(&mut self, other: Self) {
         for ((_, sum), (_, x)) in self.losses.iter_mut().zip(other.losses) {
-            *sum += x;
+            *sum = added::<T>(*sum, x);
         }
         for (sum, x) in self.gradients.values_mut().zip(other.gradients.values()) {
             for (sum, x) in sum.data_mut().iter_mut().zip(x.data()) {
@@ -210,7 +216,7 @@ pub struct StepReport {
 /// A training run on one engine.
 #[derive(Debug)]
 pub struct Trainer<T, E = CpuEngine> {
-    config: StepConfig,
+    pub(super) config: StepConfig,
     /// In the order of [`Player::BOTH`].
     steps: [StepGraph; 2],
     /// The same, but only the power iterations of the spectral normalisation.

@@ -38,7 +38,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     systems::check()?;
     tools::shaders()?;
+    tools::dependencies()?;
+    spelling()?;
     web::lint()
+}
+
+/// Misspelt words; `typos.toml` has those that are meant.
+fn spelling() -> Result<()> {
+    let tools = process::venv("typos", "xtask/typos/requirements.txt")?;
+    process::run(&tools.join("typos").to_string_lossy(), &["--format", "brief"])
 }
 
 fn clippy(what: &[&str]) -> Result<()> {

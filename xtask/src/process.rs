@@ -23,13 +23,30 @@ pub fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])
 }
 
+/// [`run`], in a folder of the repository.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(folder: &str, program: &str, arguments: &[&str]) -> Result<()> {
+    start(folder, program, arguments, &[])
+}
+
 /// [`run`], with environment variables.
 pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    start("", program, arguments, environment)
+}
+
+pub(crate) fn start(
+    folder: &str,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<()> {
     say(&format!("$ {program} {}", arguments.join(" ")));
     let status = Command::new(program)
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(root())
+        .current_dir(root().join(folder))
         .status()
         .with_context(|| format!("`{program}` could not be started"))?;
     if !status.success() {
@@ -118,20 +135,47 @@ impl Package<'_> {
 }
 
 const PYTHON: Package = Package {
-    missing: "the tests of ONNX files need Python 3.11 or later with venv",
+    missing: "the tests of ONNX files and some lints need Python 3.11 or later with venv",
     apt: &["python3-venv"],
     elsewhere: "install it (https://www.python.org), or name in UGATIT_ONNX_PYTHON a Python with the packages of tests/onnx/requirements.txt",
 };
+
+/// The programs of PyPI's packages that `requirements` names, in an environment of their own in the build folder.
+///
+/// # Errors
+/// Where there is no Python, or a package cannot be installed.
+pub fn venv(name: &str, requirements: &str) -> Result<PathBuf> {
+    let requirements = root().join(requirements);
+    let wanted = std::fs::read(&requirements).with_context(|| requirements.display().to_string())?;
+    let folder = target().join("venv").join(name);
+    let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let stamp = folder.join("requirements.txt");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(programs);
+    }
+    need_python()?;
+    run(PYTHON_PROGRAM, &["-m", "venv", "--clear", &folder.to_string_lossy()])?;
+    let install = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "-r"];
+    let python = programs.join("python");
+    run(&python.to_string_lossy(), &[&install[..], &[&*requirements.to_string_lossy()]].concat())?;
+    std::fs::write(&stamp, wanted).with_context(|| stamp.display().to_string())?;
+    Ok(programs)
+}
+
+const PYTHON_PROGRAM: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// The tests of ONNX run other people's programs in Python, in a virtual environment that they make.
 pub fn ensure_python() -> Result<()> {
     if std::env::var_os("UGATIT_ONNX_PYTHON").is_some() {
         return Ok(());
     }
-    let program = if cfg!(windows) { "python" } else { "python3" };
+    need_python()
+}
+
+fn need_python() -> Result<()> {
     PYTHON.need(|| {
         let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
-        let checked = Command::new(program).args(["-c", check]).output().ok()?;
+        let checked = Command::new(PYTHON_PROGRAM).args(["-c", check]).output().ok()?;
         checked.status.success().then_some(())
     })
 }

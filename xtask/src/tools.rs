@@ -26,6 +26,11 @@ pub(crate) fn shaders() -> Result<()> {
     run("shaders", &[])
 }
 
+/// Licences, duplicates and number of the crates that this project takes.
+pub(crate) fn dependencies() -> Result<()> {
+    run("dependencies", &[])
+}
+
 /// Prints nothing itself: what the tool prints may be JSON for another program.
 fn run(command: &str, arguments: &[OsString]) -> Result<()> {
     let fixed = ["run", "--release", "--package", "xtask-tools", "--", command];

@@ -39,7 +39,8 @@ pub(crate) struct Args {
     /// its folder says, else true]
     #[arg(long, value_name = "BOOL")]
     smoothing: Option<bool>,
-    /// What normalises the decoder, of a checkpoint that has neither AdaLIN nor AdaIN: in, ln or gn
+    /// What normalises the decoder, of a checkpoint or state_dict that has neither AdaLIN nor AdaIN: in, ln or gn; of a
+    /// safetensors file that holds both generators, --direction says which is meant
     #[arg(long, value_name = "NAME")]
     decoder_norm: Option<DecoderNorm>,
     /// What domain A shows, for example selfie
@@ -130,7 +131,14 @@ fn checkpoint(args: &Args) -> anyhow::Result<()> {
 /// The generators of model files, with what the options say of them.
 fn models(args: &Args) -> ugatit::Result<Vec<Model>> {
     let metadata = metadata(args);
-    let mut models = args.direction.open(&args.checkpoint)?;
+    let mut models = match args.decoder_norm {
+        // Of a state_dict, which does not say it.
+        Some(norm) if args.checkpoint.is_file() => {
+            let bytes = std::fs::read(&args.checkpoint).map_err(ugatit::Error::io(&args.checkpoint))?;
+            vec![Model::from_bytes_told(&args.checkpoint, &bytes, args.direction.0, Some(norm))?]
+        }
+        _ => args.direction.open(&args.checkpoint)?,
+    };
     for model in &mut models {
         let old = std::mem::take(&mut model.metadata);
         let new = metadata.clone();

@@ -79,7 +79,7 @@ struct Ended {
 #[derive(Debug)]
 pub struct GpuTrainer {
     gpu: Gpu,
-    config: StepConfig,
+    pub(super) config: StepConfig,
     memory: TrainMemory,
     stores: Stores,
     activations: Vec<Buffer>,

@@ -2,15 +2,18 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::process::{Package, root, say};
+use crate::process::{Package, root, run_in, start};
 
 /// The oldest Node.js that the tools of `web/` run on.
 const OLDEST_NODE: u32 = 20;
 
-/// npm's programs are scripts there, which only their full name starts.
+/// npm's programs are scripts on Windows, which only their full name starts.
 const SUFFIX: &str = if cfg!(windows) { ".cmd" } else { "" };
+
+/// npm itself.
+pub const PROGRAM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 /// Installs what `web/package-lock.json` names, unless it is there.
 pub fn install() -> Result<()> {
@@ -27,37 +30,23 @@ pub fn install_in(folder: &str) -> Result<()> {
     if installed.is_some() && installed >= modified("package-lock.json") {
         return Ok(());
     }
-    start("npm", &["ci"], folder, &[])
+    run_in(folder, PROGRAM, &["ci"])
 }
 
 /// Runs npm.
 pub fn run(arguments: &[&str]) -> Result<()> {
-    start("npm", arguments, "web", &[])
+    start("web", PROGRAM, arguments, &[])
 }
 
 /// [`run`], with environment variables.
 pub fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    start("npm", arguments, "web", environment)
+    start("web", PROGRAM, arguments, environment)
 }
 
 /// Runs a program of an installed npm package.
 pub fn exec(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let path = root().join("web/node_modules/.bin").join(program);
-    start(&path.to_string_lossy(), arguments, "web", environment)
-}
-
-fn start(program: &str, arguments: &[&str], folder: &str, environment: &[(&str, &str)]) -> Result<()> {
-    say(&format!("$ {program} {}", arguments.join(" ")));
-    let status = Command::new(format!("{program}{SUFFIX}"))
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .current_dir(root().join(folder))
-        .status()
-        .with_context(|| format!("`{program}` could not be started"))?;
-    if !status.success() {
-        bail!("`{program} {}` failed ({status})", arguments.join(" "));
-    }
-    Ok(())
+    start("web", &format!("{}{SUFFIX}", path.display()), arguments, environment)
 }
 
 const NODE: Package = Package {

@@ -2,6 +2,7 @@
 //! `portrait-model`.
 
 mod bench;
+mod dependencies;
 mod portraits;
 mod shaders;
 
@@ -16,6 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Licences, duplicates and number of the crates that this project takes
+    Dependencies,
     /// Try all shaders with the compilers that users have: naga's writers, Chrome's Tint, DXC
     Shaders,
     /// Measure every kernel and whole translations on this machine's adapter
@@ -30,6 +33,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Dependencies => dependencies::check(),
         Command::Shaders => shaders::check(),
         Command::Bench(options) => pollster::block_on(bench::run(&options)),
         Command::PortraitData(options) => portraits::data::run(&options),

@@ -22,7 +22,7 @@ const TIMED: u32 = 3;
 /// Shows what a run of `config` would need of each rank, in `folder` where it is known.
 pub(super) fn run(
     crew: &Crew,
-    config: &RunConfig,
+    mut config: RunConfig,
     dataset: &Dataset,
     folder: Option<&Path>,
     chosen: Chosen,
@@ -56,14 +56,21 @@ pub(super) fn run(
         }
     };
     match train::memory(&step, &target) {
-        Ok(need) => print_memory(&need, &target.adapter),
+        Ok(need) => {
+            print_memory(&need, &target.adapter);
+            if !step.recompute {
+                let less = train::memory(&StepConfig { recompute: true, ..step }, &target)?;
+                line(format_args!("         {} with --recompute", memory(less.total())));
+            }
+        }
         Err(error) => line(format_args!("memory   {error}")),
     }
-    let needs = RunNeeds::of(config, dataset, matches!(chosen.device, Device::Gpu(_)), ranks)?;
     let place = folder.unwrap_or(Path::new("."));
     let free = Free::for_each_of(crew.neighbours(), place);
+    let on_gpu = matches!(chosen.device, Device::Gpu(_));
+    let (needs, notices) = RunNeeds::settle(&mut config, dataset, on_gpu, ranks, (place, &free))?;
     print_needs(&needs, &free);
-    for notice in needs.check(config, place, &free)? {
+    for notice in notices {
         line(format_args!("note     {notice}"));
     }
 

@@ -114,7 +114,7 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
         crew.note(notice);
     }
     if args.dry_run {
-        return dry_run::run(crew, &config, &dataset, folder, chosen);
+        return dry_run::run(crew, config, &dataset, folder, chosen);
     }
     let folder = folder.ok_or_else(|| Usage("name the run's folder with -o".into()))?;
     let stop = stop_on_interrupt("after this iteration, saving the run");

@@ -136,6 +136,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     accumulation: Option<usize>,
+    /// Compute pictures between operations a second time for the gradients: less memory, more time, the same numbers.
+    /// Where memory would not do, a run does it unasked
+    #[arg(long, alias = "checkpointing")]
+    #[serde(skip)]
+    recompute: bool,
     /// Where several ranks train together: each trains N iterations by itself, then all go on from the mean of their
     /// weights; for slow networks
     #[arg(long, value_name = "N")]
@@ -230,12 +235,14 @@ impl Settings {
         if self.full {
             table.insert("light".into(), false.into());
         }
-        if self.no_flip || self.augment_flag == Some(false) {
+        if self.recompute {
+            table.insert("recompute".into(), true.into());
+        }
+        if self.no_flip {
             table.insert("flip".into(), false.into());
         }
-        if let Some(augment) = self.augment_flag {
-            let how = if augment { PreprocessKind::Tensorflow } else { PreprocessKind::Resize };
-            table.insert("preprocess".into(), how.to_string().into());
+        if let Some(flag) = self.augment_flag {
+            RunConfig::augment(&mut table, flag);
         }
         Ok(table)
     }

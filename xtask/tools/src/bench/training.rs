@@ -1,5 +1,7 @@
 //! `cargo xtask bench --train`: whole iterations of training, and where their time goes.
 
+mod together;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
@@ -23,6 +25,7 @@ use super::cpu::{self, label};
 use super::measure::{counted, enough, filled, median, python_with};
 use super::peer::Peer;
 use super::report::Peaks;
+use together::Together;
 use xtask::process::root;
 
 #[derive(Args)]
@@ -153,39 +156,6 @@ async fn in_turn(
         measured.push(Other { name, ms, ratio: our_ms / ms });
     }
     Ok((our_ms, measured))
-}
-
-/// An iteration of several ranks, as rank 0 sees it.
-#[derive(Serialize)]
-struct Together {
-    ranks: usize,
-    /// The fastest iteration.
-    best_ms: f64,
-    /// Of each iteration what it has waited for the others.
-    waited_ms: f64,
-    waited: f64,
-    /// Bytes that this rank sends, in an iteration.
-    bytes: u64,
-}
-
-impl Together {
-    /// `times` and `waits` are those of each iteration, in seconds.
-    fn new(config: &StepConfig, wire: Wire, times: &[f64], waits: &[f64]) -> Result<Self> {
-        let tensors = config.tensors()?;
-        let trained = tensors.iter().filter(|(name, _)| Player::BOTH.iter().any(|p| p.trains(name)));
-        let values: usize = trained.map(|(_, shape)| shape.elements()).sum();
-        let size = if wire == Wire::F32 { 4 } else { 2 };
-        let ranks = config.ranks as u64;
-        let (time, wait): (f64, f64) = (times.iter().sum(), waits.iter().sum());
-        Ok(Self {
-            ranks: config.ranks,
-            best_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,
-            waited_ms: wait / waits.len() as f64 * 1e3,
-            waited: wait / time,
-            // A part from and to each other one, then the sum of it to and from each.
-            bytes: 2 * values as u64 * size * (ranks - 1) / ranks,
-        })
-    }
 }
 
 #[derive(Serialize)]
@@ -367,7 +337,7 @@ pub(crate) async fn of_ranks(gpu: &Gpu, options: &TrainOptions, ranks: &Ranks) -
         times.push(started.elapsed().as_secs_f64());
         waits.push((team.waited() - waited).as_secs_f64());
     }
-    let together = Together::new(&config, options.wire(), &times[1..], &waits[1..])?;
+    let together = Together::new(&config, options.wire(), &times[1..], &waits[1..], &mut team)?;
     let flops: u64 = Player::BOTH.iter().map(|player| trainer.plan(*player).flops()).sum();
     Ok(Training {
         device: gpu.name().into(),
@@ -394,8 +364,8 @@ pub(crate) async fn on_cpu(options: &TrainOptions, ranks: Option<&Ranks>) -> Res
         waits.push((team.as_ref().map(Team::waited).unwrap_or_default() - waited).as_secs_f64());
     }
     times.remove(0);
-    let together = match team {
-        Some(_) => Some(Together::new(&config, options.wire(), &times, &waits[1..])?),
+    let together = match &mut team {
+        Some(team) => Some(Together::new(&config, options.wire(), &times, &waits[1..], team)?),
         None => None,
     };
     let target = Target::browser(AdapterClass::Gpu);
@@ -438,11 +408,8 @@ impl Training {
             writeln!(text, "| {name}, in turn | {ms:.1} ms; ours takes {ratio:.2} of it |")?;
         }
         writeln!(text, "| convolutions and products | {:.1} GFLOP, {gflops:.1} GFLOP/s |", self.gflop)?;
-        if let Some(Together { ranks, best_ms, waited_ms, waited, bytes }) = &self.together {
-            writeln!(text, "| the fastest | {best_ms:.1} ms |")?;
-            writeln!(text, "| ranks | {ranks}, {:.2} pictures a second |", *ranks as f64 / self.ms * 1e3)?;
-            writeln!(text, "| sent by each | {:.1} MB |", *bytes as f64 / 1e6)?;
-            writeln!(text, "| waited for the others | {waited_ms:.1} ms, {:.1} % |", 100.0 * waited)?;
+        if let Some(together) = &self.together {
+            together.write(self.ms, text)?;
         }
         let Some(memory) = self.memory_mib else { return writeln!(text, "\n{}", self.operations) };
         writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::tint::FOLDER;
 use super::{Variant, writers};
-use xtask::process::{pipe, root, run, say, target};
+use xtask::process::{pipe, root, say, target, venv};
 
 /// What DXC refuses. It takes half a second for a large kernel, so what it has accepted once is
 /// remembered by its content, in the build folder.
@@ -45,7 +45,7 @@ pub(super) fn check(variants: &[Variant]) -> Result<Vec<String>> {
     if new.is_empty() {
         return Ok(vec![]);
     }
-    let python = python(&folder.join("venv"), &requirements, &tool.1)?;
+    let python = venv("dxc", &format!("{FOLDER}/requirements.txt"))?.join("python");
     let mistakes = compile(&python, &script, &new)?;
     if mistakes.is_empty() {
         fs::write(&known, serde_json::to_vec(&all)?).with_context(|| known.display().to_string())?;
@@ -88,18 +88,4 @@ fn explain(new: &[(&Variant, String)], name: &str, message: &str, folder: &Path)
     let left = folder.join(format!("{name}.hlsl"));
     fs::write(&left, hlsl).with_context(|| left.display().to_string())?;
     Ok(format!("{}: {message}\n(HLSL in {})", variant.place(1), left.display()))
-}
-
-/// A Python with DXC's library, in an environment of its own.
-fn python(venv: &Path, requirements: &Path, wanted: &[u8]) -> Result<PathBuf> {
-    let (python, stamp) = (venv.join("bin/python"), venv.join("requirements.txt"));
-    if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    xtask::process::ensure_python()?;
-    run("python3", &["-m", "venv", "--clear", &venv.to_string_lossy()])?;
-    let install = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "-r"];
-    run(&python.to_string_lossy(), &[&install[..], &[&*requirements.to_string_lossy()]].concat())?;
-    fs::write(&stamp, wanted).with_context(|| stamp.display().to_string())?;
-    Ok(python)
 }
