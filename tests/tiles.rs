@@ -368,13 +368,13 @@ fn two_tiles_are_under_way_at_a_time() {
 
             let parts: Vec<Picture> = (0..count).map(|i| part(&tiles, i)).collect();
             tiles.begin(0, &parts[0]).unwrap();
-            for i in 0..count {
+            for (i, wanted) in waited.iter().enumerate() {
                 if let Some(next) = parts.get(i + 1) {
                     tiles.begin(i + 1, next).unwrap();
                     assert!(matches!(tiles.begin(i + 1, next), Err(Error::Shape(_))), "a third one");
                     assert!(matches!(tiles.run(i + 1, next, &mut ()).await, Err(Error::Shape(_))));
                 }
-                assert!(tiles.finish(&mut ()).await.unwrap() == waited[i], "tile {i}");
+                assert!(tiles.finish(&mut ()).await.unwrap() == *wanted, "tile {i}");
             }
 
             // What is stopped is forgotten.

@@ -164,7 +164,10 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(target_pointer_width = "32", ignore = "programs of 32 bits may find no driver on a system of 64")]
+    #[cfg_attr(
+        target_pointer_width = "32",
+        ignore = "programs of 32 bits may find no driver on a system of 64"
+    )]
     fn bytes_come_out_as_the_processor_makes_them() {
         let options = AdapterOptions { name: None, allow_software: true };
         let gpu = pollster::block_on(Gpu::open(&options)).unwrap();
