@@ -51,7 +51,10 @@ test("tensors of f16 give the same picture, within 2 of 255", async ({ page, ser
   expect(seen.kernels.filter((kernel) => kernel.includes("f16"))).not.toEqual([]);
 });
 
-test("a precision that there is not is refused with those that there are", async ({ page, server }) => {
+test("a precision that there is not is refused with those that there are", async ({
+  page,
+  server,
+}) => {
   await openCounting(page, server);
   const message = await page.evaluate(async () => {
     const precision = "f8" as "f16";
