@@ -129,7 +129,8 @@ fn exactly(config: &StepConfig, start: &TrainState<f32>, count: usize) -> (Vec<S
 
 /// `f32` on a GPU may be off by what `f32` on the processor is off from `f64`, times this, as in
 /// `tests/trajectory.rs`: the hourglasses of photo2cartoon normalise planes of one and of four pixels, which
-/// multiplies rounding by 1 / sqrt(eps) = 316 each time.
+/// multiplies rounding by 1 / sqrt(eps) = 316 each time, and instance normalisation takes away what the summand of the
+/// one before it adds, so that its gradient is rounding and nothing else.
 const FACTOR: f64 = 4.0;
 
 #[test]
@@ -162,6 +163,8 @@ fn a_gpu_trains_as_the_processor_does() {
         ),
     ] {
         let multiplies = config.generator.dialect == Dialect::Photo2cartoon;
+        let factor =
+            if multiplies || config.generator.decoder_norm == DecoderNorm::In { FACTOR } else { 0.0 };
         let mut start = TrainState::new(&config, 7 + config.seed).unwrap();
         if config.gan_type == GanType::WganLp {
             // Steep, so that there is a penalty.
@@ -188,13 +191,13 @@ fn a_gpu_trains_as_the_processor_does() {
                 let losses = report.losses.iter().zip(&expected.losses);
                 for (((name, x), (other, y)), (_, z)) in losses.zip(&exact.losses) {
                     assert_eq!(name, other);
-                    let allowed = 1e-3 * y.abs().max(1e-2) + FACTOR * (y - z).abs();
+                    let allowed = 1e-3 * y.abs().max(1e-2) + factor * (y - z).abs();
                     assert!((x - y).abs() <= allowed, "{place}: {name} {x} {y}, exactly {z}");
                 }
                 let norms = report.gradient_norms.iter().zip(&expected.gradient_norms);
                 for (((name, x), (other, y)), (_, z)) in norms.zip(&exact.gradient_norms) {
                     assert_eq!(name, other);
-                    let allowed = 1e-3 * y + FACTOR * (y - z).abs();
+                    let allowed = 1e-3 * y + factor * (y - z).abs();
                     assert!((x - y).abs() <= allowed, "{place}: gradients of {name} {x} {y}, exactly {z}");
                 }
             }
@@ -214,7 +217,7 @@ fn a_gpu_trains_as_the_processor_does() {
                 // Where a normalisation takes away what a summand adds, the gradient is nought but for rounding.
                 let lost =
                     moments.m.iter().zip(exact).fold(0.0, |a: f64, (b, z)| a.max((f64::from(*b) - z).abs()));
-                let allowed = 2e-2 * largest.max(1e-6) + (FACTOR * lost) as f32;
+                let allowed = 2e-2 * largest.max(1e-6) + (factor * lost) as f32;
                 for ((a, b), z) in found.iter().zip(&moments.m).zip(exact) {
                     off += f64::from(a - b).powi(2);
                     rounding += (f64::from(*b) - z).powi(2);
@@ -225,7 +228,7 @@ fn a_gpu_trains_as_the_processor_does() {
             }
             let [off, rounding] = [off, rounding].map(|squares| (squares / whole).sqrt());
             println!("{what}, {class:?}: moments off by {off:.1e}, f32's rounding is {rounding:.1e}");
-            assert!(off <= 1e-3 + FACTOR * rounding, "{what}, {class:?}: moments off by {off}, {rounding}");
+            assert!(off <= 1e-3 + factor * rounding, "{what}, {class:?}: moments off by {off}, {rounding}");
         }
     }
 }
