@@ -76,6 +76,29 @@ pub(crate) fn inline(begins: &str) -> Vec<Command> {
     found
 }
 
+/// That the documents' `cargo xtask` commands, of which `wanted` are looked at by their first word, are ones that `A`
+/// takes.
+pub(crate) fn assert_xtask_takes<A: clap::Parser>(wanted: impl Fn(&str) -> bool) {
+    let in_blocks = blocks().into_iter().flatten().map(|command| (command, false));
+    let in_text = inline("cargo xtask ").into_iter().map(|command| (command, true));
+    let mut read = 0;
+    for (command, in_text) in in_blocks.chain(in_text) {
+        let words: Vec<&str> =
+            command.words.iter().map(String::as_str).take_while(|&word| word != "&&").collect();
+        let Some(words) = words.strip_prefix(&["cargo", "xtask"]) else { continue };
+        if !words.first().is_none_or(|word| wanted(word)) {
+            continue;
+        }
+        // In the text a command may be named without what it needs.
+        let help: &[&str] = if in_text { &["--help"] } else { &[] };
+        let parsed = A::try_parse_from([&["cargo xtask"], words, help].concat());
+        let problem = parsed.err().filter(|error| error.kind() != clap::error::ErrorKind::DisplayHelp);
+        assert!(problem.is_none(), "{}: {words:?}: {}", command.place, problem.unwrap());
+        read += 1;
+    }
+    assert!(read > 5, "{read}");
+}
+
 fn command(path: &Path, number: usize, line: &str) -> Command {
     let name = path.strip_prefix(root()).unwrap();
     Command { place: format!("{}:{}", name.display(), number + 1), words: words(line), answer: vec![] }
