@@ -199,7 +199,7 @@ impl Reflected {
         let reflected = reflect(&module, expanded.text.clone())
             .map_err(|m| format!("{}: {m}", show(&format!("{file}.wgsl"))))?;
         // The same with every tensor as f16. No line moves, since each is a line of its own.
-        let halves = with_halves(&expanded.text);
+        let halves = with_halves(&expanded.text, u32::MAX);
         if halves != expanded.text {
             validate(&halves, &place)?;
         }

@@ -19,6 +19,7 @@
 //
 // LOOPS = 1: FXC unrolls a loop whose length it knows, merges and all, and takes minutes. It does not
 // know that `reserved_0` is 0.
+#import shared/channel_mask.wgsl
 #import shared/inverse_root.wgsl
 #if LAYER
 #import shared/moments.wgsl
@@ -61,12 +62,6 @@ fn load(at: u32) -> Moments {
 #else
 @group(0) @binding(3) var<storage, read_write> record: array<vec4f>;
 #endif
-
-// 1 for channels, 0 for what pads the tensor.
-fn channel_mask(quad: u32) -> vec4f {
-    let c = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
-    return select(vec4f(0.0), vec4f(1.0), c < vec4u(params.channels));
-}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

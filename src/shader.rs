@@ -106,34 +106,24 @@ impl Kernel {
 
     /// Plain WGSL.
     pub fn source(&self) -> Cow<'static, str> {
-        if self.halves == 0 {
-            return self.shader.source.into();
+        match self.halves {
+            0 => self.shader.source.into(),
+            halves => with_halves(self.shader.source, halves).into(),
         }
-        let bindings = self.shader.bindings.iter().enumerate().filter(|(i, _)| self.halves >> i & 1 != 0);
-        let texts: Vec<[String; 2]> = bindings
-            .map(|(i, Binding { name, kind, .. })| {
-                [false, true].map(|half| tensor(name, i, *kind == BindingKind::ReadWrite, half))
-            })
-            .collect();
-        let mut source = String::new();
-        for line in self.shader.source.lines() {
-            let text = texts.iter().find(|[floats, _]| floats == line).map_or(line, |[_, halves]| halves);
-            source.push_str(text);
-            source.push('\n');
-        }
-        source.into()
     }
 }
 
-/// A shader's text with all tensors of f16 that `#tensor` declared.
-pub fn with_halves(text: &str) -> String {
+/// A shader's text with those bindings as tensors of f16 whose bits are set in `halves`, as far as `#tensor` declared
+/// them.
+pub fn with_halves(text: &str, halves: u32) -> String {
     let line = |line: &str| {
         let declared = || {
             let (binding, rest) = line.strip_prefix("@group(0)@binding(")?.split_once(")var<storage,")?;
             let (access, rest) = rest.split_once('>')?;
             let (name, _) = rest.split_once(':')?;
             let (binding, writes) = (binding.parse().ok()?, access == "read_write");
-            (line == tensor(name, binding, writes, false)).then(|| tensor(name, binding, writes, true))
+            let asked = halves >> binding & 1 != 0 && line == tensor(name, binding, writes, false);
+            asked.then(|| tensor(name, binding, writes, true))
         };
         declared().unwrap_or_else(|| line.to_owned()) + "\n"
     };

@@ -1,5 +1,6 @@
 // What group normalisation needs of all channels of a group. The file that imports this has `moments`, from
 // norm_coefficients.wgsl (MOMENTS), and `params` with `pixels`, `channels`, `quads` and `group`, the channels of a group.
+#import shared/channel_mask.wgsl
 #import shared/moments.wgsl
 
 // The first channel of the group of a channel; of what pads the tensor, that of the last channel's.
@@ -53,10 +54,4 @@ fn groups_of_quad(n: u32, quad: u32) -> Moments {
         result.squares[c] = other.squares.x;
     }
     return result;
-}
-
-// 1 for channels, 0 for what pads the tensor.
-fn channel_mask(quad: u32) -> vec4f {
-    let c = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
-    return select(vec4f(0.0), vec4f(1.0), c < vec4u(params.channels));
 }

@@ -96,7 +96,7 @@ fn variants(folder: &Path) -> Result<Vec<Variant>> {
                     .shortened();
                 // Most shaders have but one text.
                 if loops == 0 || variants.iter().all(|v| v.name != name || v.text != expanded.text) {
-                    let halves = with_halves(&expanded.text);
+                    let halves = with_halves(&expanded.text, u32::MAX);
                     let has_halves = halves != expanded.text;
                     let mut keep = |text, what: &str| {
                         let (name, origin) = (format!("{name}{suffix}{what}"), expanded.origin.clone());
