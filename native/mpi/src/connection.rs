@@ -31,24 +31,10 @@ enum Values {
 }
 
 impl Values {
-    fn new(wire: Wire, count: usize) -> Self {
-        match wire {
-            Wire::F32 => Self::F32(vec![0.0; count]),
-            Wire::Bf16 => Self::Bf16(vec![bf16::ZERO; count]),
-        }
-    }
-
     fn of(wire: Wire, values: Vec<f32>) -> Self {
         match wire {
             Wire::F32 => Self::F32(values),
             Wire::Bf16 => Self::Bf16(values.into_iter().map(bf16::from_f32).collect()),
-        }
-    }
-
-    fn wire(&self) -> Wire {
-        match self {
-            Self::F32(_) => Wire::F32,
-            Self::Bf16(_) => Wire::Bf16,
         }
     }
 
@@ -69,25 +55,25 @@ impl Values {
         }
     }
 
-    /// Of `ranks` parts side by side their sum.
-    fn sum(&self, ranks: usize) -> Vec<f32> {
+    /// Of `ranks` parts side by side their sum, in the place of what `sums` holds.
+    fn sum(&self, ranks: usize, sums: &mut Vec<f32>) {
         fn add(sums: &mut [f32], parts: impl Iterator<Item = f32>) {
             sums.iter_mut().zip(parts).for_each(|(sum, x)| *sum += x);
         }
         match self {
             Self::F32(values) => {
                 let (first, others) = values.split_at(values.len() / ranks);
-                let mut sums = first.to_vec();
+                sums.clear();
+                sums.extend_from_slice(first);
                 let others = others.chunks(sums.len().max(1));
-                others.for_each(|part| add(&mut sums, part.iter().copied()));
-                sums
+                others.for_each(|part| add(sums, part.iter().copied()));
             }
             Self::Bf16(values) => {
                 let (first, others) = values.split_at(values.len() / ranks);
-                let mut sums: Vec<f32> = first.iter().map(|x| x.to_f32()).collect();
+                sums.clear();
+                sums.extend(first.iter().map(|x| x.to_f32()));
                 let others = others.chunks(sums.len().max(1));
-                others.for_each(|part| add(&mut sums, part.iter().map(|x| x.to_f32())));
-                sums
+                others.for_each(|part| add(sums, part.iter().map(|x| x.to_f32())));
             }
         }
     }
@@ -114,7 +100,7 @@ type Collective = unsafe extern "C" fn(
 
 /// A message to all and from all that is on its way. Its memory stays where it is until it is waited for.
 struct Exchange {
-    _sent: Values,
+    sent: Values,
     received: Values,
     request: ffi::MPI_Request,
 }
@@ -131,6 +117,12 @@ impl Exchange {
     fn wait(&mut self) -> Result<()> {
         // SAFETY: as in `is_done`.
         check(unsafe { ffi::MPI_Wait(&mut self.request, ffi::RSMPI_STATUS_IGNORE) })
+    }
+
+    /// What was sent and what was received, after the waiting.
+    fn finish(mut self) -> Result<[Values; 2]> {
+        self.wait()?;
+        Ok([&mut self.sent, &mut self.received].map(|values| std::mem::replace(values, Values::F32(vec![]))))
     }
 }
 
@@ -165,6 +157,10 @@ pub(super) struct Connection {
     world: Rc<World>,
     wire: Wire,
     buckets: VecDeque<Bucket>,
+    /// Memory that is used again, since the system clears what it gives anew, which took longer than the sums.
+    spare: Vec<Vec<f32>>,
+    /// The most buckets that there were at a time: so much memory is kept.
+    most: usize,
 }
 
 impl fmt::Debug for Connection {
@@ -175,18 +171,38 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     pub(super) fn new(world: Rc<World>, wire: Wire) -> Self {
-        Self { world, wire, buckets: VecDeque::new() }
+        Self { world, wire, buckets: VecDeque::new(), spare: vec![], most: 0 }
+    }
+
+    /// Memory for so many values, which hold anything.
+    fn room(&mut self, count: usize) -> Vec<f32> {
+        let fitting = self.spare.iter().position(|spare| spare.capacity() >= count);
+        let mut values = fitting.map(|i| self.spare.swap_remove(i)).unwrap_or_default();
+        values.resize(count, 0.0);
+        values
+    }
+
+    fn keep(&mut self, values: Values) {
+        if let Values::F32(values) = values
+            && self.spare.len() < self.most
+        {
+            self.spare.push(values);
+        }
     }
 
     /// Begins a collective call in which this rank sends parts of so many values, and gets one from each rank.
     fn exchange(
-        &self,
+        &mut self,
         call: Collective,
-        among: &SimpleCommunicator,
+        among: fn(&World) -> &SimpleCommunicator,
         mut sent: Values,
         part: usize,
     ) -> Result<Exchange> {
-        let mut received = Values::new(sent.wire(), part * self.world.ranks);
+        let count = part * self.world.ranks;
+        let mut received = match sent {
+            Values::F32(_) => Values::F32(self.room(count)),
+            Values::Bf16(_) => Values::Bf16(vec![bf16::ZERO; count]),
+        };
         // SAFETY: a constant of the C library.
         let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
         // SAFETY: `received` holds a part of each rank, and `sent` as many as the callers say; both are of that type, and
@@ -199,35 +215,36 @@ impl Connection {
                 received.pointer(),
                 part as c_int,
                 received.kind(),
-                among.as_raw(),
+                among(&self.world).as_raw(),
                 &mut request,
             )
         })?;
-        Ok(Exchange { _sent: sent, received, request })
+        Ok(Exchange { sent, received, request })
     }
 
     /// Begins to give each rank its part of `sent`, which holds one for each.
-    fn scatter(&self, sent: Values, part: usize) -> Result<Exchange> {
-        self.exchange(ffi::MPI_Ialltoall, &self.world.all, sent, part)
+    fn scatter(&mut self, sent: Values, part: usize) -> Result<Exchange> {
+        self.exchange(ffi::MPI_Ialltoall, |world| &world.all, sent, part)
     }
 
     /// Begins to give `sent`, this rank's part, to all.
-    fn gather(&self, sent: Values, part: usize) -> Result<Exchange> {
-        self.exchange(ffi::MPI_Iallgather, &self.world.again, sent, part)
+    fn gather(&mut self, sent: Values, part: usize) -> Result<Exchange> {
+        self.exchange(ffi::MPI_Iallgather, |world| &world.again, sent, part)
     }
 
     /// Adds up the parts of a bucket that are here, and begins to give the sum to all. In the order of the buckets,
     /// so that it is the same on all ranks.
     fn sum(&mut self, i: usize) -> Result<()> {
-        let (sums, wire) = {
-            let bucket = &self.buckets[i];
-            (bucket.exchange.received.sum(self.world.ranks), bucket.wire)
-        };
-        let part = sums.len();
+        let (values, wire) = (self.buckets[i].values, self.buckets[i].wire);
+        let part = values.div_ceil(self.world.ranks);
+        let mut sums = self.room(part);
+        self.buckets[i].exchange.received.sum(self.world.ranks, &mut sums);
         let exchange = self.gather(Values::of(wire, sums), part)?;
         let bucket = &mut self.buckets[i];
-        bucket.exchange = exchange;
         bucket.summed = true;
+        for values in std::mem::replace(&mut bucket.exchange, exchange).finish()? {
+            self.keep(values);
+        }
         Ok(())
     }
 }
@@ -255,6 +272,7 @@ impl Reduce for Connection {
         bucket.resize(part * self.world.ranks, 0.0);
         let exchange = self.scatter(Values::of(wire, bucket), part)?;
         self.buckets.push_back(Bucket { values, wire, exchange, summed: false });
+        self.most = self.most.max(self.buckets.len());
         Ok(())
     }
 
@@ -286,9 +304,9 @@ impl Reduce for Connection {
             }
         }
         let mut sums = Vec::with_capacity(self.buckets.len());
-        while let Some(mut bucket) = self.buckets.pop_front() {
-            bucket.exchange.wait()?;
-            let received = std::mem::replace(&mut bucket.exchange.received, Values::F32(vec![]));
+        while let Some(bucket) = self.buckets.pop_front() {
+            let [sent, received] = bucket.exchange.finish()?;
+            self.keep(sent);
             let mut values = received.into_f32();
             values.truncate(bucket.values);
             sums.push(values);
