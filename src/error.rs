@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::graph::Shape;
+use crate::shape::Shape;
 use crate::text;
 
 /// What every fallible function of this crate returns.

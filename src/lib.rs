@@ -44,6 +44,7 @@ mod random;
 #[cfg(all(not(target_arch = "wasm32"), feature = "pictures", feature = "training"))]
 pub mod run;
 pub mod shader;
+mod shape;
 pub mod tensor;
 pub mod text;
 #[cfg(feature = "training")]

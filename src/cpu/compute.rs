@@ -1,13 +1,14 @@
 //! From an operation to its function.
 
 use crate::error::Result;
-use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, Shape, of_training};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, of_training};
 
 use super::conv::Extents;
 use super::norm::Affine;
-use super::run::{Inputs, Values};
+use super::spatial::image;
 #[cfg(feature = "training")]
 use super::training::compute_for_training;
+use super::values::{Inputs, Values};
 use super::winograd::Winograd;
 use super::{Real, conv, linear, norm, pointwise, pool, spatial};
 
@@ -149,9 +150,4 @@ fn affine<T: Real>(kind: NormKind, x: Inputs<'_, T>) -> Option<Affine<'_, T>> {
         NormKind::LayerInstance => Some(Affine { rho: Some(x.get(1)), gamma: x.get(2), beta: x.get(3) }),
         NormKind::Group { .. } => Some(Affine { rho: None, gamma: x.get(1), beta: x.get(2) }),
     }
-}
-
-/// `[N, C, H, W]` of a shape that the graph has checked to be one.
-pub(super) fn image(shape: &Shape) -> [usize; 4] {
-    shape.nchw().unwrap_or_default()
 }

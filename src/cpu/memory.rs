@@ -4,7 +4,8 @@ use crate::graph::{Arithmetic, Graph, NodeId, Op};
 
 use super::Real;
 use super::compute::winograd;
-use super::run::{last_readers, reusable};
+use super::run::last_readers;
+use super::values::reusable;
 
 /// Bytes that [`run`](super::run()) holds at most for the tensors that it computes, its results included. What is
 /// fed is the caller's. What fast convolutions work in is counted; what other operations need meanwhile comes on top:

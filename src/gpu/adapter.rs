@@ -9,6 +9,7 @@ use crate::plan::AdapterClass;
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::dx12;
+use super::software::is_software_name;
 
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,16 +81,6 @@ impl AdapterReport {
             workgroup_invocations: limits.max_compute_invocations_per_workgroup,
         }
     }
-}
-
-/// Drivers that run shaders on the CPU, by a part of their names, one a line: browsers report no
-/// adapter type. The build of the npm package reads the same file.
-const SOFTWARE: &str = include_str!("software_adapters.txt");
-
-/// Whether an adapter of that name runs shaders on the CPU.
-pub(super) fn is_software_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SOFTWARE.lines().any(|s| name.contains(s))
 }
 
 /// The class of an adapter.

@@ -21,6 +21,8 @@ mod import;
 #[cfg(feature = "pictures")]
 mod jpeg;
 mod model_file;
+#[cfg(not(target_arch = "wasm32"))]
+mod model_folder;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod networks;
 mod npy;

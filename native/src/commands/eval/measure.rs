@@ -20,7 +20,7 @@ use super::Args;
 use super::data::{Data, Source};
 use super::picture_files::Folder;
 use super::results::{Failure, Measures, Pair, Side};
-use super::sent;
+use super::sent::{self, Finished};
 
 /// What came out.
 pub(super) struct Outcome {
@@ -45,13 +45,6 @@ struct Computed<'a> {
     identity: Option<Tensor>,
     /// At the same size.
     partner: Option<Picture>,
-}
-
-/// One picture with what was measured on it, and what a sheet shows of it.
-pub(super) struct Finished {
-    pub(super) index: usize,
-    pub(super) measures: Measures,
-    pub(super) group: Option<Vec<Picture>>,
 }
 
 /// The generators there are.
