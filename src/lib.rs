@@ -39,6 +39,8 @@ pub mod gpu;
 pub mod graph;
 pub mod io;
 pub mod model;
+#[cfg(all(test, feature = "training"))]
+mod operations;
 pub mod plan;
 mod random;
 #[cfg(all(not(target_arch = "wasm32"), feature = "pictures", feature = "training"))]

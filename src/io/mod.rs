@@ -60,6 +60,8 @@ pub use import::{ImportOptions, checkpoint_directions, read_checkpoint};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use networks::Networks;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+pub(crate) use onnx::in_onnx;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, Rounding, quantize};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cpu::{self, Real, Walk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Arithmetic;
 use crate::tensor::Tensor;
 
@@ -171,7 +171,7 @@ impl<T: Real> Outcome<T> {
 
     /// # Errors
     /// [`Error::NonFinite`] with the first term or gradient that is NaN or infinite.
-    fn check_finite(&self, step: u64) -> Result<()> {
+    pub(super) fn check_finite(&self, step: u64) -> Result<()> {
         let refuse = |what: String| Err(Error::NonFinite { step, what });
         if let Some((name, _)) = self.losses.iter().find(|(_, x)| !x.is_finite()) {
             return refuse(format!("the loss {name}"));

@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::{scale, sum_splits};
+use crate::catalogue::{constants, scale, sum_splits};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op, of_training};
 use crate::shader::Shader;
@@ -403,9 +403,9 @@ fn multiply_adds(sizes: &[usize]) -> u64 {
 /// The code and slope that `shared/activation.wgsl` knows the activation by.
 fn activation_code(activation: Activation) -> (u32, f32) {
     match activation {
-        Activation::Identity => (0, 0.0),
-        Activation::Relu => (1, 0.0),
-        Activation::LeakyRelu(slope) => (2, slope),
-        Activation::Tanh => (3, 0.0),
+        Activation::Identity => (constants::ACTIVATION_IDENTITY, 0.0),
+        Activation::Relu => (constants::ACTIVATION_RELU, 0.0),
+        Activation::LeakyRelu(slope) => (constants::ACTIVATION_LEAKY_RELU, slope),
+        Activation::Tanh => (constants::ACTIVATION_TANH, 0.0),
     }
 }
