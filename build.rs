@@ -57,7 +57,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=UGATIT_SHADER_DIR");
     let folder = env::var_os("UGATIT_SHADER_DIR").map_or_else(|| PathBuf::from("shaders"), PathBuf::from);
     println!("cargo::rerun-if-changed={}", folder.display());
-    for file in ["src/shader.rs", "build"] {
+    for file in ["src/shader.rs", "src/shader", "build"] {
         println!("cargo::rerun-if-changed={file}");
     }
 
