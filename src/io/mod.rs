@@ -1,4 +1,6 @@
 //! Files: pictures, models, official checkpoints.
+//!
+//! [`Model`] is what a file of a model holds; its architecture is a [`GeneratorConfig`].
 
 mod architecture;
 #[cfg(not(target_arch = "wasm32"))]
@@ -42,6 +44,7 @@ mod tensorflow;
 #[cfg(feature = "pictures")]
 mod unread;
 
+pub use crate::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]

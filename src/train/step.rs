@@ -222,5 +222,5 @@ fn gradient_of_sum(graph: &mut Graph, of: NodeId, at: NodeId) -> Result<NodeId> 
     let scale = graph.shape(of).elements() as f32;
     let ones = graph.add(Op::MeanGrad { scale }, &[of])?;
     let gradient = backward(graph, &[(of, Seed::Node(ones))], &[at])?.pop().flatten();
-    gradient.ok_or_else(|| Error::Config("what is judged does not lead to the judgement".into()))
+    gradient.ok_or_else(|| Error::Internal("what is judged does not lead to the judgement".into()))
 }

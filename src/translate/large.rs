@@ -208,7 +208,7 @@ impl Tiles {
                 let rgb = rgba.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
                 Picture::new(width, height, 3, rgb)?
             }
-            (Maker::Tensor(_), None) => return Err(Error::Shape("a tile of bytes for tensors".into())),
+            (Maker::Tensor(_), None) => return Err(Error::Internal("a tile of bytes for tensors".into())),
         };
         let (read, write) = (self.read(i)?, self.write(i)?);
         let [top, left] = self.grid.padding(i).map(|n| n as isize);

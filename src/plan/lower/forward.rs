@@ -298,7 +298,7 @@ impl Lowering<'_> {
             (self.operand(node.inputs[0])?, quads(k))
         };
         let Some([n, m]) = node.shape.matrix() else {
-            return Err(Error::Shape("a linear layer's result must be a matrix".into()));
+            return Err(Error::Internal("a linear layer's result must be a matrix".into()));
         };
         let blocks = self.operands(node.inputs[1])?;
         let bias = if has_bias { self.operand(node.inputs[2])? } else { x };
@@ -351,7 +351,7 @@ impl Lowering<'_> {
         for &other in &node.inputs[1..] {
             let found = self.layout(other)?;
             if found != layout {
-                return Err(Error::Shape(format!("a sum of {layout:?} and {found:?}")));
+                return Err(Error::Internal(format!("a sum of {layout:?} and {found:?}")));
             }
         }
         let total = layout.floats() / 4;

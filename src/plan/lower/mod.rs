@@ -217,7 +217,7 @@ impl<'a> Lowering<'a> {
     fn scratch(&mut self, bytes: u64) -> Result<Value> {
         if bytes > self.target.max_binding {
             return Err(self.target.limit(format!(
-                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller --size, or --device cpu",
+                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller picture, or the processor",
                 bytes >> 20,
                 self.target.max_binding >> 20
             )));
@@ -291,7 +291,7 @@ impl<'a> Lowering<'a> {
         match self.operands(id)?[..] {
             [bound] => Ok(bound),
             _ => Err(self.target.limit(format!(
-                "`{}` is larger than one binding, and this operation needs it whole; use --device cpu",
+                "`{}` is larger than one binding, and this operation needs it whole; use the processor",
                 self.graph.node(id).name
             ))),
         }
@@ -299,12 +299,12 @@ impl<'a> Lowering<'a> {
 
     fn image(&self, id: NodeId) -> Result<[usize; 4]> {
         let shape = self.graph.shape(id);
-        shape.nchw().ok_or_else(|| Error::Shape(format!("{shape} is no [N, C, H, W]")))
+        shape.nchw().ok_or_else(|| Error::Internal(format!("{shape} is no [N, C, H, W]")))
     }
 
     fn matrix(&self, id: NodeId) -> Result<[usize; 2]> {
         let shape = self.graph.shape(id);
-        shape.matrix().ok_or_else(|| Error::Shape(format!("{shape} is no [rows, columns]")))
+        shape.matrix().ok_or_else(|| Error::Internal(format!("{shape} is no [rows, columns]")))
     }
 
     // ---- steps ----

@@ -135,7 +135,7 @@ impl Lowering<'_> {
         let channels = match layout {
             Layout::Image { c, .. } => c,
             Layout::Rows { k, .. } => k,
-            _ => return Err(Error::Shape("a loss of a weight".into())),
+            _ => return Err(Error::Internal("a loss of a weight".into())),
         };
         let count = self.graph.shape(id).elements();
         Ok(Elements { total: layout.floats() / 4, quads: quads(channels), channels, count })

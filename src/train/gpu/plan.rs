@@ -111,7 +111,7 @@ impl TrainPlan {
         if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let (name, shape) = (&cut[0].name, &cut[0].shape);
             return Err(target.limit(format!(
-                "`{name}` {shape} is larger than one binding, {} MiB, and training needs it whole; use light generators, a smaller size, or --device cpu",
+                "`{name}` {shape} is larger than one binding, {} MiB, and training needs it whole; use light generators, smaller pictures, or the processor",
                 target.max_binding >> 20
             )));
         }
@@ -258,7 +258,7 @@ fn turn(
         for (name, node) in names {
             let pieces = map.get(name).unwrap_or_default();
             let Some(piece) = map.pieces[pieces].first() else {
-                return Err(Error::Shape(format!("`{name}` has no place among the parameters")));
+                return Err(Error::Internal(format!("`{name}` has no place among the parameters")));
             };
             let store = match first {
                 VECTORS => Store::Vectors(piece.buffer),
@@ -297,7 +297,7 @@ fn vectors_of(step: &StepGraph, map: &ParameterMap) -> Result<(Vec<Destination>,
     for (name, node) in &step.buffers {
         let piece = map.get(name).and_then(|pieces| map.pieces[pieces].first());
         let piece =
-            piece.ok_or_else(|| Error::Shape(format!("`{name}` has no place among the parameters")))?;
+            piece.ok_or_else(|| Error::Internal(format!("`{name}` has no place among the parameters")))?;
         destinations.push(Destination { node: *node, layout: piece.layout, buffer: piece.buffer });
         given.push(Place { store: Store::Vectors(piece.buffer), offset: piece.offset });
     }

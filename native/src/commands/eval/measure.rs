@@ -13,8 +13,8 @@ use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{PictureOptions, PictureSize, Prepared, Translation, Translator, prepare};
 use ugatit::{Error, Tensor};
 
-use crate::console;
 use crate::ranks::Crew;
+use crate::{console, hint};
 
 use super::Args;
 use super::data::{Data, Source};
@@ -229,13 +229,13 @@ fn is_of_a_picture(error: &Error) -> bool {
 }
 
 fn failure(source: &Source, error: &Error, bar: &ProgressBar) -> Failure {
-    bar.suspend(|| console::error(error));
+    bar.suspend(|| console::error(hint::told(error)));
     // It may be its partner's.
     let input = match error {
         Error::Picture { path, .. } | Error::Io { path, .. } => path.clone(),
         _ => source.path.clone(),
     };
-    Failure { input, error: error.problem() }
+    Failure { input, error: hint::with(error.problem(), error) }
 }
 
 fn progress(total: usize, json: bool) -> ProgressBar {
