@@ -14,9 +14,8 @@ export class Helper {
     }
     try {
       const tiles = await this.#tiles;
-      return {
-        tile: (await tiles?.run(message.i, message.rgba, () => true)) as FromHelper["tile"],
-      };
+      tiles?.begin(message.i, message.rgba);
+      return { tile: (await tiles?.finish(() => true)) as FromHelper["tile"] };
     } catch (error) {
       return { problem: String(error) };
     }
