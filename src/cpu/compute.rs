@@ -1,7 +1,7 @@
 //! From an operation to its function.
 
 use crate::error::Result;
-use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, Shape};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, Shape, of_training};
 
 use super::conv::Extents;
 use super::norm::Affine;
@@ -112,7 +112,7 @@ pub(super) fn compute<T: Real>(
         }),
         Op::AddScalar => values.fresh(node, |x, y| linear::add_scalar(x.get(0), x.get(1)[0], y)),
         Op::CamWeight => values.fresh(node, |x, y| linear::cam_weight(x.get(0), x.get(1), x.get(2), y)),
-        _ => return compute_for_training(graph, node, values, dying),
+        of_training!() => return compute_for_training(graph, node, values, dying),
     })
 }
 
@@ -140,21 +140,6 @@ pub(super) fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Op
         (Op::Conv2d(op), Arithmetic::Fast) => Winograd::new(convolution(graph, node), *op),
         _ => None,
     }
-}
-
-/// Whether [`compute`] makes the result of its first input where nobody else reads that one.
-pub(super) fn works_in_place(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Activation(_)
-            | Op::Add
-            | Op::Norm(_)
-            | Op::ActivationGrad(_)
-            | Op::Scale(_)
-            | Op::Above(_)
-            | Op::Flatten
-            | Op::Unflatten { .. }
-    )
 }
 
 /// The parameters of a normalisation that has any.

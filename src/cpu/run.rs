@@ -64,9 +64,10 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         }
         addressable::<T>(node)?;
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
-        let value = match node.op {
-            Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
-            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)?),
+        let value = if matches!(node.op, Op::Input | Op::Parameter) {
+            Value::Fed(fed(node, feed)?)
+        } else {
+            Value::Owned(compute(self.graph, node, &mut self.values, &dying)?)
         };
         self.values.values[id.index()] = value;
         for &input in node.inputs.iter().filter(|input| dying(input)) {

@@ -89,12 +89,12 @@ fn bias_of(weight: &str) -> String {
 fn convolution_before<'a>(graph: &'a Graph, norm: &Node) -> Result<(&'a str, Conv2d)> {
     let before = graph.node(norm.inputs[0]);
     let readers = graph.nodes().iter().flat_map(|node| &node.inputs).filter(|&&id| id == norm.inputs[0]);
-    match before.op {
-        Op::Conv2d(conv @ Conv2d { activation: Activation::Identity, .. }) if readers.count() == 1 => {
-            Ok((&graph.node(before.inputs[1]).name, conv))
-        }
-        _ => Err(Error::Shape("only a normalisation right after a plain convolution can be frozen".into())),
+    if let Op::Conv2d(conv @ Conv2d { activation: Activation::Identity, .. }) = before.op
+        && readers.count() == 1
+    {
+        return Ok((&graph.node(before.inputs[1]).name, conv));
     }
+    Err(Error::Shape("only a normalisation right after a plain convolution can be frozen".into()))
 }
 
 /// A copy of a graph, leaves as they are and every other node as `each` makes it from its copied
@@ -107,10 +107,12 @@ fn rebuilt(
     let mut ids: Vec<NodeId> = vec![];
     for node in graph.nodes() {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|id| ids[id.index()]).collect();
-        ids.push(match node.op {
-            Op::Input => new.input(&node.name, &node.shape),
-            Op::Parameter => new.parameter(&node.name, &node.shape),
-            _ => each(&mut new, node, &inputs)?,
+        ids.push(if node.op == Op::Input {
+            new.input(&node.name, &node.shape)
+        } else if node.op == Op::Parameter {
+            new.parameter(&node.name, &node.shape)
+        } else {
+            each(&mut new, node, &inputs)?
         });
     }
     Ok((new, ids))

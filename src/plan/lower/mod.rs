@@ -20,7 +20,7 @@ use bytemuck::NoUninit;
 
 use crate::catalogue::{scale, sum_splits};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op, of_training};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -383,7 +383,7 @@ impl<'a> Lowering<'a> {
             Op::Scale(factor) => self.scale(id, node, &scale::SCALE, *factor),
             Op::Above(threshold) => self.scale(id, node, &scale::ABOVE, *threshold),
             Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
-            _ => self.lower_for_training(id, node),
+            of_training!() => self.lower_for_training(id, node),
         }
     }
 
