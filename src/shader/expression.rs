@@ -1,6 +1,6 @@
 //! The integer expressions of a shader's `#if` lines and `${…}`.
 
-use super::Constants;
+use super::{Constants, MAX_DEPTH};
 
 /// The value of an integer expression; comparisons give 0 or 1.
 pub(super) fn evaluate(expr: &str, constants: &Constants) -> Result<i64, String> {
