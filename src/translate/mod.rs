@@ -31,7 +31,7 @@ use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 pub use crate::device::Device;
 use backend::{Backend, Compiled};
 pub use large::{Tiles, survey_size, wants_tiles};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare, resize};
+pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 pub use whole::{Arranged, Options, Tiling};
