@@ -95,7 +95,7 @@ impl Session {
         into_height: u32,
         fit: &str,
     ) -> std::result::Result<Vec<u32>, JsValue> {
-        let fit = fit.parse().map_err(|e| thrown(&e))?;
+        let fit = fit.parse::<Fit>().map_err(|e| thrown(&e))?;
         let pair = |width: u32, height: u32| (width as usize, height as usize);
         let (width, height) = fitted_size(pair(width, height), pair(into_width, into_height), fit);
         Ok(vec![width as u32, height as u32])
