@@ -30,6 +30,7 @@ mod run;
 mod spatial;
 #[cfg(feature = "training")]
 mod spectral;
+mod tanh;
 #[cfg(feature = "training")]
 mod training;
 mod values;
