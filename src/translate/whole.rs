@@ -147,7 +147,7 @@ mod tests {
         is_send::<Translator>();
         is_send::<crate::device::Device>();
         is_send::<crate::io::Model>();
-        is_send::<crate::Error>();
+        is_send::<Error>();
     }
 
     #[test]
