@@ -234,7 +234,8 @@ fn picture<T: Real>(config: &StepConfig, phase: f64) -> Tensor<T> {
 }
 
 fn tiny_run<T: Real>(config: StepConfig, iterations: usize) -> (Vec<Log>, TrainState<T>) {
-    let mut trainer = Trainer::<T>::new(config, TrainState::new(&config, 7).unwrap(), CpuEngine).unwrap();
+    let mut trainer =
+        Trainer::<T>::new(config, TrainState::new(&config, 7).unwrap(), CpuEngine::default()).unwrap();
     let logs = (0..iterations)
         .map(|k| {
             let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
@@ -279,7 +280,7 @@ fn a_run_goes_on_where_it_was() {
     let config = StepConfig { schedule: Schedule { iterations: 4, ..Schedule::default() }, ..tiny(true, 1) };
     let (_, whole) = tiny_run::<f32>(config, 4);
     let (_, half) = tiny_run::<f32>(config, 2);
-    let mut trainer = Trainer::new(config, half, CpuEngine).unwrap();
+    let mut trainer = Trainer::new(config, half, CpuEngine::default()).unwrap();
     for k in 2..4 {
         let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
         trainer.iterate(&[[a, b]]).unwrap();
@@ -306,7 +307,7 @@ fn states_are_checked() {
     assert!(message(tensors).contains("genA2B.other"));
     assert!(TrainState::from_tensors(&config, state.tensors.clone()).is_ok());
 
-    let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
+    let mut trainer = Trainer::new(config, state, CpuEngine::default()).unwrap();
     let small = Tensor::zeros([1, 3, 8, 8]);
     assert!(trainer.iterate(&[[small.clone(), small]]).unwrap_err().to_string().contains("real_A"));
     let config = StepConfig { global_layers: 7, ..config };

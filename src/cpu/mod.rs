@@ -35,4 +35,6 @@ mod winograd;
 pub(crate) use matmul::row_products;
 pub use memory::memory;
 pub use real::Real;
-pub use run::{Walk, run};
+pub use run::{Pool, Walk, run};
+#[cfg(feature = "training")]
+pub(crate) use vector::vectorized;

@@ -1,8 +1,13 @@
 //! Loops over threads where there are threads; the same loops in order in a WebAssembly module without
 //! shared memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Real;
+use super::matmul::Shared;
+use super::vector::vectorized;
+
 /// Elements below which a piece of work is not worth handing to another thread.
-#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 const GRAIN: usize = 32768;
 
 /// How many threads share the work.
@@ -67,4 +72,47 @@ pub(super) fn tasks<S>(tasks: usize, scratch: impl Fn() -> S + Sync, run: impl F
     for task in 0..tasks {
         run(&mut scratch, task);
     }
+}
+
+/// [`tasks`] whose threads also have a piece of `memory` each, of `own` elements.
+pub(super) fn with_scratch<T: Real, S>(
+    count: usize,
+    memory: &mut [T],
+    own: usize,
+    scratch: impl Fn() -> S + Sync,
+    run: impl Fn(&mut [T], &mut S, usize) + Sync,
+) {
+    let memory = Shared::new(memory);
+    let next = AtomicUsize::new(0);
+    let scratch = || {
+        let worker = next.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: every worker has a number of its own, and so a piece of its own.
+        (unsafe { memory.piece(worker * own, own) }, scratch())
+    };
+    tasks(count, scratch, |(own, scratch), task| run(own, scratch, task));
+}
+
+/// The sum of squares in `f64`, the same with any number of threads.
+pub(crate) fn sum_of_squares<T: Real>(x: &[T]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = vec![0.0; x.len().div_ceil(GRAIN)];
+    chunks(&mut sums, 1, GRAIN, |i, sum| {
+        let x = &x[i * GRAIN..];
+        let x = &x[..x.len().min(GRAIN)];
+        sum[0] = vectorized(
+            #[inline(always)]
+            || {
+                let mut lanes = [0.0; LANES];
+                let chunks = x.chunks_exact(LANES);
+                let rest = chunks.remainder().iter().map(|x| x.to_f64().powi(2)).sum::<f64>();
+                for x in chunks {
+                    for (lane, x) in lanes.iter_mut().zip(x) {
+                        *lane += x.to_f64() * x.to_f64();
+                    }
+                }
+                lanes.iter().sum::<f64>() + rest
+            },
+        );
+    });
+    sums.iter().sum()
 }

@@ -25,6 +25,35 @@ pub fn run<'a, T: Real>(
     walk.finish()
 }
 
+/// Memory of tensors that nobody reads any more, for the walks that follow: memory that is new to a program costs
+/// more time than many an operation, since the system clears it page by page.
+#[derive(Debug)]
+pub struct Pool<T> {
+    free: Vec<Vec<T>>,
+    scratch: Vec<T>,
+    /// Elements that a walk may hold together with what is free.
+    limit: u64,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { free: vec![], scratch: vec![], limit: 0 }
+    }
+}
+
+impl<T> Pool<T> {
+    /// Lets walks hold so many elements, used and free together: what the largest of them needs
+    /// ([`memory`](super::memory())).
+    pub fn allow(&mut self, elements: u64) {
+        self.limit = self.limit.max(elements);
+    }
+
+    /// Takes memory that nobody reads any more.
+    pub fn give(&mut self, memory: Vec<T>) {
+        self.free.push(memory);
+    }
+}
+
 /// [`run`], one operation at a time, for callers that have other things to do in between.
 pub struct Walk<'g, 'a, T> {
     graph: &'g Graph,
@@ -37,12 +66,18 @@ pub struct Walk<'g, 'a, T> {
 impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// A walk at its beginning.
     pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
+        Self::reusing(Pool::default(), graph, outputs, arithmetic)
+    }
+
+    /// A walk at its beginning, in memory that walks before have used.
+    pub fn reusing(pool: Pool<T>, graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = graph.nodes().iter().map(|_| Value::Absent).collect();
         let last_reader = last_readers(graph, outputs);
+        let held = pool.free.iter().map(|memory| memory.capacity() as u64).sum();
         let values = Values {
             values,
-            free: vec![],
-            scratch: vec![],
+            held,
+            pool,
             #[cfg(feature = "training")]
             kept: Kept::default(),
             arithmetic,
@@ -89,7 +124,15 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     ///
     /// # Errors
     /// [`Error::Shape`] where steps are left.
-    pub fn finish(mut self) -> Result<Vec<Tensor<T>>> {
+    pub fn finish(self) -> Result<Vec<Tensor<T>>> {
+        Ok(self.finish_reusing()?.0)
+    }
+
+    /// The outputs, after the last step, and the memory for the next walk.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where steps are left.
+    pub fn finish_reusing(mut self) -> Result<(Vec<Tensor<T>>, Pool<T>)> {
         // From the back, so that of an output asked for twice the last reader takes the value.
         let mut results: Vec<Tensor<T>> = (self.outputs.iter().enumerate().rev())
             .map(|(i, &id)| {
@@ -99,7 +142,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
             })
             .collect::<Result<_>>()?;
         results.reverse();
-        Ok(results)
+        Ok((results, self.values.pool))
     }
 }
 
@@ -174,8 +217,9 @@ enum Value<'a, T> {
 /// The tensors alive at a node, and the memory of those that are not any more.
 pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
-    free: Vec<Vec<T>>,
-    scratch: Vec<T>,
+    pool: Pool<T>,
+    /// Elements that there is memory for, used and free.
+    held: u64,
     #[cfg(feature = "training")]
     pub(super) kept: Kept,
     pub(super) arithmetic: Arithmetic,
@@ -232,25 +276,32 @@ impl<T: Real> Values<'_, T> {
     }
 
     /// Memory of `len` elements for as long as `work` takes; what is in it is nothing to read. It is
-    /// kept for the next that asks for about as much.
+    /// kept for the next.
     pub(super) fn with_scratch<R>(&mut self, len: usize, work: impl FnOnce(&mut Self, &mut [T]) -> R) -> R {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if !(len..=len.saturating_mul(2)).contains(&scratch.len()) {
+        let mut scratch = std::mem::take(&mut self.pool.scratch);
+        if scratch.len() < len {
             drop(scratch);
             scratch = vec![unwritten(); len];
         }
         let result = work(self, &mut scratch[..len]);
-        self.scratch = scratch;
+        self.pool.scratch = scratch;
         result
     }
 
     /// Memory for `len` elements, every one of which is to be written.
     fn buffer(&mut self, len: usize) -> Vec<T> {
-        let mut buffer = match reusable(len, self.free.iter().map(Vec::capacity)) {
-            Some(i) => self.free.swap_remove(i),
+        let free = &mut self.pool.free;
+        let mut buffer = match reusable(len, free.iter().map(Vec::capacity)) {
+            Some(i) => free.swap_remove(i),
             None => {
                 // What is free is too small, or far too large: it goes first.
-                self.free.clear();
+                free.sort_unstable_by_key(Vec::capacity);
+                while self.held + len as u64 > self.pool.limit
+                    && let Some(memory) = free.pop()
+                {
+                    self.held -= memory.capacity() as u64;
+                }
+                self.held += len as u64;
                 return vec![unwritten(); len];
             }
         };
@@ -263,7 +314,7 @@ impl<T: Real> Values<'_, T> {
 
     fn release(&mut self, id: NodeId) {
         if let Value::Owned(data) = std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            self.free.push(data);
+            self.pool.give(data);
         }
     }
 }
