@@ -85,7 +85,7 @@ fn half_of_the_memory_is_enough() {
     let [kept, computed] = [config, again].map(|config| {
         let turns = Player::BOTH.map(|player| {
             let turn = StepGraph::build(player, &config).unwrap();
-            cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact)
+            turn.memory::<f32>()
         });
         turns.into_iter().max().unwrap()
     });

@@ -5,6 +5,9 @@
 //! itself in `f32` is off from `f64` in the same run, as the file says, times the factors below.
 //! `--nocapture` shows the errors.
 //!
+//! Each runs with exact convolutions, and with Winograd's algorithm wherever it is possible: the networks of the files are
+//! so small that [`Arithmetic::Fast`], which runs take, does not use it anywhere.
+//!
 //! Where an activation lies within rounding of the kink of a ReLU, any `f32` may fall to either
 //! side, and a gradient jumps. torch's one run in `f32` does not show by how much. So where a run
 //! exceeds the allowance, the exact run is repeated with its beginning disturbed by rounding, and
@@ -32,6 +35,7 @@ use support::engine::gpu;
 use support::golden::{File, folder, relative_error};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
+use ugatit::graph::Arithmetic;
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
@@ -163,14 +167,25 @@ fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
     assert!(rms <= tolerance && share <= share_allowed, "{} {which}: final weights", official.name);
 }
 
+/// The official runs, by both ways to compute a convolution.
+fn all_ways() -> impl Iterator<Item = Trajectory> {
+    [Arithmetic::Exact, Arithmetic::Fewest].into_iter().flat_map(|arithmetic| {
+        trajectories().into_iter().map(move |mut official| {
+            official.config.arithmetic = arithmetic;
+            official.name = format!("{}, {arithmetic:?}", official.name);
+            official
+        })
+    })
+}
+
 #[test]
 fn official_runs_in_f32() {
-    trajectories().iter().for_each(|official| follow::<f32>(official, official.trainer(), false));
+    all_ways().for_each(|official| follow::<f32>(&official, official.trainer(), false));
 }
 
 #[test]
 fn official_runs_on_the_gpu() {
-    for official in trajectories() {
+    for official in all_ways() {
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
             let target = Target { class, ..gpu().target() };
             let trainer = GpuTrainer::new(gpu(), &target, official.config, &official.state()).unwrap();
@@ -181,7 +196,7 @@ fn official_runs_on_the_gpu() {
 
 #[test]
 fn official_runs_in_f64() {
-    trajectories().iter().for_each(|official| follow::<f64>(official, official.trainer(), true));
+    all_ways().for_each(|official| follow::<f64>(&official, official.trainer(), true));
 }
 
 /// Each gradient of the first iteration, where the official ones are there.

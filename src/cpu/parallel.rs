@@ -1,10 +1,7 @@
 //! Loops over threads where there are threads; the same loops in order in a WebAssembly module without
 //! shared memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::Real;
-use super::matmul::Shared;
 use super::vector::vectorized;
 
 /// Elements below which a piece of work is not worth handing to another thread.
@@ -46,6 +43,7 @@ pub(super) fn tasks<S>(tasks: usize, scratch: impl Fn() -> S + Sync, run: impl F
     #[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
     {
         use std::sync::atomic::{AtomicUsize, Ordering};
+
         let workers = threads().min(tasks);
         if workers > 1 {
             let next = AtomicUsize::new(0);
@@ -72,24 +70,6 @@ pub(super) fn tasks<S>(tasks: usize, scratch: impl Fn() -> S + Sync, run: impl F
     for task in 0..tasks {
         run(&mut scratch, task);
     }
-}
-
-/// [`tasks`] whose threads also have a piece of `memory` each, of `own` elements.
-pub(super) fn with_scratch<T: Real, S>(
-    count: usize,
-    memory: &mut [T],
-    own: usize,
-    scratch: impl Fn() -> S + Sync,
-    run: impl Fn(&mut [T], &mut S, usize) + Sync,
-) {
-    let memory = Shared::new(memory);
-    let next = AtomicUsize::new(0);
-    let scratch = || {
-        let worker = next.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: every worker has a number of its own, and so a piece of its own.
-        (unsafe { memory.piece(worker * own, own) }, scratch())
-    };
-    tasks(count, scratch, |(own, scratch), task| run(own, scratch, task));
 }
 
 /// The sum of squares in `f64`, the same with any number of threads.

@@ -27,8 +27,7 @@ mod adjoint;
 mod gradient;
 mod transforms;
 
-#[cfg(feature = "training")]
-pub(super) use gradient::Gradient;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::graph::{Arithmetic, Conv2d};
 
@@ -62,6 +61,14 @@ const FEW_TILES: usize = 32;
 /// convolution takes 1.8 times as long.
 #[cfg(target_arch = "wasm32")]
 const FEW_TILES: usize = 4;
+
+/// Which gradient of a convolution.
+#[cfg(feature = "training")]
+#[derive(Clone, Copy)]
+pub(super) enum Gradient {
+    Input,
+    Weight,
+}
 
 /// How a convolution is cut.
 pub(super) struct Winograd {
@@ -246,7 +253,7 @@ impl Winograd {
             let lines = vec![T::default(); 2 * SIDE * (REACH * rows + 1) * across];
             (vec![T::default(); 21 * e.channels], lines)
         };
-        parallel::with_scratch(
+        with_memory(
             e.outputs.div_ceil(self.block),
             rest,
             own,
@@ -324,6 +331,24 @@ impl Winograd {
             },
         );
     }
+}
+
+/// [`parallel::tasks`] whose threads also have a piece of `memory` each, of `own` elements.
+fn with_memory<T: Real, S>(
+    count: usize,
+    memory: &mut [T],
+    own: usize,
+    scratch: impl Fn() -> S + Sync,
+    run: impl Fn(&mut [T], &mut S, usize) + Sync,
+) {
+    let memory = Shared::new(memory);
+    let next = AtomicUsize::new(0);
+    let scratch = || {
+        let worker = next.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: every worker has a number of its own, and so a piece of its own.
+        (unsafe { memory.piece(worker * own, own) }, scratch())
+    };
+    parallel::tasks(count, scratch, |(own, scratch), task| run(own, scratch, task));
 }
 
 /// Where each element of an axis of `len` elements with one more at either end is read from, where

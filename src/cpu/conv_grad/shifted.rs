@@ -12,7 +12,7 @@ use crate::graph::Conv2d;
 
 use super::super::conv::{Extents, SCRATCH_BYTES};
 use super::super::matmul::{Matrix, Shared};
-use super::super::spatial::axis;
+use super::super::spatial::{axis, scatter};
 use super::super::{Real, parallel};
 
 /// Parts into which the padded rows of a sample are cut at least, where there are so many: a sum over parts does not
@@ -136,10 +136,5 @@ pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: 
         // SAFETY: each task writes rows of its own.
         unsafe { shared.product(start, plane, false, unfolded, weights) };
     });
-    fold(&wide, (e.h * e.w, e.w), &padded.rows, &padded.columns, gx);
-}
-
-/// The adjoint of padding, which copies whole rows but for the border.
-fn fold<T: Real>(wide: &[T], (pixels, w): (usize, usize), rows: &[usize], columns: &[usize], gx: &mut [T]) {
-    super::super::spatial::scatter(wide, pixels, w, rows, columns, gx);
+    scatter(&wide, e.h * e.w, e.w, &padded.rows, &padded.columns, gx);
 }

@@ -12,14 +12,7 @@ use super::super::vector::vectorized;
 use super::super::{Real, parallel};
 use super::adjoint::{Phase, spread, transform_gradient, weight_of_products};
 use super::transforms::transform_weights;
-use super::{APART, BLOCK, Chunk, PRODUCTS, REACH, SIDE, Winograd};
-
-/// Which gradient.
-#[derive(Clone, Copy)]
-pub(in super::super) enum Gradient {
-    Input,
-    Weight,
-}
+use super::{APART, BLOCK, Chunk, Gradient, PRODUCTS, REACH, SIDE, Winograd, with_memory};
 
 impl Winograd {
     /// Output channels of the convolutions that this one is made of.
@@ -108,7 +101,7 @@ impl Winograd {
         let (block, window) = (self.input_block(), self.window());
         let (weights, products) = (block * self.rows() + APART, block * self.tiles + APART);
         let height = SIDE * chunk.rows + 2;
-        parallel::with_scratch(
+        with_memory(
             e.channels.div_ceil(block),
             rest,
             PRODUCTS * (weights + products),
