@@ -153,8 +153,7 @@ fn every_fast_convolution_on_odd_shapes() {
             }
             // The adjoint in the input, which sums over o.
             if !upsample && (!kernel.is_aligned() || o % 16 == 0) {
-                let conv =
-                    Conv2d { stride: 1, pad, upsample, bias: false, activation: Activation::Identity };
+                let conv = Conv2d { stride: 1, pad, upsample, bias: false, activation: Activation::Identity };
                 let mut case = Case::new(format!("adjoint of {i}→{o} {h}x{w} p{pad}"));
                 let g = case.input(&[n, o, h + 2 * pad - 2, w + 2 * pad - 2]);
                 let weight = case.input(&[o, i, 3, 3]);

@@ -101,7 +101,7 @@ impl Run<f32> for Session {
 
 /// Runs `official` in `T`. `exact`: in `f64`.
 fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
-    let which = if exact { "f64" } else { "f32" };
+    let which = format!("{}, {:?}", if exact { "f64" } else { "f32" }, official.config.arithmetic);
     let started = Instant::now();
     let mut allowed = FLOOR;
     // Only where it is needed, and never of the exact run itself.
@@ -172,7 +172,6 @@ fn all_ways() -> impl Iterator<Item = Trajectory> {
     [Arithmetic::Exact, Arithmetic::Fewest].into_iter().flat_map(|arithmetic| {
         trajectories().into_iter().map(move |mut official| {
             official.config.arithmetic = arithmetic;
-            official.name = format!("{}, {arithmetic:?}", official.name);
             official
         })
     })

@@ -40,12 +40,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     }
 
     /// A walk at its beginning, in memory that walks before have used.
-    pub fn reusing(
-        pool: Pool<T>,
-        graph: &'g Graph,
-        outputs: &'g [NodeId],
-        arithmetic: Arithmetic,
-    ) -> Self {
+    pub fn reusing(pool: Pool<T>, graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = Values::new(graph.nodes().len(), arithmetic, pool);
         Self { graph, outputs, last_reader: last_readers(graph, outputs), values, next: 0 }
     }

@@ -53,7 +53,7 @@ const BLOCK: usize = 64;
 /// powers of two.
 const APART: usize = 16;
 
-/// Below these the direct convolution is as fast: channels on either side, and tiles.
+/// Below these the direct convolution is as fast: channels on either side, and tiles of a sample.
 const FEW_CHANNELS: usize = 32;
 #[cfg(not(target_arch = "wasm32"))]
 const FEW_TILES: usize = 32;
@@ -115,7 +115,7 @@ impl Winograd {
             Arithmetic::Fewest => true,
             Arithmetic::Fast => {
                 e.channels.min(e.outputs * winograd.phases) >= FEW_CHANNELS
-                    && e.n * winograd.across * winograd.down >= FEW_TILES
+                    && winograd.across * winograd.down >= FEW_TILES
             }
         };
         (fits && pays).then_some(winograd)
@@ -253,83 +253,77 @@ impl Winograd {
             let lines = vec![T::default(); 2 * SIDE * (REACH * rows + 1) * across];
             (vec![T::default(); 21 * e.channels], lines)
         };
-        with_memory(
-            e.outputs.div_ceil(self.block),
-            rest,
-            own,
-            scratch,
-            |own, (taps, lines), task| {
-                let start = task * self.block;
-                let outputs = self.block.min(e.outputs - start);
-                let (weights, products) = own.split_at_mut(PRODUCTS * self.weights);
-                let filters = weight[start * 9 * e.channels..].chunks_exact(9 * e.channels).take(outputs);
-                for (o, w) in filters.enumerate() {
-                    let w = || w.chunks_exact(9);
-                    for phase in 0..phases {
-                        let row = &mut weights[(o * phases + phase) * e.channels..];
-                        let phase = (phases > 1).then_some(phase);
-                        vectorized(
-                            #[inline(always)]
-                            || transform_weights(w(), phase, taps, row, self.weights, e.channels),
-                        );
-                    }
-                }
-                for product in 0..PRODUCTS {
-                    let pixels = Matrix {
-                        data: &pixels[product * self.pixels..][..self.pixels],
-                        rows: chunk.samples * rows * across,
-                        columns: e.channels,
-                        row_stride: 1,
-                        column_stride: self.tiles,
-                    };
-                    let weights = Matrix {
-                        data: &weights[product * self.weights..][..self.weights],
-                        rows: e.channels,
-                        columns: outputs * phases,
-                        row_stride: 1,
-                        column_stride: e.channels,
-                    };
-                    // SAFETY: the products belong to this thread.
-                    unsafe {
-                        Shared::new(products).product(
-                            product * self.products,
-                            self.tiles,
-                            false,
-                            pixels,
-                            weights,
-                        );
-                    }
-                }
-                let scale = e.oh / self.height;
-                let top = SIDE * first;
-                let height = (SIDE * rows).min(self.height - top);
-                for (o, s) in (0..outputs).flat_map(|o| (0..chunk.samples).map(move |s| (o, s))) {
-                    let offset = bias.map_or(T::default(), |bias| bias[start + o]);
-                    let f = |sum: T| f(sum + offset);
-                    let plane = (chunk.sample + s) * e.outputs + start + o;
-                    // SAFETY: each task writes the planes of its own channels.
-                    let y = unsafe { y.piece((plane * e.oh + scale * top) * e.ow, scale * height * e.ow) };
-                    let plane = |phase: usize| Products {
-                        data: &products[(o * phases + phase) * self.tiles + s * rows * across..],
-                        stride: self.products,
-                        tiles: rows * across,
-                        across,
-                    };
+        with_memory(e.outputs.div_ceil(self.block), rest, own, scratch, |own, (taps, lines), task| {
+            let start = task * self.block;
+            let outputs = self.block.min(e.outputs - start);
+            let (weights, products) = own.split_at_mut(PRODUCTS * self.weights);
+            let filters = weight[start * 9 * e.channels..].chunks_exact(9 * e.channels).take(outputs);
+            for (o, w) in filters.enumerate() {
+                let w = || w.chunks_exact(9);
+                for phase in 0..phases {
+                    let row = &mut weights[(o * phases + phase) * e.channels..];
+                    let phase = (phases > 1).then_some(phase);
                     vectorized(
                         #[inline(always)]
-                        || match phases {
-                            1 => plane(0).write(y, self.width, lines, f),
-                            _ => {
-                                for half in 0..2 {
-                                    let phases = [plane(2 * half), plane(2 * half + 1)];
-                                    write_doubled(phases, half, y, self.width, lines, f);
-                                }
-                            }
-                        },
+                        || transform_weights(w(), phase, taps, row, self.weights, e.channels),
                     );
                 }
-            },
-        );
+            }
+            for product in 0..PRODUCTS {
+                let pixels = Matrix {
+                    data: &pixels[product * self.pixels..][..self.pixels],
+                    rows: chunk.samples * rows * across,
+                    columns: e.channels,
+                    row_stride: 1,
+                    column_stride: self.tiles,
+                };
+                let weights = Matrix {
+                    data: &weights[product * self.weights..][..self.weights],
+                    rows: e.channels,
+                    columns: outputs * phases,
+                    row_stride: 1,
+                    column_stride: e.channels,
+                };
+                // SAFETY: the products belong to this thread.
+                unsafe {
+                    Shared::new(products).product(
+                        product * self.products,
+                        self.tiles,
+                        false,
+                        pixels,
+                        weights,
+                    );
+                }
+            }
+            let scale = e.oh / self.height;
+            let top = SIDE * first;
+            let height = (SIDE * rows).min(self.height - top);
+            for (o, s) in (0..outputs).flat_map(|o| (0..chunk.samples).map(move |s| (o, s))) {
+                let offset = bias.map_or(T::default(), |bias| bias[start + o]);
+                let f = |sum: T| f(sum + offset);
+                let plane = (chunk.sample + s) * e.outputs + start + o;
+                // SAFETY: each task writes the planes of its own channels.
+                let y = unsafe { y.piece((plane * e.oh + scale * top) * e.ow, scale * height * e.ow) };
+                let plane = |phase: usize| Products {
+                    data: &products[(o * phases + phase) * self.tiles + s * rows * across..],
+                    stride: self.products,
+                    tiles: rows * across,
+                    across,
+                };
+                vectorized(
+                    #[inline(always)]
+                    || match phases {
+                        1 => plane(0).write(y, self.width, lines, f),
+                        _ => {
+                            for half in 0..2 {
+                                let phases = [plane(2 * half), plane(2 * half + 1)];
+                                write_doubled(phases, half, y, self.width, lines, f);
+                            }
+                        }
+                    },
+                );
+            }
+        });
     }
 }
 

@@ -3,8 +3,8 @@
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
-use crate::io::ModelMetadata;
 use crate::graph::Arithmetic;
+use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
 use crate::train::{Adam, Epochs, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
 

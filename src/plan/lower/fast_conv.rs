@@ -113,7 +113,13 @@ impl Lowering<'_> {
     }
 
     /// The 36 products of tiles of `x` with the transformed weights `u`.
-    pub(super) fn winograd_products(&mut self, x: Bound, u: Bound, around: Around, e: Extents) -> Result<Bound> {
+    pub(super) fn winograd_products(
+        &mut self,
+        x: Bound,
+        u: Bound,
+        around: Around,
+        e: Extents,
+    ) -> Result<Bound> {
         let Extents { n, c, h, w, o, oh, ow } = e;
         let [across, down] = e.tiles();
         let tiles = n * across * down;
