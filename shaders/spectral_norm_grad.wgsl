@@ -14,7 +14,7 @@ struct Params {
     total: u32,
     columns: u32,
     p_quads: u32,
-    reserved_0: u32,
+    accumulate: u32, // 1: added to what y holds
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,5 +36,9 @@ fn each(i: u32) {
     if (row / 4u < params.p_quads) {
         factor = product[0].x / (s * s) * p[row / 4u][row % 4u];
     }
-    y[i] = g[i] / s - factor * q[i % params.columns];
+    var v = g[i] / s - factor * q[i % params.columns];
+    if (params.accumulate != 0u) {
+        v += y[i];
+    }
+    y[i] = v;
 }
