@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op};
 
+use super::super::Bound;
 use super::super::layout::Layout;
-use super::{Lowering, Value};
+use super::{Lowering, Value, activation_code};
 
 /// An operand that is added to where the other lies.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,16 @@ struct Addition {
     first: NodeId,
     /// The last one that reads the first operand for itself, if anyone does.
     last_reader: Option<NodeId>,
+}
+
+/// What a launch does with its results beside writing them.
+pub(super) struct Epilogue {
+    /// 1: adds them to what is there.
+    pub(super) accumulate: u32,
+    /// That of an activation, whose gradient they are.
+    pub(super) result: Option<Bound>,
+    pub(super) activation: u32,
+    pub(super) slope: f32,
 }
 
 /// Which operations those are.
@@ -26,7 +37,9 @@ pub(super) struct Absorbed {
     becomes: HashMap<NodeId, NodeId>,
     /// Gradients of activations that only gradients of normalisations read: these compute them.
     activations: HashSet<NodeId>,
-    /// Weights under spectral normalisation that only convolutions read: these divide their results.
+    /// By the gradient at a convolution's input that of the activation before it, which the same launch computes.
+    behind: HashMap<NodeId, NodeId>,
+    /// Weights under spectral normalisation that only convolutions and linear layers read: these divide their results.
     divisions: HashSet<NodeId>,
 }
 
@@ -45,8 +58,11 @@ impl Absorbed {
             };
             let divides = |reader: &NodeId| {
                 let reader = graph.node(*reader);
-                let is_convolution = matches!(reader.op, Op::Conv2d(_) | Op::Conv2dGradInput { .. });
-                is_convolution && reader.inputs[1] == id && !reader.inputs[2..].contains(&id) && reader.inputs[0] != id
+                let is_product = matches!(
+                    reader.op,
+                    Op::Conv2d(_) | Op::Conv2dGradInput { .. } | Op::Linear { .. } | Op::LinearGradInput
+                );
+                is_product && reader.inputs[1] == id && !reader.inputs[2..].contains(&id) && reader.inputs[0] != id
             };
             let is_division = node.op == Op::SpectralNorm && !outputs.contains(&id);
             if is_division && read_by(id).iter().all(divides) {
@@ -55,6 +71,14 @@ impl Absorbed {
             let all = !outputs.contains(&id) && read_by(id).iter().all(taken_in);
             if all && matches!(node.op, Op::ActivationGrad(_)) {
                 found.activations.insert(id);
+            }
+        }
+        for (id, node) in graph.iter().filter(|(_, node)| matches!(node.op, Op::ActivationGrad(_))) {
+            let (g, result) = (node.inputs[0], node.inputs[1]);
+            let only = read_by(g) == [id] && !outputs.contains(&g) && !found.activations.contains(&id);
+            if only && folds(graph.node(g)) && result < g && !found.activations.contains(&result) {
+                found.behind.insert(g, id);
+                found.becomes.insert(g, id);
             }
         }
         for (sum, node) in graph.iter().filter(|(_, node)| node.op == Op::Add) {
@@ -107,9 +131,18 @@ fn has_own_memory(node: &Node) -> bool {
     !matches!(node.op, Op::Input | Op::Parameter | Op::Flatten | Op::Unflatten { .. })
 }
 
+/// Whether a node is the gradient at a convolution's input with a launch that sums copies, as padding and doubling
+/// made them.
+fn folds(node: &Node) -> bool {
+    matches!(node.op, Op::Conv2dGradInput { conv, .. } if conv.pad > 0 || conv.upsample)
+}
+
 /// Whether a node's launch can add its result to what is there.
 fn adds(node: &Node) -> bool {
     matches!(
+        node.op,
+        Op::Conv2dGradInput { .. } if folds(node)
+    ) || matches!(
         node.op,
         Op::Conv2dGradWeight { .. }
             | Op::NormGrad { .. }
@@ -142,6 +175,24 @@ impl Lowering<'_> {
         })?;
         self.values[sum.index()] = Some((value, layout));
         Ok((value, 1))
+    }
+
+    /// What the last launch of a gradient at a convolution's input does beside, and the memory for it.
+    pub(super) fn epilogue(&mut self, id: NodeId) -> Result<Option<(Value, Epilogue)>> {
+        if let Some(&behind) = self.absorbed.behind.get(&id)
+            && let Node { op: Op::ActivationGrad(activation), inputs, .. } = self.graph.node(behind)
+        {
+            let result = Some(self.operand(inputs[1])?);
+            let (activation, slope) = activation_code(*activation);
+            let y = self.result(behind)?;
+            self.computed.insert(behind);
+            return Ok(Some((y, Epilogue { accumulate: 0, result, activation, slope })));
+        }
+        if !self.absorbed.additions.contains_key(&id) {
+            return Ok(None);
+        }
+        let (y, accumulate) = self.summed(id)?;
+        Ok(Some((y, Epilogue { accumulate, result: None, activation: 0, slope: 0.0 })))
     }
 
     /// Whether a node's result can be computed when it is `now`'s turn: if it is added to something, that must be

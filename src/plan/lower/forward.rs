@@ -29,7 +29,7 @@ pub(super) struct Products {
     pub(super) label: String,
 }
 
-/// A weight, and what the results of a convolution with it are divided by, if `divides` is 1.
+/// A weight, and what the results of a convolution or a linear layer with it are divided by, if `divides` is 1.
 pub(super) struct Divided {
     pub(super) weight: Bound,
     pub(super) divisor: Bound,
@@ -37,7 +37,7 @@ pub(super) struct Divided {
 }
 
 impl Lowering<'_> {
-    /// A convolution's weight. One that spectral normalisation divides is not written: the results are divided.
+    /// A weight. One that spectral normalisation divides is not written: the results are divided.
     pub(super) fn divided(&self, weight: NodeId) -> Result<Divided> {
         #[cfg(feature = "training")]
         if self.absorbed.is_division(weight) {
@@ -47,6 +47,16 @@ impl Lowering<'_> {
         }
         let weight = self.operand(weight)?;
         Ok(Divided { weight, divisor: weight, divides: 0 })
+    }
+
+    /// The same of a linear layer's weight, which may lie in blocks of rows.
+    pub(super) fn divided_rows(&self, weight: NodeId) -> Result<Vec<Divided>> {
+        let blocks = self.operands(weight);
+        if !matches!(&blocks, Ok(blocks) if blocks.len() > 1) {
+            return Ok(vec![self.divided(weight)?]);
+        }
+        let undivided = |weight: Bound| Divided { weight, divisor: weight, divides: 0 };
+        Ok(blocks?.into_iter().map(undivided).collect())
     }
 
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
@@ -268,27 +278,60 @@ impl Lowering<'_> {
         variants: [&'static Shader; 3],
         what: &str,
     ) -> Result<Reduction> {
-        let q = quads(c);
-        let shader = select::reduce(self.target.class, q, variants);
+        let shader = select::reduce(self.target.class, quads(c), variants);
         let (chunk, chunks) = chunks(shader, pixels);
-        let partials = self.scratch_quads(width * n * chunks * q)?;
-        let params =
-            reduce::Params { pixels: pixels as u32, quads: q as u32, chunk: chunk as u32, reserved: 0 };
-        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
-        let bindings = [x, self.whole(partials)];
-        self.step(shader, params, &bindings, workgroups, format!("{what} {c} of {pixels}"), 0)?;
+        let partials = self.scratch_quads(width * n * chunks * quads(c))?;
+        self.reduce_into(shader, x, [n, c, pixels], 1.0, (partials, 0), what)?;
         Ok(Reduction { partials, chunk, chunks })
     }
 
-    /// The second half of a sum (or maximum) over pixels, into `y`, or added to it: `scale` times it.
-    pub(super) fn pool(
+    /// A launch of `reduce.wgsl`.
+    fn reduce_into(
         &mut self,
         shader: &'static Shader,
-        reduction: Reduction,
-        [n, c]: [usize; 2],
+        x: Bound,
+        [n, c, pixels]: [usize; 3],
         scale: f32,
         (y, accumulate): (Value, u32),
+        what: &str,
     ) -> Result<()> {
+        let q = quads(c);
+        let (chunk, chunks) = chunks(shader, pixels);
+        let params = reduce::Params {
+            pixels: pixels as u32,
+            quads: q as u32,
+            chunk: chunk as u32,
+            scale,
+            accumulate,
+            ..reduce::Params::default()
+        };
+        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
+        let label = format!("{what} {c} of {pixels}");
+        self.step(shader, params, &[x, self.whole(y)], workgroups, label, 0)
+    }
+
+    /// The sum (or maximum) over pixels, into the memory that `y` gives, or added to it: `scale` times it.
+    pub(super) fn pool(
+        &mut self,
+        is_sum: bool,
+        x: Bound,
+        [n, c, pixels]: [usize; 3],
+        scale: f32,
+        y: impl FnOnce(&mut Self) -> Result<(Value, u32)>,
+        what: &str,
+    ) -> Result<()> {
+        let (first, second) = if is_sum {
+            ([&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL], &pool::POOL_SUM)
+        } else {
+            ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4, &reduce::REDUCE_MAX_SERIAL], &pool::POOL_MAX)
+        };
+        let shader = select::reduce(self.target.class, quads(c), first);
+        if chunks(shader, pixels).1 == 1 {
+            let y = y(self)?;
+            return self.reduce_into(shader, x, [n, c, pixels], scale, y, what);
+        }
+        let reduction = self.reduce(x, [n, c, pixels], 1, first, what)?;
+        let (y, accumulate) = y(self)?;
         let total = n * quads(c);
         let params = pool::Params {
             total: total as u32,
@@ -299,22 +342,15 @@ impl Lowering<'_> {
             ..pool::Params::default()
         };
         let bindings = [self.whole(reduction.partials), self.whole(y)];
-        self.step(shader, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
+        self.step(second, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
     }
 
     pub(super) fn global_pool(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;
         let x = self.operand(node.inputs[0])?;
-        let average = node.op == Op::GlobalAvgPool;
-        let (first, second) = if average {
-            ([&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL], &pool::POOL_SUM)
-        } else {
-            ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4, &reduce::REDUCE_MAX_SERIAL], &pool::POOL_MAX)
-        };
-        let reduction = self.reduce(x, [n, c, h * w], 1, first, "pool")?;
-        let y = self.result(id)?;
-        let scale = if average { 1.0 / (h * w) as f32 } else { 1.0 };
-        self.pool(second, reduction, [n, c], scale, (y, 0))
+        let is_sum = node.op == Op::GlobalAvgPool;
+        let scale = if is_sum { 1.0 / (h * w) as f32 } else { 1.0 };
+        self.pool(is_sum, x, [n, c, h * w], scale, |this| Ok((this.result(id)?, 0)), "pool")
     }
 
     pub(super) fn linear(
@@ -337,13 +373,13 @@ impl Lowering<'_> {
         let Some([n, m]) = node.shape.matrix() else {
             return Err(Error::Shape("a linear layer's result must be a matrix".into()));
         };
-        let blocks = self.operands(node.inputs[1])?;
+        let divided = self.divided_rows(node.inputs[1])?;
         let bias = if has_bias { self.operand(node.inputs[2])? } else { x };
         let y = self.result(id)?;
         let shader = if in_quads >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
         let (activation, slope) = activation_code(activation);
         let mut first_quad = 0;
-        for block in blocks {
+        for Divided { weight: block, divisor, divides } in divided {
             let block_quads = block.quads() as usize / in_quads / 4;
             let params = linear::Params {
                 in_quads: in_quads as u32,
@@ -352,10 +388,10 @@ impl Lowering<'_> {
                 has_bias: u32::from(has_bias),
                 activation,
                 slope,
-                reserved_0: 0,
+                divides,
                 reserved_1: 0,
             };
-            let bindings = [x, block, bias, self.whole(y)];
+            let bindings = [x, block, bias, divisor, self.whole(y)];
             let label = format!("linear {}→{m}", 4 * in_quads);
             let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
             self.step(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
@@ -460,7 +496,6 @@ impl Lowering<'_> {
         splits: usize,
     ) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
-        let y = self.result(id)?;
         let total = n * h * w * quads(c);
         let params = resample_grad::Params {
             height: h as u32,
@@ -471,8 +506,23 @@ impl Lowering<'_> {
             total: total as u32,
             splits: splits as u32,
             split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
+            ..resample_grad::Params::default()
         };
-        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
+        let workgroups = self.spread(total.div_ceil(256));
+        #[cfg(feature = "training")]
+        if let Some((y, epilogue)) = self.epilogue(id)? {
+            let params = resample_grad::Params {
+                accumulate: epilogue.accumulate,
+                activation: epilogue.activation,
+                slope: epilogue.slope,
+                ..params
+            };
+            let bindings = [g, epilogue.result.unwrap_or(g), self.whole(y)];
+            let shader = &resample_grad::RESAMPLE_GRAD_MORE;
+            return self.step(shader, params, &bindings, workgroups, "resample grad", 0);
+        }
+        let y = self.result(id)?;
+        let bindings = [g, self.whole(y)];
         self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
@@ -541,7 +591,12 @@ impl Lowering<'_> {
 /// The pixels that a workgroup of a reduction takes, and how many workgroups that makes.
 pub(super) fn chunks(shader: &Shader, pixels: usize) -> (usize, usize) {
     // Sixteen pixels for each row of a workgroup, so that joining the rows costs little.
-    let chunk = pixels.div_ceil(64).max(16 * shader.workgroup_size[1] as usize);
+    // Without rows, on adapters that have few processors: as many.
+    let rows = match shader.workgroup_size[1] {
+        1 => 16,
+        rows => rows as usize,
+    };
+    let chunk = pixels.div_ceil(64).max(16 * rows);
     (chunk, pixels.div_ceil(chunk))
 }
 

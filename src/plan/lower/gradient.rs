@@ -2,8 +2,7 @@
 
 use crate::catalogue::{
     activation_grad, broadcast, cam_weight_grad, linear_grad_input, linear_grad_weight, max_pool_grad,
-    norm_grad_apply, norm_grad_coefficients, norm_grad_group, norm_grad_parameter, norm_grad_reduce, pool,
-    reduce, samples, slice_columns, unflatten,
+    norm_grad_apply, norm_grad_coefficients, norm_grad_group, norm_grad_parameter, norm_grad_reduce, samples, slice_columns, unflatten,
 };
 use crate::error::Result;
 use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind, Op};
@@ -11,7 +10,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::forward::chunks;
+use super::forward::{Divided, chunks};
 use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};
 
@@ -38,10 +37,7 @@ impl Lowering<'_> {
 
     fn sum_columns(&mut self, id: NodeId, node: &Node, c: usize, pixels: usize) -> Result<()> {
         let x = self.operand(node.inputs[0])?;
-        let variants = [&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL];
-        let reduction = self.reduce(x, [1, c, pixels], 1, variants, "sum")?;
-        let y = self.summed(id)?;
-        self.pool(&pool::POOL_SUM, reduction, [1, c], 1.0, y)
+        self.pool(true, x, [1, c, pixels], 1.0, |this| this.summed(id), "sum")
     }
 
     /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
@@ -203,7 +199,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn activation_grad(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
-        if self.absorbed.is_activation(id) {
+        if self.absorbed.is_activation(id) || self.computed.contains(&id) {
             return Ok(());
         }
         let layout = self.layout(node.inputs[0])?;
@@ -315,10 +311,10 @@ impl Lowering<'_> {
         };
         let in_quads = layout.floats() / 4 / n;
         let g = self.operand(node.inputs[0])?;
-        let blocks = self.operands(node.inputs[1])?;
+        let blocks = self.divided_rows(node.inputs[1])?;
         let (y, mut accumulate) = self.summed_in(id, layout)?;
         let mut first_row = 0;
-        for block in blocks {
+        for Divided { weight: block, divisor, divides } in blocks {
             let rows = ((block.bytes / 16) as usize / in_quads).min(m - first_row);
             let params = linear_grad_input::Params {
                 in_quads: in_quads as u32,
@@ -326,9 +322,10 @@ impl Lowering<'_> {
                 rows: rows as u32,
                 first_row: first_row as u32,
                 accumulate,
+                divides,
                 ..linear_grad_input::Params::default()
             };
-            self.times_matrix(params, [g, block, self.whole(y)], n, "linear grad input")?;
+            self.times_matrix(params, [g, block, divisor, self.whole(y)], n, "linear grad input")?;
             first_row += rows;
             accumulate = 1;
         }

@@ -6,7 +6,6 @@ use crate::catalogue::{
 };
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op};
-use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
@@ -90,7 +89,7 @@ impl Lowering<'_> {
             ..linear::Params::default()
         };
         let shader = if w.columns >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
-        let bindings = [x, w.bound, x, self.whole(y)];
+        let bindings = [x, w.bound, x, x, self.whole(y)];
         self.step(
             shader,
             params,
@@ -109,7 +108,7 @@ impl Lowering<'_> {
             rows: w.rows as u32,
             ..linear_grad_input::Params::default()
         };
-        self.times_matrix(params, [x, w.bound, self.whole(y)], 1, "spectral matrix product")
+        self.times_matrix(params, [x, w.bound, x, self.whole(y)], 1, "spectral matrix product")
     }
 
     /// The product of W with the vector that goes with its inputs (`outputs` false: that goes
@@ -277,26 +276,14 @@ impl Lowering<'_> {
         let y = self.result(id)?;
         // The vector u may have fewer vec4s than the product, whose padding is zero.
         let total = total.min((u.bytes / 16) as usize);
-        self.dot(u, self.whole(product), total, y)
+        self.dot([u, self.whole(product)], total, y, 1)
     }
 
-    /// The dot product of `total` vec4s of `a` and `b`.
-    fn dot(&mut self, a: Bound, b: Bound, total: usize, y: Value) -> Result<()> {
-        let groups = total.div_ceil(1024).clamp(1, 256);
-        let partials = if groups == 1 { y } else { self.scratch_quads(groups)? };
-        // `y` may be older than this scratch memory; both are written from here on.
-        let launch =
-            |this: &mut Self, shader: &'static Shader, total: usize, from: [Bound; 2], to, groups| {
-                let params = dot::Params { total: total as u32, ..dot::Params::default() };
-                let bindings = [from[0], from[1], this.whole(to)];
-                this.step(shader, params, &bindings, [groups, 1, 1], "dot", 0)
-            };
-        launch(self, &dot::DOT_PARTIAL, total, [a, b], partials, groups)?;
-        if groups == 1 {
-            return Ok(());
-        }
-        let partials = self.whole(partials);
-        launch(self, &dot::DOT_FINAL, groups, [partials, partials], y, 1)
+    /// The dot product of `total` vec4s of `a` and `b`, in so many parts.
+    fn dot(&mut self, [a, b]: [Bound; 2], total: usize, y: Value, parts: usize) -> Result<()> {
+        let params = dot::Params { total: total as u32, ..dot::Params::default() };
+        let bindings = [a, b, self.whole(y)];
+        self.step(&dot::DOT, params, &bindings, [parts, 1, 1], "dot", 0)
     }
 
     /// `W / sigma`
@@ -319,26 +306,29 @@ impl Lowering<'_> {
         let [sigma, u, v] = [2, 3, 4].map(|k| self.operand(node.inputs[k]));
         let (sigma, u, v) = (sigma?, u?, v?);
         let total = w.layout.floats() / 4;
-        let product = self.scratch_quads(1)?;
-        self.dot(g, w.bound, total, product)?;
+        let shader = select::joined_or_serial(
+            self.target.class,
+            [
+                &spectral_norm_grad::SPECTRAL_NORM_GRAD_JOINED,
+                &spectral_norm_grad::SPECTRAL_NORM_GRAD_SERIAL,
+            ],
+        );
+        // What each invocation adds alone should be little.
+        let parts = total.div_ceil(1024).clamp(1, if shader.constant("JOINED") == 1 { 256 } else { 16 });
+        let product = self.scratch_quads(parts)?;
+        self.dot([g, w.bound], total, product, parts)?;
         let (y, accumulate) = self.summed_in(id, w.layout)?;
         let (p, q) = if w.rows_are_outputs { (u, v) } else { (v, u) };
         let params = spectral_norm_grad::Params {
             total: total as u32,
             columns: w.columns as u32,
             p_quads: (p.bytes / 16) as u32,
+            parts: parts as u32,
             accumulate,
             ..spectral_norm_grad::Params::default()
         };
         let bindings = [g, sigma, self.whole(product), p, q, self.whole(y)];
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(
-            &spectral_norm_grad::SPECTRAL_NORM_GRAD,
-            params,
-            &bindings,
-            workgroups,
-            "spectral norm grad",
-            0,
-        )
+        self.step(shader, params, &bindings, workgroups, "spectral norm grad", 0)
     }
 }

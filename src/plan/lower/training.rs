@@ -76,7 +76,7 @@ impl Lowering<'_> {
     pub(super) fn times_matrix(
         &mut self,
         params: linear_grad_input::Params,
-        [g, w, y]: [Bound; 3],
+        [g, w, divisor, y]: [Bound; 4],
         n: usize,
         label: &str,
     ) -> Result<()> {
@@ -96,11 +96,11 @@ impl Lowering<'_> {
         let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
         let flops = multiply_adds(&[n, rows, 4 * columns]);
         if cut.splits == 1 {
-            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
+            return self.step(shader, params, &[g, w, divisor, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * n * columns)?;
         let parts = self.whole(parts);
-        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
+        self.step(shader, params, &[g, w, divisor, parts], workgroups, label, flops)?;
         self.sum_parts(parts, cut.splits, n * columns, y, 0)
     }
 
