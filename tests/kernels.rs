@@ -468,8 +468,13 @@ fn sums_and_activations_without_a_launch_of_their_own() {
                 add(graph, 4, Op::Scale(0.5), &[g]);
                 add(graph, 4, Op::GlobalAvgPoolGrad { height: h, width: w }, &[row]);
                 add(graph, 4, Op::GlobalMaxPoolGrad, &[row, x]);
-                let conv =
-                    Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
+                let conv = Conv2d {
+                    stride: 1,
+                    pad: 1,
+                    upsample: false,
+                    bias: false,
+                    activation: Activation::Identity,
+                };
                 add(graph, 5, Op::Conv2dGradWeight { conv, kernel: [3, 3] }, &[x, g]);
                 add(graph, 6, Op::SumPixels, &[g]);
                 add(graph, 7, Op::LinearGradWeight, &[row, k]);
@@ -480,9 +485,9 @@ fn sums_and_activations_without_a_launch_of_their_own() {
             }
             case.outputs.extend(sums.into_iter().flatten());
             let target = Target { class, ..gpu().target() };
-            let plan =
-                Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
-            let launches = |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+            let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+            let launches =
+                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
             assert_eq!(launches("activation_grad"), 0);
             assert_eq!(launches("pointwise_add"), 2, "only what is no gradient is added so");
             assert_eq!(launches("norm_grad_parameter_layer"), 3);
@@ -523,7 +528,8 @@ fn spectral_normalisation_of_two_weights() {
             }
             let target = Target { class, invocations, ..gpu().target() };
             let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
-            let launches = |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+            let launches =
+                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
             assert_eq!(launches("divide"), 0);
             assert_eq!(launches("spectral_iteration_pair"), 2);
             assert_eq!(launches("spectral_iteration"), 0);

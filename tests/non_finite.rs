@@ -235,8 +235,7 @@ fn samples() -> Vec<Sample> {
 
 /// Operations that have a launch, or a kernel, together.
 fn together() -> Vec<Sample> {
-    let bare =
-        Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
+    let bare = Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
     let mut all = vec![];
     for activation in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh] {
         let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 7 };

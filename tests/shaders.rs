@@ -74,7 +74,9 @@ fn every_variant_has_its_uniform_first_and_one_output() {
         // What is written comes last, and is one tensor (of the optimiser: all that it moves; of a normalisation: the
         // gradients at its parameters; of a power iteration: its vectors and sigma).
         let writes = shader.bindings.iter().filter(|b| b.kind == BindingKind::ReadWrite).count();
-        let many = ["adam", "norm_grad_parameter", "spectral_iteration"].iter().any(|several| shader.name.starts_with(several));
+        let many = ["adam", "norm_grad_parameter", "spectral_iteration"]
+            .iter()
+            .any(|several| shader.name.starts_with(several));
         assert!(writes == 1 || many, "{}", shader.name);
         assert!(shader.bindings.is_sorted_by_key(|b| b.kind == BindingKind::ReadWrite), "{}", shader.name);
         assert_eq!(shader.bindings.last().unwrap().kind, BindingKind::ReadWrite, "{}", shader.name);

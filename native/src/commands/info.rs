@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use serde_json::json;
 use ugatit::io::{Model, checkpoint_directions, is_tensorflow_checkpoint};
 use ugatit::model::GeneratorConfig;
+use ugatit::text::grouped;
 use ugatit::text::memory;
 use ugatit::translate::memory_need;
 
-use crate::console::{grouped, line};
+use crate::console::line;
 use crate::models;
 
 /// Show a model's architecture, size, memory need and origin
@@ -87,7 +88,7 @@ fn print(model: &Model) -> anyhow::Result<()> {
         ("attention", if c.cam { "yes".into() } else { "none: trained without G_CAM".into() }),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
-        ("parameters", grouped(model.parameter_count())),
+        ("parameters", grouped(model.parameter_count() as u64)),
         (
             "memory",
             format!(

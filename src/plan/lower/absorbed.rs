@@ -62,7 +62,10 @@ impl Absorbed {
                     reader.op,
                     Op::Conv2d(_) | Op::Conv2dGradInput { .. } | Op::Linear { .. } | Op::LinearGradInput
                 );
-                is_product && reader.inputs[1] == id && !reader.inputs[2..].contains(&id) && reader.inputs[0] != id
+                is_product
+                    && reader.inputs[1] == id
+                    && !reader.inputs[2..].contains(&id)
+                    && reader.inputs[0] != id
             };
             let is_division = node.op == Op::SpectralNorm && !outputs.contains(&id);
             if is_division && read_by(id).iter().all(divides) {
@@ -170,9 +173,9 @@ impl Lowering<'_> {
             return Ok((self.result_in(id, layout)?, 0));
         };
         let lies = self.values[first.index()];
-        let (value, _) = lies.filter(|(_, found)| *found == layout).ok_or_else(|| {
-            Error::Shape(format!("{layout:?} is added to what lies as {lies:?}"))
-        })?;
+        let (value, _) = lies
+            .filter(|(_, found)| *found == layout)
+            .ok_or_else(|| Error::Internal(format!("{layout:?} is added to what lies as {lies:?}")))?;
         self.values[sum.index()] = Some((value, layout));
         Ok((value, 1))
     }

@@ -48,7 +48,8 @@ fn check(graph: &Graph, outputs: &[NodeId]) {
         // What is written comes last.
         let kinds = a.kernel.shader.bindings.iter().filter(|binding| binding.kind == BindingKind::ReadWrite);
         let read = a.bindings.len() - kinds.count();
-        let ((inputs, outputs), (values, written_values)) = (a.bindings.split_at(read), b.bindings.split_at(read));
+        let ((inputs, outputs), (values, written_values)) =
+            (a.bindings.split_at(read), b.bindings.split_at(read));
         for (input, value) in inputs.iter().zip(values) {
             if let Memory::Buffer(buffer) = input.memory {
                 assert_eq!(

@@ -69,7 +69,7 @@ impl Lowering<'_> {
                 columns: quads(k),
                 rows_are_outputs: true,
             },
-            _ => return Err(Error::Shape("spectral normalisation needs a weight".into())),
+            _ => return Err(Error::Internal("spectral normalisation needs a weight".into())),
         })
     }
 
@@ -152,8 +152,7 @@ impl Lowering<'_> {
             ([a, b], &[of_a, of_b]) => {
                 let (p, v_quads, _) = self.products_of_two([a, b], ([of_a, of_b], 0), true)?;
                 let of_both = self.whole(p);
-                let (q, u_quads, splits) =
-                    self.products_of_two([a, b], ([of_both; 2], v_quads), false)?;
+                let (q, u_quads, splits) = self.products_of_two([a, b], ([of_both; 2], v_quads), false)?;
                 (p, v_quads, q, u_quads, splits)
             }
             _ => {
@@ -308,10 +307,7 @@ impl Lowering<'_> {
         let total = w.layout.floats() / 4;
         let shader = select::joined_or_serial(
             self.target.class,
-            [
-                &spectral_norm_grad::SPECTRAL_NORM_GRAD_JOINED,
-                &spectral_norm_grad::SPECTRAL_NORM_GRAD_SERIAL,
-            ],
+            [&spectral_norm_grad::SPECTRAL_NORM_GRAD_JOINED, &spectral_norm_grad::SPECTRAL_NORM_GRAD_SERIAL],
         );
         // What each invocation adds alone should be little.
         let parts = total.div_ceil(1024).clamp(1, if shader.constant("JOINED") == 1 { 256 } else { 16 });
