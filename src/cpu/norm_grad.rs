@@ -5,13 +5,13 @@
 
 use crate::graph::{Norm, NormInput, NormKind};
 
-use super::norm::{Moments, layer_channels, moments};
+use super::norm::{Statistics, layer_channels, statistics};
 use super::{Real, parallel};
 
 /// What the gradients need of one plane, `mean` being that of the plane.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    moments: Moments,
+    statistics: Statistics,
     /// Sum of `g`.
     g: f64,
     /// Sum of `g * (x - mean)`.
@@ -95,8 +95,8 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
     let mut planes = Vec::with_capacity(sums.len());
     let together = layer_channels(norm.kind, channels);
     for layer_sums in sums.chunks(together) {
-        let mean = layer_sums.iter().map(|s| s.moments.mean).sum::<f64>() / together as f64;
-        let squares = |s: &Sums| s.moments.squares + pixels as f64 * (s.moments.mean - mean).powi(2);
+        let mean = layer_sums.iter().map(|s| s.statistics.mean).sum::<f64>() / together as f64;
+        let squares = |s: &Sums| s.statistics.squares + pixels as f64 * (s.statistics.mean - mean).powi(2);
         let layer = inverse(layer_sums.iter().map(squares).sum(), pixels * together);
         for &sums in layer_sums {
             let at = |values: &[T]| values[planes.len() % values.len()].to_f64();
@@ -104,8 +104,8 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
                 Some((rho, gamma)) => (rho.map_or(0.0, at), at(gamma)),
                 None => (1.0, 1.0),
             };
-            let instance = inverse(sums.moments.squares, pixels);
-            planes.push(Plane { sums, rho, gamma, instance, layer, offset: sums.moments.mean - mean });
+            let instance = inverse(sums.statistics.squares, pixels);
+            planes.push(Plane { sums, rho, gamma, instance, layer, offset: sums.statistics.mean - mean });
         }
     }
     planes
@@ -113,16 +113,16 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
 
 fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
     const LANES: usize = 8;
-    let moments = moments(x);
+    let statistics = statistics(x);
     let (mut sums, mut products) = ([0.0; LANES], [0.0; LANES]);
     for (x, g) in x.chunks(LANES).zip(g.chunks(LANES)) {
         for (((sum, product), x), g) in sums.iter_mut().zip(&mut products).zip(x).zip(g) {
             let g = g.to_f64();
             *sum += g;
-            *product += g * (x.to_f64() - moments.mean);
+            *product += g * (x.to_f64() - statistics.mean);
         }
     }
-    Sums { moments, g: sums.iter().sum(), gx: products.iter().sum() }
+    Sums { statistics, g: sums.iter().sum(), gx: products.iter().sum() }
 }
 
 /// The gradient of x: `a * g + b * (x - mean) + c` with `a`, `b`, `c` for each plane.
@@ -159,7 +159,7 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
         }
         let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
         for ((y, x), g) in y.iter_mut().zip(x).zip(g) {
-            *y = T::from_f64(a * g.to_f64() + b * (x.to_f64() - p.sums.moments.mean) + c);
+            *y = T::from_f64(a * g.to_f64() + b * (x.to_f64() - p.sums.statistics.mean) + c);
         }
     });
 }
