@@ -12,6 +12,7 @@ mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
+mod pool;
 mod row;
 #[cfg(feature = "training")]
 mod spectral;
