@@ -1,10 +1,9 @@
-// gx = g * activation'(x), from the activation's result y (by its code in
-// constants.toml): ReLU y > 0, leaky ReLU 1 or `slope`, tanh 1 - y^2.
+// gx = g * activation'(x), from the activation's result.
 //
 //   g, result, gx [total] vec4
 //
 // Launch: one invocation per vec4, workgroups in x and y.
-#import shared/nan.wgsl
+#import shared/activation_grad.wgsl
 #import shared/spread.wgsl
 
 struct Params {
@@ -23,14 +22,5 @@ fn each(i: u32) {
     if (i >= params.total) {
         return;
     }
-    let y = result[i];
-    var v = g[i];
-    switch params.activation {
-        // Chosen, not multiplied: an infinite gradient times 0 would be NaN.
-        case ${ACTIVATION_RELU}u: { v = select(v, vec4f(0.0), (y <= vec4f(0.0)) & !is_nan(y)); }
-        case ${ACTIVATION_LEAKY_RELU}u: { v = select(params.slope * v, v, (y > vec4f(0.0)) & !is_nan(y)); }
-        case ${ACTIVATION_TANH}u: { v *= 1.0 - y * y; }
-        default: {}
-    }
-    gx[i] = v;
+    gx[i] = before_activation(g[i], result[i], params.activation, params.slope);
 }

@@ -12,7 +12,7 @@ struct Params {
     channels: u32,
     quads: u32,
     scale: f32,
-    reserved_0: u32,
+    accumulate: u32, // of CHANNELS 0: added to what y holds
     reserved_1: u32,
     reserved_2: u32,
 }
@@ -29,6 +29,10 @@ fn each(i: u32) {
     let c = vec4u(4u * (i % params.quads)) + vec4u(0u, 1u, 2u, 3u);
     y[i] = select(vec4f(0.0), vec4f(x[i / params.quads].x), c < vec4u(params.channels));
 #else
-    y[i] = params.scale * x[i / (params.pixels * params.quads) * params.quads + i % params.quads];
+    var v = params.scale * x[i / (params.pixels * params.quads) * params.quads + i % params.quads];
+    if (params.accumulate != 0u) {
+        v += y[i];
+    }
+    y[i] = v;
 #endif
 }

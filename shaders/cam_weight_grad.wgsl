@@ -15,7 +15,7 @@ struct Params {
     out_quads: u32,
     columns: u32,
     first_row: u32,
-    reserved_0: u32,
+    accumulate: u32, // 1: added to what y holds
     reserved_1: u32,
     reserved_2: u32,
 }
@@ -40,6 +40,9 @@ fn each(i: u32) {
     } else if (row < 2u * params.channels) {
         let c = row - params.channels;
         v = g[c * params.out_quads + o] * gmp[c / 4u][c % 4u];
+    }
+    if (params.accumulate != 0u) {
+        v += y[i];
     }
     y[i] = v;
 }
@@ -70,7 +73,11 @@ fn main(
         workgroupBarrier();
     }
     if (invocation == 0u && i < params.total) {
-        y[i] = vec4f(sums[0], sums[1], sums[2], sums[3]);
+        var v = vec4f(sums[0], sums[1], sums[2], sums[3]);
+        if (params.accumulate != 0u) {
+            v += y[i];
+        }
+        y[i] = v;
     }
 }
 #endif

@@ -30,7 +30,7 @@ struct Params {
     upsample: u32,
     row_quads: u32, // KH KW I/4
     split: u32,     // pixels in a split
-    reserved_0: u32,
+    accumulate: u32, // 1: added to what partials hold
     reserved_1: u32,
     reserved_2: u32,
 }
@@ -200,7 +200,13 @@ fn main(
 #for q in 0..QUADS
     if (row_${a} < params.row_quads && column_${q} < params.out_quads) {
 #for c in 0..4
-        partials[(split + 4u * row_${a} + ${c}u) * params.out_quads + column_${q}] = sum_${a}_${q}_${c};
+        {
+            let to = (split + 4u * row_${a} + ${c}u) * params.out_quads + column_${q};
+            if (params.accumulate != 0u) {
+                sum_${a}_${q}_${c} += partials[to];
+            }
+            partials[to] = sum_${a}_${q}_${c};
+        }
 #endfor
     }
 #endfor

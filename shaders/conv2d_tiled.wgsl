@@ -208,7 +208,7 @@ fn main(
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
                 let to = split * params.split_stride + pixel(phase, at).to * params.out_quads + column;
-                store_y(to, activate(sum_${p}_${q} + offset, params.activation, params.slope));
+                store_y(to, finished(sum_${p}_${q}, offset));
             }
         }
 #endfor

@@ -1,11 +1,8 @@
-// The dot product of two tensors, in two launches.
+// The dot product of two tensors, in parts: y[group] = sum over this workgroup's share of a b
 //
-//   FINAL 0: y[group] = sum over this workgroup's share of a b       y [workgroups], in .x
-//   FINAL 1: y[0] = sum over a[i].x                                  (b is not read)
+//   a, b [total] vec4, y [workgroups], in .x
 //
-//   a, b [total] vec4
-//
-// Launch: up to 256 workgroups in x; FINAL 1: one.
+// Launch: as many workgroups in x as there are to be parts.
 struct Params {
     total: u32,
     reserved_0: u32,
@@ -28,11 +25,7 @@ fn main(
 ) {
     var sum = 0.0;
     for (var i = group.x * 256u + lane; i < params.total; i += groups.x * 256u) {
-#if FINAL
-        sum += a[i].x;
-#else
         sum += dot(a[i], b[i]);
-#endif
     }
     sums[lane] = sum;
     workgroupBarrier();

@@ -1,7 +1,7 @@
 // y[n, m] = act(bias[m] + sum over k of x[n, k] w[m, k])
 //
 //   x [N, K/4], w [rows, K/4] (rows a multiple of 4; a block of a larger matrix), bias [M/4]
-//   (read only if `has_bias`), y [N, M/4] of which this block is written from `first_quad` on.
+//   (read only if `has_bias`), divisor [1] in .x (only if `divides`: of the sums), y [N, M/4] of which this block is written from `first_quad` on.
 //
 // Launch: one workgroup per four rows in x, N in y.
 #import shared/activation.wgsl
@@ -13,7 +13,7 @@ struct Params {
     has_bias: u32,
     activation: u32,
     slope: f32,
-    reserved_0: u32,
+    divides: u32,
     reserved_1: u32,
 }
 
@@ -21,7 +21,8 @@ struct Params {
 #tensor read x 1
 #tensor read w 2
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> divisor: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 var<workgroup> sums: array<vec4f, ${LANES}>;
 
@@ -51,6 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (lane == 0u) {
         let quad = params.first_quad + group.x;
         var v = sums[0];
+        if (params.divides != 0u) {
+            v /= divisor[0].x;
+        }
         if (params.has_bias != 0u) {
             v += bias[quad];
         }

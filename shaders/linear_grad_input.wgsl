@@ -1,7 +1,7 @@
 // y[n, k] = sum over m of g[n, m] w[m, k], or added to y if `accumulate`: a block of rows of w,
 // from `first_row` of g on.
 //
-//   g [N, g_quads], w [rows, K/4], y [splits, N, K/4]
+//   g [N, g_quads], w [rows, K/4], divisor [1] in .x (read only if `divides`: of the sums), y [splits, N, K/4]
 //
 // Where y alone has too few results to keep a GPU busy, the rows are cut into splits of `split` rows, for
 // sum_splits.wgsl to add.
@@ -15,14 +15,15 @@ struct Params {
     first_row: u32,
     accumulate: u32,
     split: u32,
-    reserved_0: u32,
+    divides: u32,
     reserved_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read> divisor: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
 #if ROWS - 1
 var<workgroup> sums: array<vec4f, ${COLUMNS * ROWS}>;
@@ -56,6 +57,9 @@ fn main(
 #endif
     if (local.y == 0u && quad < params.in_quads) {
         let to = (group.z * groups.y + group.y) * params.in_quads + quad;
+        if (params.divides != 0u) {
+            sum /= divisor[0].x;
+        }
         if (params.accumulate != 0u) {
             sum += y[to];
         }

@@ -10,6 +10,10 @@ struct Params {
     batch: u32,
     in_quads: u32,
     g_quads: u32,
+    accumulate: u32, // 1: added to what y holds
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,6 +30,9 @@ fn each(i: u32) {
     var sum = vec4f(0.0);
     for (var n = 0u; n < params.batch; n += 1u) {
         sum = fma(vec4f(g[n * params.g_quads + m / 4u][m % 4u]), x[n * params.in_quads + k], sum);
+    }
+    if (params.accumulate != 0u) {
+        sum += y[i];
     }
     y[i] = sum;
 }

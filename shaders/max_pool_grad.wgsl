@@ -10,7 +10,7 @@
 struct Params {
     pixels: u32,
     quads: u32,
-    reserved_0: u32,
+    accumulate: u32, // of AT 0: added to what y holds
     reserved_1: u32,
 }
 
@@ -56,7 +56,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 #else
     for (var p = lane; p < params.pixels; p += 256u) {
-        y[start + p * params.quads] = select(vec4f(0.0), g[group.x], places[0] == vec4u(p));
+        var v = select(vec4f(0.0), g[group.x], places[0] == vec4u(p));
+        if (params.accumulate != 0u) {
+            v += y[start + p * params.quads];
+        }
+        y[start + p * params.quads] = v;
     }
 #endif
 }

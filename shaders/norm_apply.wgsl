@@ -1,6 +1,6 @@
 // y = act(a (x - shift) + b) + residual, with the coefficients of norm_coefficients.wgsl.
 //
-//   x, y, residual [N, H W, C/4]; coefficients [N, C/4, 3]; residual is read only if
+//   x, y, residual [N, H W, C/4]; coefficients [N, C/4, 3] from vec4 `first` on; residual is read only if
 //   `has_residual`.
 //
 // Launch: one invocation per vec4 of a `stride`-th of the pixels: `stride * quads` of them in
@@ -14,7 +14,7 @@ struct Params {
     has_residual: u32,
     activation: u32,
     slope: f32,
-    reserved_0: u32,
+    first: u32,
     reserved_1: u32,
 }
 
@@ -30,7 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
     let quad = id.x % params.quads;
-    let at = 3u * (id.y * params.quads + quad);
+    let at = params.first + 3u * (id.y * params.quads + quad);
     let shift = coefficients[at];
     let a = coefficients[at + 1u];
     let b = coefficients[at + 2u];

@@ -8,7 +8,8 @@
 //     variances unbiased or not, so that
 //     a = gamma (rho s_I + (1 - rho) s_L),  b = gamma (1 - rho) s_L (mu_I - mu_L) + beta.
 //
-//   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations.
+//   MOMENTS 1 (with LAYER 0), for the gradient: shift, mu_I - shift, the sum of squared deviations. With `keep` they
+//   are written in front of the coefficients, [N, C/4, 3] each.
 //
 // `shift` is mu_I, roughly; what it lacks of it goes into b, so that a mean of 50 with a deviation of 1e-3 loses
 // nothing.
@@ -31,6 +32,10 @@ struct Params {
     gamma_stride: u32, // from one sample's gamma and beta to the next: C/4, or 0 if they share them
     eps: f32,
     unbiased: u32, // 1: LAYER divides squares by one less than their number; 0: by it
+    keep: u32,
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,6 +67,14 @@ fn load(at: u32) -> Moments {
 }
 #endif
 
+#if !MOMENTS
+fn keep(at: u32, shift: vec4f, offset: vec4f, squares: vec4f) {
+    coefficients[at] = shift;
+    coefficients[at + 1u] = offset;
+    coefficients[at + 2u] = squares;
+}
+#endif
+
 @compute @workgroup_size(${COLUMNS}, ${ROWS})
 fn main(
     @builtin(workgroup_id) group: vec3u,
@@ -70,6 +83,8 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let pixels = f32(params.pixels);
+    // Of the coefficients of this sample.
+    let start = 3u * (params.keep * groups.y + group.y) * params.quads;
 #if LAYER
     // Over all channels that this invocation (of row 0) has seen; one in each component.
     var layer = Moments(vec4f(0.0), vec4f(0.0), vec4f(0.0), 0.0);
@@ -96,7 +111,7 @@ fn main(
 #endif
         if (local.y == 0u && quad < params.quads) {
             let m = own;
-            let at = 3u * (group.y * params.quads + quad);
+            let at = start + 3u * quad;
 #if LAYER
             coefficients[at] = m.shift;
             coefficients[at + 1u] = m.offset;
@@ -111,6 +126,9 @@ fn main(
             coefficients[at + 1u] = (m.shift - shift) + m.offset;
             coefficients[at + 2u] = m.squares;
 #else
+            if (params.keep != 0u) {
+                keep(3u * (group.y * params.quads + quad), shift, (m.shift - shift) + m.offset, m.squares);
+            }
             let a = inverse_root(m.squares / pixels + params.eps);
             coefficients[at + 1u] = a;
             coefficients[at + 2u] = -a * ((m.shift - shift) + m.offset);
@@ -140,7 +158,7 @@ fn main(
     let fewer = f32(params.unbiased);
     let layer_scale = inverse_root(total.squares / (pixels * f32(params.channels) - fewer) + params.eps);
     for (var quad = local.x; local.y == 0u && quad < params.quads; quad += ${COLUMNS}u) {
-        let at = 3u * (group.y * params.quads + quad);
+        let at = start + 3u * quad;
         let m = Moments(coefficients[at], coefficients[at + 1u], coefficients[at + 2u], pixels);
         let r = rho[quad];
         let g = gamma[group.y * params.gamma_stride + quad];
@@ -149,6 +167,9 @@ fn main(
         let from_layer = (shift - total.shift) + (lost - total.offset);
         let a = g * (r * inverse_root(m.squares / (pixels - fewer) + params.eps) + (1.0 - r) * layer_scale);
         let b = g * (1.0 - r) * layer_scale * from_layer + beta[group.y * params.gamma_stride + quad];
+        if (params.keep != 0u) {
+            keep(3u * (group.y * params.quads + quad), shift, lost, m.squares);
+        }
         // A channel that only pads the tensor has gamma = beta = 0 and stays zero.
         coefficients[at] = shift;
         coefficients[at + 1u] = a;

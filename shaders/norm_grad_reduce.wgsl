@@ -1,22 +1,31 @@
 // What the gradient of a normalisation needs of each channel, one result per chunk of `chunk`
 // pixels: the sums of g and of g (x - shift), where `shift` is the channel's mean, rounded.
 //
-//   g, x [N, H W, C/4], coefficients [N, C/4, 3] (norm_coefficients.wgsl; shift first),
+// If an activation followed, g is behind it, and `result` is its result; else that is not read.
+//
+//   g, x, result [N, H W, C/4], coefficients [N, C/4, 3] (norm_coefficients.wgsl; shift first),
 //   partials [N, chunks, C/4, 2]
 //
 // Launch: as reduce.wgsl.
+#import shared/activation_grad.wgsl
+
 struct Params {
     pixels: u32,
     quads: u32,
     chunk: u32,
-    reserved: u32,
+    activation: u32,
+    slope: f32,
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> moments: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(4) var<storage, read> result: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 
 var<workgroup> sums: array<vec4f, ${COLUMNS * ROWS}>;
 var<workgroup> products: array<vec4f, ${COLUMNS * ROWS}>;
@@ -36,7 +45,10 @@ fn main(
     var product = vec4f(0.0);
     for (var p = group.y * params.chunk + local.y; p < end; p += ${ROWS}u) {
         let at = (group.z * params.pixels + p) * params.quads + column;
-        let v = g[at];
+        var v = g[at];
+        if (params.activation != 0u) {
+            v = before_activation(v, result[at], params.activation, params.slope);
+        }
         sum += v;
         product = fma(v, x[at] - shift, product);
     }

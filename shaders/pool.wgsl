@@ -12,6 +12,10 @@ struct Params {
     quads: u32,
     chunks: u32,
     scale: f32,
+    accumulate: u32, // of MODE 1: added to what y holds
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,5 +36,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         value = larger(value, partials[first + i * params.quads]);
 #endif
     }
-    y[id.x] = value * params.scale;
+    value *= params.scale;
+#if MODE == 1
+    if (params.accumulate != 0u) {
+        value += y[id.x];
+    }
+#endif
+    y[id.x] = value;
 }

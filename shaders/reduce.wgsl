@@ -2,7 +2,7 @@
 // chunk of `chunk` pixels.
 //
 //   MODE 0: moments (shift, offset, squares; see shared/moments.wgsl)  partials [N, chunks, C/4, 3]
-//   MODE 1: sum                                                        partials [N, chunks, C/4]
+//   MODE 1: sum (`scale` times it)                                      partials [N, chunks, C/4]
 //   MODE 2: maximum                                                    partials [N, chunks, C/4]
 //   x [N, H W, C/4]
 //
@@ -22,7 +22,11 @@ struct Params {
     pixels: u32,
     quads: u32,
     chunk: u32,
-    reserved: u32,
+    scale: f32, // of MODE 1: the sum is multiplied by it
+    accumulate: u32, // of MODE 1: added to what partials hold
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -42,6 +46,20 @@ fn load(at: u32, row: u32) -> Moments {
 #else
 var<workgroup> values: array<vec4f, ${COLUMNS * ROWS}>;
 #endif
+#endif
+
+#if MODE
+fn finish(at: u32, value: vec4f) {
+#if MODE == 1
+    var v = value * params.scale;
+    if (params.accumulate != 0u) {
+        v += partials[at];
+    }
+    partials[at] = v;
+#else
+    partials[at] = value;
+#endif
+}
 #endif
 
 @compute @workgroup_size(${COLUMNS}, ${ROWS})
@@ -136,11 +154,11 @@ fn main(
         workgroupBarrier();
     }
     if (local.y == 0u && quad < params.quads) {
-        partials[(group.z * groups.y + group.y) * params.quads + quad] = values[invocation];
+        finish((group.z * groups.y + group.y) * params.quads + quad, values[invocation]);
     }
 #else
     if (quad < params.quads) {
-        partials[(group.z * groups.y + group.y) * params.quads + quad] = value;
+        finish((group.z * groups.y + group.y) * params.quads + quad, value);
     }
 #endif
 #endif

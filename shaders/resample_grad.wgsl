@@ -7,7 +7,13 @@
 // On an axis of `extent`, doubled or not, element i was copied to i + pad, and if it is among
 // the first or last `pad` beside the border also to its mirror image.
 //
+// MORE 1: to the sum is added what y holds, if `accumulate` is 1, or it is the gradient behind an activation whose
+// result is `result` [as y], and y that before it.
+//
 // Launch: one invocation per vec4 of y, workgroups in x and y.
+#if MORE
+#import shared/activation_grad.wgsl
+#endif
 #import shared/spread.wgsl
 
 struct Params {
@@ -19,11 +25,25 @@ struct Params {
     total: u32,
     splits: u32,
     split_stride: u32, // vec4s from one part of g to the next
+    accumulate: u32,
+    activation: u32,
+    slope: f32,
+    reserved: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+#if MORE
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> result: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+fn load_g(i: u32) -> vec4f {
+    return g[i];
+}
+#else
 #tensor read g 1
 #tensor write y 2
+#endif
 
 // The three places of element i of an axis of `extent` in g: itself, its mirror image at the
 // beginning, at the end; -1 where there is none.
@@ -64,5 +84,13 @@ fn each(at: u32) {
             }
         }
     }
+#if MORE
+    sum = before_activation(sum, result[at], params.activation, params.slope);
+    if (params.accumulate != 0u) {
+        sum += y[at];
+    }
+    y[at] = sum;
+#else
     store_y(at, sum);
+#endif
 }

@@ -11,7 +11,7 @@ struct Params {
     total: u32, // vec4s of y
     start: u32, // of MODE 0: vec4s of a
     count: u32,
-    reserved: u32,
+    accumulate: u32, // of MODE 2: added to what y holds
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,6 +40,9 @@ fn each(i: u32) {
     var v = vec4f(0.0);
     if (i >= params.start && i - params.start < params.count) {
         v = a[i - params.start];
+    }
+    if (params.accumulate != 0u) {
+        v += y[i];
     }
     y[i] = v;
 #endif

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ugatit::exec::{Executor, Parameters};
-use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, CamInput, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
 use ugatit::plan::select::{self, Conv2dKernel};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 use ugatit::{Tensor, cpu};
@@ -431,6 +431,125 @@ fn spectral_normalisation() {
         case.output(Op::SpectralNormGrad, &[g, w, sigma, next_u, v]);
         assert_eq!(case.graph.shape(v).elements(), rest);
         case.check(AdapterClass::Gpu, None, rounding(rest));
+    }
+}
+
+/// Gradients of what is used twice: each is added where the one before lies, without a launch of its own, at the end
+/// too, where it is an output. And the gradient of an activation is part of that of the normalisation before it.
+#[test]
+fn sums_and_activations_without_a_launch_of_their_own() {
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        for (n, c, h, w, own) in [(2, 7, 9, 6, true), (1, 20, 33, 19, false), (3, 5, 4, 4, true)] {
+            let mut case = Case::new(format!("sums {n}x{c}x{h}x{w} {class:?}"));
+            let (x, g, other) =
+                (case.input(&[n, c, h, w]), case.input(&[n, c, h, w]), case.input(&[n, c, h, w]));
+            let (rho, shape): (NodeId, &[usize]) =
+                (case.input(&[1, c, 1, 1]), if own { &[1, c, 1, 1] } else { &[n, c] });
+            let (gamma, beta) = (case.input(shape), case.input(shape));
+            let (row, weights, k) = (case.input(&[n, c]), case.input(&[6, c]), case.input(&[n, 6]));
+            let [mix, pooled, at_mix] =
+                [&[5, 2 * c, 1, 1][..], &[1, c], &[5, c, 1, 1]].map(|shape| case.input(shape));
+            let layer = Norm {
+                kind: NormKind::LayerInstance,
+                eps: 1e-5,
+                unbiased: true,
+                activation: Activation::Relu,
+                residual: false,
+            };
+            let instance = Norm { kind: NormKind::Instance, activation: Activation::LeakyRelu(0.2), ..layer };
+            let graph = &mut case.graph;
+            let mut sums: Vec<Option<NodeId>> = vec![None; 11];
+            let mut add = |graph: &mut Graph, k: usize, op: Op, inputs: &[NodeId]| {
+                let part = graph.add(op, inputs).unwrap();
+                sums[k] = Some(match sums[k] {
+                    Some(sum) => graph.add(Op::Add, &[sum, part]).unwrap(),
+                    None => part,
+                });
+            };
+            for (x, g) in [(x, g), (other, x), (g, other)] {
+                // The gradient at what is normalised, and at its parameters.
+                for (norm, inputs) in [(layer, vec![x, rho, gamma, beta]), (instance, vec![x])] {
+                    let y = graph.add(Op::Norm(norm), &inputs).unwrap();
+                    let before = graph.add(Op::ActivationGrad(norm.activation), &[g, y]).unwrap();
+                    let mut operands = vec![before];
+                    operands.extend(&inputs[..inputs.len().max(2) - 1]);
+                    let bare = Norm { activation: Activation::Identity, ..norm };
+                    let wrt = [NormInput::X, NormInput::Rho, NormInput::Gamma, NormInput::Beta];
+                    for (k, wrt) in wrt.into_iter().enumerate().take(inputs.len()) {
+                        add(graph, k, Op::NormGrad { norm: bare, wrt }, &operands);
+                    }
+                }
+                // No gradient, so that it is added by a launch.
+                add(graph, 4, Op::Scale(0.5), &[g]);
+                add(graph, 4, Op::GlobalAvgPoolGrad { height: h, width: w }, &[row]);
+                add(graph, 4, Op::GlobalMaxPoolGrad, &[row, x]);
+                let conv = Conv2d {
+                    stride: 1,
+                    pad: 1,
+                    upsample: false,
+                    bias: false,
+                    activation: Activation::Identity,
+                };
+                add(graph, 5, Op::Conv2dGradWeight { conv, kernel: [3, 3] }, &[x, g]);
+                add(graph, 6, Op::SumPixels, &[g]);
+                add(graph, 7, Op::LinearGradWeight, &[row, k]);
+                add(graph, 8, Op::LinearGradInput, &[k, weights]);
+                add(graph, 9, Op::CamWeightGrad(CamInput::Mix), &[at_mix, mix, pooled, pooled]);
+                let start = graph.add(Op::Samples { first: 0, count: 1 }, &[g]).unwrap();
+                add(graph, 10, Op::SamplesGrad { first: n - 1, total: n }, &[start]);
+            }
+            case.outputs.extend(sums.into_iter().flatten());
+            let target = Target { class, ..gpu().target() };
+            let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+            let launches =
+                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+            assert_eq!(launches("activation_grad"), 0);
+            assert_eq!(launches("pointwise_add"), 2, "only what is no gradient is added so");
+            assert_eq!(launches("norm_grad_parameter_layer"), 3);
+            case.check(class, None, rounding(n * c * h * w));
+        }
+    }
+}
+
+/// Two weights of one shape, each iterated twice: what they share a launch for; and convolutions that divide their
+/// results instead of their weights.
+#[test]
+fn spectral_normalisation_of_two_weights() {
+    for (class, invocations) in [
+        (AdapterClass::Gpu, None),
+        // Sums that are cut into parts.
+        (AdapterClass::Gpu, Some(1 << 15)),
+        (AdapterClass::Software, None),
+    ] {
+        for shape in [[5, 3, 4, 4], [1, 7, 4, 4], [20, 130, 4, 4]] {
+            let [o, i, _, _] = shape;
+            let mut case = Case::new(format!("spectral norms of {shape:?} {class:?} {invocations:?}"));
+            let both = [0, 1].map(|_| (case.input(&shape), case.input(&[o])));
+            let (x, g, bias) = (case.input(&[2, i, 9, 8]), case.input(&[2, o, 8, 7]), case.input(&[o]));
+            for _ in 0..2 {
+                for (w, u) in both {
+                    let v = case.output(Op::PowerIterationV, &[w, u]);
+                    let u = case.output(Op::PowerIterationU, &[w, v]);
+                    let sigma = case.output(Op::SpectralSigma, &[w, u, v]);
+                    let weight = case.graph.add(Op::SpectralNorm, &[w, sigma, u, v]).unwrap();
+                    let activation = Activation::LeakyRelu(0.2);
+                    let conv = Conv2d { stride: 1, pad: 1, upsample: false, bias: true, activation };
+                    case.output(Op::Conv2d(conv), &[x, weight, bias]);
+                    let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
+                    case.output(Op::Conv2d(bare), &[x, weight]);
+                    let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 8 };
+                    case.output(adjoint, &[g, weight]);
+                }
+            }
+            let target = Target { class, invocations, ..gpu().target() };
+            let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+            let launches =
+                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+            assert_eq!(launches("divide"), 0);
+            assert_eq!(launches("spectral_iteration_pair"), 2);
+            assert_eq!(launches("spectral_iteration"), 0);
+            case.check_for(target, rounding(16 * i.max(o)));
+        }
     }
 }
 

@@ -54,6 +54,18 @@ impl Sample {
         }
     }
 
+    /// What `build` makes of inputs of these shapes. Sums of infinities of both signs may be NaN in one form and infinity
+    /// in another.
+    fn of(name: &str, shapes: &[&[usize]], build: impl FnOnce(&mut Graph, &[NodeId]) -> NodeId) -> Self {
+        let mut sample = Self::new(Op::Scale(1.0), &shapes[..1]);
+        sample.graph = Graph::new();
+        let mut input = |(i, shape): (usize, &&[usize])| sample.graph.input(i.to_string(), *shape);
+        let inputs: Vec<NodeId> = shapes.iter().enumerate().map(&mut input).collect();
+        sample.output = build(&mut sample.graph, &inputs);
+        let feed = shapes.iter().zip(1..).map(|(s, seed)| random::noise(*s, seed).map(|x| *x as f32));
+        Self { name: name.into(), feed: feed.collect(), exact: false, ..sample }
+    }
+
     fn op(&self) -> &Op {
         &self.graph.node(self.output).op
     }
@@ -188,7 +200,7 @@ fn samples() -> Vec<Sample> {
     }
     add(Op::L1, &[image, image]);
     add(Op::L1Grad { scale: 0.7 }, &[image, image]);
-    // The gradient of the second takes a dot product in two launches.
+    // The dot product in the gradient of the second has several parts.
     for (w, out, rest) in [(&[5, 3, 4, 4][..], 5, 48), (&[20, 20, 4, 4], 20, 320), (&[6, 70], 6, 70)] {
         let (u, v): (&[usize], &[usize]) = (&[out], &[rest]);
         add(Op::PowerIterationV, &[w, u]);
@@ -212,12 +224,59 @@ fn samples() -> Vec<Sample> {
     }
     let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 7 };
     all.push(Sample { fast: true, ..Sample::new(adjoint, &[&[1, 8, 9, 7], &[8, 6, 3, 3]]) });
+    all.extend(together());
     let (x, w): (&[usize], &[usize]) = (&[1, 16, 7, 5], &[16, 16, 3, 3]);
     for kernel in CONV2D_KERNELS {
         all.push(Sample { kernel: Some(kernel), ..Sample::new(Op::Conv2d(conv), &[x, w, &[16]]) });
         let adjoint = Op::Conv2dGradInput { conv: bare, height: 7, width: 5 };
         // At the border a weight's tap meets the zeros around x there: infinity gives NaN.
         all.push(Sample { kernel: Some(kernel), finite: vec![1], ..Sample::new(adjoint, &[x, w]) });
+    }
+    all
+}
+
+/// Operations that have a launch, or a kernel, together.
+fn together() -> Vec<Sample> {
+    let bare = Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: Activation::Identity };
+    let mut all = vec![];
+    for activation in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh] {
+        let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 7 };
+        let mut sample = Sample::of(
+            &format!("the gradient before {activation:?} and a convolution"),
+            &[&[1, 5, 9, 7], &[1, 6, 9, 7], &[6, 5, 3, 3]],
+            |graph, x| {
+                let g = graph.add(adjoint, &[x[1], x[2]]).unwrap();
+                graph.add(Op::ActivationGrad(activation), &[g, x[0]]).unwrap()
+            },
+        );
+        // At the border a weight's tap meets zeros.
+        sample.finite.push(2);
+        all.push(sample);
+    }
+    // The larger is cut into splits.
+    for (c, h, w) in [(5, 9, 7), (5, 21, 17)] {
+        let (x, g): (&[usize], &[usize]) = (&[1, 6, h, w], &[1, c, h, w]);
+        all.push(Sample::of("a weight that is used twice", &[x, g, x, g], |graph, x| {
+            let weight = Op::Conv2dGradWeight { conv: bare, kernel: [3, 3] };
+            let parts = [[x[0], x[1]], [x[2], x[3]]].map(|x| graph.add(weight.clone(), &x).unwrap());
+            graph.add(Op::Add, &parts).unwrap()
+        }));
+    }
+    // One iteration, and two in one launch, of which the second's sigma is asked for.
+    for (shape, out) in [(&[5, 3, 4, 4][..], 5), (&[6, 70], 6)] {
+        for count in [1, 2] {
+            let u: &[usize] = &[out];
+            let shapes = [shape, u, shape, u];
+            all.push(Sample::of("a power iteration", &shapes[..2 * count], |graph, x| {
+                let mut sigmas = x.chunks(2).map(|x| {
+                    let v = graph.add(Op::PowerIterationV, x).unwrap();
+                    let u = graph.add(Op::PowerIterationU, &[x[0], v]).unwrap();
+                    graph.add(Op::SpectralSigma, &[x[0], u, v]).unwrap()
+                });
+                let sigmas: Vec<NodeId> = sigmas.by_ref().collect();
+                *sigmas.last().unwrap()
+            }));
+        }
     }
     all
 }

@@ -35,13 +35,27 @@ struct Params {
     splits: u32,
     split_depth: u32, // a multiple of 4
     split_stride: u32, // vec4s from one part's y to the next
+    divides: u32, // 1: the sums are divided by `divisor`
+    reserved_1: u32,
+    reserved_2: u32,
+    reserved_3: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 #tensor read x 1
 #tensor read w 2
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-#tensor write y 4
+@group(0) @binding(4) var<storage, read> divisor: array<vec4f>;
+#tensor write y 5
+
+// What is stored of a sum. Where w is still to be divided by the sigma of its spectral normalisation, the sum is.
+fn finished(sum: vec4f, offset: vec4f) -> vec4f {
+    var v = sum;
+    if (params.divides != 0u) {
+        v = sum / divisor[0].x;
+    }
+    return activate(v + offset, params.activation, params.slope);
+}
 
 // The vec4s of the summed dimension that a part has: from x to y, of `depth`.
 fn part(split: u32, depth: u32) -> vec2u {

@@ -203,6 +203,16 @@ pub fn busy(target: &Target) -> usize {
     })
 }
 
+/// Workgroups that a launch should have, so that every processor has work.
+#[cfg(feature = "training")]
+pub fn enough_workgroups(class: AdapterClass) -> usize {
+    match class {
+        Gpu => 512,
+        // As many threads as a computer has cores.
+        Software => 16,
+    }
+}
+
 /// The kernel for the gradient at a convolution's weight.
 #[cfg(feature = "training")]
 pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {

@@ -22,7 +22,11 @@ pub(super) enum Backend {
         /// Memory for the next picture.
         pool: Mutex<cpu::Pool<f32>>,
     },
-    Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
+    Gpu {
+        gpu: Gpu,
+        parameters: Arc<Parameters>,
+        f16: bool,
+    },
 }
 
 /// A graph made ready for a device.

@@ -7,10 +7,8 @@ use crate::graph::{Activation, Arithmetic, Conv2d, Node, NodeId};
 use super::super::layout::{Layout, quads};
 use super::super::select;
 use super::fast_conv::{Around, Extents, PRODUCTS};
+use super::forward::Divided;
 use super::{Lowering, multiply_adds};
-
-/// Workgroups that a launch should have, so that every processor of a large GPU has work.
-const ENOUGH_WORKGROUPS: usize = 512;
 
 impl Lowering<'_> {
     /// The adjoint in the input: a convolution with the weight's rows and columns exchanged onto the padded and
@@ -18,14 +16,15 @@ impl Lowering<'_> {
     pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
-        let plain = (kh, kw, conv.stride, conv.upsample) == (3, 3, 1, false);
+        let Divided { weight, divisor, divides } = self.divided(node.inputs[1])?;
+        let plain = (kh, kw, conv.stride, conv.upsample) == (3, 3, 1, false) && divides == 0;
         if plain && self.target.arithmetic != Arithmetic::Exact {
             let e = Extents { n, c: o, h: oh, w: ow, o: c, oh: h + 2 * conv.pad, ow: w + 2 * conv.pad };
             if self.winograd_pays(e) {
                 return self.winograd_grad_input(id, node, conv, e);
             }
         }
-        let (g, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let g = self.operand(node.inputs[0])?;
 
         let taps = kh * kw;
         let scale = 1 + usize::from(conv.upsample);
@@ -55,6 +54,7 @@ impl Lowering<'_> {
             splits: cut.splits as u32,
             split_depth: cut.depth as u32,
             split_stride: total as u32,
+            divides,
             ..conv2d::Params::default()
         };
         let label = format!("conv2d grad input {kh}x{kw} {o}→{c} {h}x{w}");
@@ -63,7 +63,7 @@ impl Lowering<'_> {
         let direct = !folds && cut.splits == 1;
         let parts = if direct { self.result(id)? } else { self.scratch_quads(cut.splits * total)? };
         let parts = self.whole(parts);
-        let bindings = [g, weight, weight, parts];
+        let bindings = [g, weight, weight, divisor, parts];
         self.step(kernel.transposed, params, &bindings, workgroups, label, flops)?;
         match direct {
             true => Ok(()),
@@ -95,15 +95,16 @@ impl Lowering<'_> {
         let shader = select::conv2d_grad_weight(self.target.class, quads(o));
         let (tile_rows, tile_quads) = select::conv2d_grad_weight_tile(shader);
         let tiles = [row_quads.div_ceil(tile_rows), quads(o).div_ceil(tile_quads)];
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
+        let enough = select::enough_workgroups(self.target.class);
+        let wanted = enough.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
         let split = pixels.div_ceil(wanted).next_multiple_of(16);
         let splits = pixels.div_ceil(split);
 
         let total = 4 * row_quads * quads(o);
         let layout = Layout::ConvWeight { o, i: c, taps };
-        let partials = match splits {
-            1 => self.result_in(id, layout)?,
-            _ => self.scratch_quads(splits * total)?,
+        let (partials, accumulate) = match splits {
+            1 => self.summed_in(id, layout)?,
+            _ => (self.scratch_quads(splits * total)?, 0),
         };
         let params = conv2d_grad_weight::Params {
             batch: n as u32,
@@ -119,6 +120,7 @@ impl Lowering<'_> {
             upsample: u32::from(conv.upsample),
             row_quads: row_quads as u32,
             split: split as u32,
+            accumulate,
             ..conv2d_grad_weight::Params::default()
         };
         let label = format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}");
@@ -132,8 +134,8 @@ impl Lowering<'_> {
             multiply_adds(&[pixels, o, c, taps]),
         )?;
         if splits > 1 {
-            let y = self.result_in(id, layout)?;
-            self.sum_parts(self.whole(partials), splits, total, self.whole(y))?;
+            let (y, accumulate) = self.summed_in(id, layout)?;
+            self.sum_parts(self.whole(partials), splits, total, self.whole(y), accumulate)?;
         }
         Ok(())
     }

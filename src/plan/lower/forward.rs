@@ -1,11 +1,11 @@
 //! The operations of the networks.
 
 use crate::catalogue::{
-    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, pool, reduce,
-    resample, resample_grad, scale, sum_channels, sum_splits,
+    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, reduce, resample,
+    resample_grad, scale, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op, Operand};
+use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op, Operand};
 use crate::shader::Shader;
 
 use super::super::Bound;
@@ -20,7 +20,7 @@ pub(super) struct Products {
     pub(super) params: conv2d::Params,
     /// How many convolutions.
     pub(super) phases: usize,
-    pub(super) bindings: [Bound; 4],
+    pub(super) bindings: [Bound; 5],
     /// Results of one of them, of all samples.
     pub(super) pixels: usize,
     pub(super) c: usize,
@@ -29,14 +29,44 @@ pub(super) struct Products {
     pub(super) label: String,
 }
 
+/// A weight, and what the results of a convolution or a linear layer with it are divided by, if `divides` is 1.
+pub(super) struct Divided {
+    pub(super) weight: Bound,
+    pub(super) divisor: Bound,
+    pub(super) divides: u32,
+}
+
 impl Lowering<'_> {
+    /// A weight. One that spectral normalisation divides is not written: the results are divided.
+    pub(super) fn divided(&self, weight: NodeId) -> Result<Divided> {
+        #[cfg(feature = "training")]
+        if self.absorbed.is_division(weight) {
+            let inputs = &self.graph.node(weight).inputs;
+            let (weight, divisor) = (self.operand(inputs[0])?, self.operand(inputs[1])?);
+            return Ok(Divided { weight, divisor, divides: 1 });
+        }
+        let weight = self.operand(weight)?;
+        Ok(Divided { weight, divisor: weight, divides: 0 })
+    }
+
+    /// The same of a linear layer's weight, which may lie in blocks of rows.
+    pub(super) fn divided_rows(&self, weight: NodeId) -> Result<Vec<Divided>> {
+        let blocks = self.operands(weight);
+        if !matches!(&blocks, Ok(blocks) if blocks.len() > 1) {
+            return Ok(vec![self.divided(weight)?]);
+        }
+        let undivided = |weight: Bound| Divided { weight, divisor: weight, divides: 0 };
+        Ok(blocks?.into_iter().map(undivided).collect())
+    }
+
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         if self.fast_conv2d(id, node, conv)? {
             return Ok(());
         }
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
-        let (x, weight) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
+        let (x, weight) = (self.operand(node.inputs[0])?, self.divided(node.inputs[1])?);
+        let Divided { weight, divisor, divides } = weight;
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
         let y = self.result(id)?;
         let (activation, slope) = activation_code(conv.activation);
@@ -54,9 +84,10 @@ impl Lowering<'_> {
             has_bias: u32::from(conv.bias),
             activation,
             slope,
+            divides,
             ..conv2d::Params::default()
         };
-        let bindings = [x, weight, bias, self.whole(y)];
+        let bindings = [x, weight, bias, divisor, self.whole(y)];
         self.products(Products {
             params,
             phases: 1,
@@ -71,7 +102,8 @@ impl Lowering<'_> {
 
     /// A launch of the kernel for what [`Products`] says, and one to add the parts that it was cut into.
     pub(super) fn products(&mut self, work: Products) -> Result<()> {
-        let Products { mut params, phases, bindings: [x, w, bias, y], pixels, c, o, taps, label } = work;
+        let Products { mut params, phases, bindings: [x, w, bias, divisor, y], pixels, c, o, taps, label } =
+            work;
         let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
         let (tile_pixels, tile_quads) = kernel.tile();
         let [x_groups, z_groups, _] = self.spread(pixels.div_ceil(tile_pixels));
@@ -102,11 +134,11 @@ impl Lowering<'_> {
         workgroups[2] *= cut.splits;
         let flops = multiply_adds(&[phases, pixels, c, o, taps]);
         if cut.splits == 1 {
-            return self.step(kernel.forward, params, &[x, w, bias, y], workgroups, label, flops);
+            return self.step(kernel.forward, params, &[x, w, bias, divisor, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * total)?;
         let parts = self.whole(parts);
-        self.step(kernel.forward, params, &[x, w, bias, parts], workgroups, label, flops)?;
+        self.step(kernel.forward, params, &[x, w, bias, divisor, parts], workgroups, label, flops)?;
         let bias = if sum.has_bias == 0 { parts } else { bias };
         self.sum_splits(sum, parts, bias, y)
     }
@@ -115,8 +147,10 @@ impl Lowering<'_> {
         let [n, c, h, w] = self.image(id)?;
         let (pixels, q) = (h * w, quads(c));
         let moments = self.moments(node.inputs[0])?;
-        let coefficients = self.scratch_quads(3 * n * q)?;
-        self.coefficients(node, norm, moments, coefficients)?;
+        // The gradient reads the channels' moments, which then lie in front.
+        let keep = norm_keeps(self.graph, node, norm);
+        let coefficients = self.scratch_quads((1 + usize::from(keep)) * 3 * n * q)?;
+        self.coefficients(node, norm, moments, coefficients, keep)?;
 
         let x = self.operand(node.inputs[0])?;
         let residual = match norm.residual {
@@ -133,7 +167,7 @@ impl Lowering<'_> {
             has_residual: u32::from(norm.residual),
             activation,
             slope,
-            reserved_0: 0,
+            first: if keep { (3 * n * q) as u32 } else { 0 },
             reserved_1: 0,
         };
         let bindings = [x, self.whole(coefficients), residual, self.whole(y)];
@@ -152,11 +186,19 @@ impl Lowering<'_> {
         let [n, c, ..] = self.image(node.inputs[0])?;
         let moments = self.moments(node.inputs[0])?;
         let y = self.result_in(id, Layout::NormCoefficients { n, c })?;
-        self.coefficients(node, norm, moments, y)
+        self.coefficients(node, norm, moments, y, false)
     }
 
-    /// From the moments of a normalisation's input to what it does to each channel, into `y`.
-    fn coefficients(&mut self, node: &Node, norm: &Norm, moments: Reduction, y: Value) -> Result<()> {
+    /// From the moments of a normalisation's input to what it does to each channel, into `y`; behind the
+    /// moments of the channels if these are to be kept.
+    fn coefficients(
+        &mut self,
+        node: &Node,
+        norm: &Norm,
+        moments: Reduction,
+        y: Value,
+        keep: bool,
+    ) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;
         let q = quads(c);
         let mut bindings = vec![self.whole(moments.partials)];
@@ -169,10 +211,15 @@ impl Lowering<'_> {
             gamma_stride: 0,
             eps: norm.eps,
             unbiased: u32::from(norm.unbiased),
+            keep: u32::from(keep),
+            ..norm_coefficients::Params::default()
         };
+        if keep {
+            self.channel_moments.insert(node.inputs[0], y);
+        }
         let (shader, groups) = match norm.kind {
             NormKind::Group { groups } => {
-                return self.group_coefficients(node, norm, moments, y, c / groups);
+                return self.group_coefficients(node, norm, y, c / groups);
             }
             NormKind::Instance => {
                 let variants = [
@@ -223,64 +270,6 @@ impl Lowering<'_> {
         Ok(reduction)
     }
 
-    /// The first half of a reduction over pixels: partial results of `width` vec4s per quad.
-    pub(super) fn reduce(
-        &mut self,
-        x: Bound,
-        [n, c, pixels]: [usize; 3],
-        width: usize,
-        variants: [&'static Shader; 3],
-        what: &str,
-    ) -> Result<Reduction> {
-        let q = quads(c);
-        let shader = select::reduce(self.target.class, q, variants);
-        // Sixteen pixels for each row of a workgroup, so that joining the rows costs little.
-        let chunk = pixels.div_ceil(64).max(16 * shader.workgroup_size[1] as usize);
-        let chunks = pixels.div_ceil(chunk);
-        let partials = self.scratch_quads(width * n * chunks * q)?;
-        let params =
-            reduce::Params { pixels: pixels as u32, quads: q as u32, chunk: chunk as u32, reserved: 0 };
-        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
-        let bindings = [x, self.whole(partials)];
-        self.step(shader, params, &bindings, workgroups, format!("{what} {c} of {pixels}"), 0)?;
-        Ok(Reduction { partials, chunk, chunks })
-    }
-
-    /// The second half of a sum (or maximum) over pixels, into `y`: `scale` times it.
-    pub(super) fn pool(
-        &mut self,
-        shader: &'static Shader,
-        reduction: Reduction,
-        [n, c]: [usize; 2],
-        scale: f32,
-        y: Value,
-    ) -> Result<()> {
-        let total = n * quads(c);
-        let params = pool::Params {
-            total: total as u32,
-            quads: quads(c) as u32,
-            chunks: reduction.chunks as u32,
-            scale,
-        };
-        let bindings = [self.whole(reduction.partials), self.whole(y)];
-        self.step(shader, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
-    }
-
-    pub(super) fn global_pool(&mut self, id: NodeId, node: &Node) -> Result<()> {
-        let [n, c, h, w] = self.image(node.inputs[0])?;
-        let x = self.operand(node.inputs[0])?;
-        let average = node.op == Op::GlobalAvgPool;
-        let (first, second) = if average {
-            ([&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL], &pool::POOL_SUM)
-        } else {
-            ([&reduce::REDUCE_MAX_16, &reduce::REDUCE_MAX_4, &reduce::REDUCE_MAX_SERIAL], &pool::POOL_MAX)
-        };
-        let reduction = self.reduce(x, [n, c, h * w], 1, first, "pool")?;
-        let y = self.result(id)?;
-        let scale = if average { 1.0 / (h * w) as f32 } else { 1.0 };
-        self.pool(second, reduction, [n, c], scale, y)
-    }
-
     pub(super) fn linear(
         &mut self,
         id: NodeId,
@@ -300,13 +289,13 @@ impl Lowering<'_> {
         let Some([n, m]) = node.shape.matrix() else {
             return Err(Error::Internal("a linear layer's result must be a matrix".into()));
         };
-        let blocks = self.operands(node.inputs[1])?;
+        let divided = self.divided_rows(node.inputs[1])?;
         let bias = if has_bias { self.operand(node.inputs[2])? } else { x };
         let y = self.result(id)?;
         let shader = if in_quads >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
         let (activation, slope) = activation_code(activation);
         let mut first_quad = 0;
-        for block in blocks {
+        for Divided { weight: block, divisor, divides } in divided {
             let block_quads = block.quads() as usize / in_quads / 4;
             let params = linear::Params {
                 in_quads: in_quads as u32,
@@ -315,10 +304,10 @@ impl Lowering<'_> {
                 has_bias: u32::from(has_bias),
                 activation,
                 slope,
-                reserved_0: 0,
+                divides,
                 reserved_1: 0,
             };
-            let bindings = [x, block, bias, self.whole(y)];
+            let bindings = [x, block, bias, divisor, self.whole(y)];
             let label = format!("linear {}→{m}", 4 * in_quads);
             let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
             self.step(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
@@ -423,7 +412,6 @@ impl Lowering<'_> {
         splits: usize,
     ) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
-        let y = self.result(id)?;
         let total = n * h * w * quads(c);
         let params = resample_grad::Params {
             height: h as u32,
@@ -434,8 +422,23 @@ impl Lowering<'_> {
             total: total as u32,
             splits: splits as u32,
             split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
+            ..resample_grad::Params::default()
         };
-        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
+        let workgroups = self.spread(total.div_ceil(256));
+        #[cfg(feature = "training")]
+        if let Some((y, epilogue)) = self.epilogue(id)? {
+            let params = resample_grad::Params {
+                accumulate: epilogue.accumulate,
+                activation: epilogue.activation,
+                slope: epilogue.slope,
+                ..params
+            };
+            let bindings = [g, epilogue.result.unwrap_or(g), self.whole(y)];
+            let shader = &resample_grad::RESAMPLE_GRAD_MORE;
+            return self.step(shader, params, &bindings, workgroups, "resample grad", 0);
+        }
+        let y = self.result(id)?;
+        let bindings = [g, self.whole(y)];
         self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
@@ -499,4 +502,11 @@ impl Lowering<'_> {
         };
         self.step(&cam_weight::CAM_WEIGHT, params, &bindings, [total.div_ceil(64), 1, 1], "cam weight", 0)
     }
+}
+
+/// Whether the gradient of a normalisation will read the moments of its channels, of which groups have no use.
+fn norm_keeps(graph: &Graph, node: &Node, norm: &Norm) -> bool {
+    let reads =
+        |reader: &Node| matches!(reader.op, Op::NormGrad { .. }) && reader.inputs[1] == node.inputs[0];
+    !matches!(norm.kind, NormKind::Group { .. }) && graph.nodes().iter().any(reads)
 }

@@ -2,16 +2,28 @@
 
 use crate::catalogue::{
     activation_grad, broadcast, cam_weight_grad, linear_grad_input, linear_grad_weight, max_pool_grad,
-    norm_grad_apply, norm_grad_coefficients, norm_grad_group, norm_grad_parameter, norm_grad_reduce, pool,
-    reduce, samples, slice_columns, unflatten,
+    norm_grad_apply, norm_grad_coefficients, norm_grad_group, norm_grad_parameter, norm_grad_reduce, samples,
+    slice_columns, unflatten,
 };
 use crate::error::Result;
 use crate::graph::{Activation, CamInput, Node, NodeId, Norm, NormInput, NormKind, Op};
 use crate::shader::Shader;
 
+use super::super::Bound;
 use super::super::layout::{Layout, quads};
+use super::forward::Divided;
+use super::pool::chunks;
 use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};
+
+/// A gradient behind an activation and that one's result, if there is one.
+struct Behind {
+    g: Bound,
+    /// Where there is none it is not read.
+    result: Bound,
+    activation: u32,
+    slope: f32,
+}
 
 impl Lowering<'_> {
     /// All samples' pixels lie one after the other: one long picture.
@@ -27,10 +39,7 @@ impl Lowering<'_> {
 
     fn sum_columns(&mut self, id: NodeId, node: &Node, c: usize, pixels: usize) -> Result<()> {
         let x = self.operand(node.inputs[0])?;
-        let variants = [&reduce::REDUCE_SUM_16, &reduce::REDUCE_SUM_4, &reduce::REDUCE_SUM_SERIAL];
-        let reduction = self.reduce(x, [1, c, pixels], 1, variants, "sum")?;
-        let y = self.result(id)?;
-        self.pool(&pool::POOL_SUM, reduction, [1, c], 1.0, y)
+        self.pool(true, x, [1, c, pixels], 1.0, |this| this.summed(id), "sum")
     }
 
     /// What all gradients of one normalisation share (see norm_grad_coefficients.wgsl), computed
@@ -42,24 +51,26 @@ impl Lowering<'_> {
         }
         let [n, c, h, w] = self.image(node.inputs[1])?;
         let (q, pixels) = (quads(c), h * w);
-        let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-
-        let chunks = self.moments(node.inputs[1])?;
-        let moments = self.channel_moments(node.inputs[1], chunks)?;
+        let behind = self.behind_activation(node.inputs[0])?;
+        let x = self.operand(node.inputs[1])?;
+        let moments = self.channel_moments(node.inputs[1])?;
 
         let shader = match q {
             16.. => &norm_grad_reduce::NORM_GRAD_REDUCE_16,
             _ => &norm_grad_reduce::NORM_GRAD_REDUCE_4,
         };
-        let partials = self.scratch_quads(2 * n * chunks.chunks * q)?;
+        let (chunk, chunks) = chunks(shader, pixels);
+        let partials = self.scratch_quads(2 * n * chunks * q)?;
         let params = norm_grad_reduce::Params {
             pixels: pixels as u32,
             quads: q as u32,
-            chunk: chunks.chunk as u32,
-            reserved: 0,
+            chunk: chunk as u32,
+            activation: behind.activation,
+            slope: behind.slope,
+            ..norm_grad_reduce::Params::default()
         };
-        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks.chunks, n];
-        let bindings = [g, x, self.whole(moments), self.whole(partials)];
+        let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
+        let bindings = [behind.g, x, self.whole(moments), behind.result, self.whole(partials)];
         self.step(shader, params, &bindings, workgroups, format!("norm grad sums {c} of {pixels}"), 0)?;
 
         let record = self.scratch_quads(7 * n * q)?;
@@ -70,7 +81,7 @@ impl Lowering<'_> {
                 pixels: pixels as u32,
                 channels: c as u32,
                 quads: q as u32,
-                chunks: chunks.chunks as u32,
+                chunks: chunks as u32,
                 gamma_stride: self.gamma_stride(node.inputs[2], q),
                 eps: norm.eps,
                 group: (c / groups) as u32,
@@ -86,7 +97,7 @@ impl Lowering<'_> {
             pixels: pixels as u32,
             channels: c as u32,
             quads: q as u32,
-            chunks: chunks.chunks as u32,
+            chunks: chunks as u32,
             gamma_stride: 0,
             eps: norm.eps,
             unbiased: u32::from(norm.unbiased),
@@ -109,55 +120,90 @@ impl Lowering<'_> {
         let record = self.norm_record(node, norm)?;
         let [n, c, h, w] = self.image(id)?;
         let (q, pixels) = (quads(c), h * w);
-        let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-        let y = self.result(id)?;
+        let behind = self.behind_activation(node.inputs[0])?;
+        let x = self.operand(node.inputs[1])?;
+        let (y, accumulate) = self.summed(id)?;
         let stride = self.apply_stride(pixels, q);
         let params = norm_grad_apply::Params {
             pixels: pixels as u32,
             quads: q as u32,
             stride: stride as u32,
-            reserved_0: 0,
+            activation: behind.activation,
+            slope: behind.slope,
+            accumulate,
+            ..norm_grad_apply::Params::default()
         };
-        let bindings = [g, x, self.whole(record), self.whole(y)];
+        let bindings = [behind.g, x, self.whole(record), behind.result, self.whole(y)];
         let workgroups = [(stride * q).div_ceil(256), n, 1];
         self.step(&norm_grad_apply::NORM_GRAD_APPLY, params, &bindings, workgroups, "norm grad apply", 0)
     }
 
-    pub(super) fn norm_grad_parameter(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        norm: &Norm,
-        wrt: NormInput,
-    ) -> Result<()> {
+    /// The gradients of a normalisation at its parameters, all that the graph has in one launch.
+    pub(super) fn norm_grad_parameters(&mut self, id: NodeId, node: &Node, norm: &Norm) -> Result<()> {
+        if self.computed.contains(&id) {
+            return Ok(());
+        }
         let record = self.norm_record(node, norm)?;
         let [n, c, ..] = self.image(node.inputs[1])?;
         let q = quads(c);
-        // Groups have no rho, and nobody reads it.
         let last = node.inputs[node.inputs.len() - 1];
-        let (rho, gamma) = (self.operand(node.inputs[2])?, self.operand(last)?);
-        let y = self.result(id)?;
-        let gamma_stride = self.gamma_stride(last, q);
-        let (shader, shared) = match wrt {
-            NormInput::Rho => (&norm_grad_parameter::NORM_GRAD_RHO, true),
-            NormInput::Gamma if norm.kind != NormKind::LayerInstance => {
-                (&norm_grad_parameter::NORM_GRAD_GROUP_GAMMA, gamma_stride == 0)
-            }
-            NormInput::Gamma => (&norm_grad_parameter::NORM_GRAD_GAMMA, gamma_stride == 0),
-            _ => (&norm_grad_parameter::NORM_GRAD_BETA, gamma_stride == 0),
-        };
-        let (total, samples) = if shared { (q, n) } else { (n * q, 1) };
+        let (mut at, mut accumulates) = (vec![], 0);
+        for (bit, wrt) in [NormInput::Rho, NormInput::Gamma, NormInput::Beta].into_iter().enumerate() {
+            let of_graph = self.graph.iter().find(|(other, of)| {
+                let asked = Op::NormGrad { norm: *norm, wrt };
+                of.op == asked && of.inputs == node.inputs && (*other == id || self.is_addable(*other, id))
+            });
+            let (y, accumulate) = match of_graph {
+                Some((other, _)) => {
+                    self.computed.insert(other);
+                    self.summed(other)?
+                }
+                None if wrt == NormInput::Rho => (self.scratch_quads(q)?, 0),
+                None => (self.scratch_quads(n * q)?, 0),
+            };
+            at.push(self.whole(y));
+            accumulates |= accumulate << bit;
+        }
         let params = norm_grad_parameter::Params {
-            total: total as u32,
             quads: q as u32,
-            samples: samples as u32,
-            gamma_stride,
+            samples: n as u32,
+            gamma_stride: self.gamma_stride(last, q),
+            accumulate: accumulates,
         };
-        let bindings = [self.whole(record), rho, gamma, self.whole(y)];
-        self.step(shader, params, &bindings, [total.div_ceil(64), 1, 1], "norm grad parameter", 0)
+        let mut bindings = vec![self.whole(record)];
+        let shader = match norm.kind {
+            NormKind::LayerInstance => {
+                bindings.extend([self.operand(node.inputs[2])?, self.operand(last)?]);
+                &norm_grad_parameter::NORM_GRAD_PARAMETER_LAYER
+            }
+            _ => {
+                at.remove(0);
+                &norm_grad_parameter::NORM_GRAD_PARAMETER_GROUP
+            }
+        };
+        bindings.extend(at);
+        self.step(shader, params, &bindings, [q.div_ceil(64), 1, 1], "norm grad parameters", 0)
+    }
+
+    /// A gradient before an activation, as the kernels that compute it on the way read it.
+    fn behind_activation(&self, g: NodeId) -> Result<Behind> {
+        match self.graph.node(g) {
+            Node { op: Op::ActivationGrad(activation), inputs, .. } if self.absorbed.is_activation(g) => {
+                let (activation, slope) = activation_code(*activation);
+                let [g, result] = [0, 1].map(|k| self.operand(inputs[k]));
+                Ok(Behind { g: g?, result: result?, activation, slope })
+            }
+            _ => {
+                let g = self.operand(g)?;
+                Ok(Behind { g, result: g, activation: 0, slope: 0.0 })
+            }
+        }
     }
 
     pub(super) fn activation_grad(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
+        if self.absorbed.is_activation(id) || self.computed.contains(&id) {
+            return Ok(());
+        }
         let layout = self.layout(node.inputs[0])?;
         let (g, result) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
         let y = self.result_in(id, layout)?;
@@ -172,9 +218,10 @@ impl Lowering<'_> {
     pub(super) fn broadcast(&mut self, id: NodeId, node: &Node, shader: &'static Shader) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let x = self.operand(node.inputs[0])?;
-        let y = self.result(id)?;
+        let (y, accumulate) = self.summed(id)?;
         let total = n * h * w * quads(c);
         let params = broadcast::Params {
+            accumulate,
             total: total as u32,
             pixels: (h * w) as u32,
             channels: c as u32,
@@ -189,10 +236,11 @@ impl Lowering<'_> {
     pub(super) fn max_pool_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let (g, x) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-        let y = self.result(id)?;
+        let (y, accumulate) = self.summed(id)?;
         let params = max_pool_grad::Params {
             pixels: (h * w) as u32,
             quads: quads(c) as u32,
+            accumulate,
             ..max_pool_grad::Params::default()
         };
         let bindings = [g, x, self.whole(y)];
@@ -261,21 +309,23 @@ impl Lowering<'_> {
         };
         let in_quads = layout.floats() / 4 / n;
         let g = self.operand(node.inputs[0])?;
-        let blocks = self.operands(node.inputs[1])?;
-        let y = self.result_in(id, layout)?;
+        let blocks = self.divided_rows(node.inputs[1])?;
+        let (y, mut accumulate) = self.summed_in(id, layout)?;
         let mut first_row = 0;
-        for block in blocks {
+        for Divided { weight: block, divisor, divides } in blocks {
             let rows = ((block.bytes / 16) as usize / in_quads).min(m - first_row);
             let params = linear_grad_input::Params {
                 in_quads: in_quads as u32,
                 g_quads: quads(m) as u32,
                 rows: rows as u32,
                 first_row: first_row as u32,
-                accumulate: u32::from(first_row > 0),
+                accumulate,
+                divides,
                 ..linear_grad_input::Params::default()
             };
-            self.times_matrix(params, [g, block, self.whole(y)], n, "linear grad input")?;
+            self.times_matrix(params, [g, block, divisor, self.whole(y)], n, "linear grad input")?;
             first_row += rows;
+            accumulate = 1;
         }
         Ok(())
     }
@@ -293,13 +343,15 @@ impl Lowering<'_> {
         };
         let in_quads = layout.floats() / 4 / m.next_multiple_of(4);
         let (x, g) = (self.operand(x)?, self.operand(node.inputs[1])?);
-        let y = self.result_in(id, layout)?;
+        let (y, accumulate) = self.summed_in(id, layout)?;
         let total = layout.floats() / 4;
         let params = linear_grad_weight::Params {
+            accumulate,
             total: total as u32,
             batch: n as u32,
             in_quads: in_quads as u32,
             g_quads: quads(m) as u32,
+            ..linear_grad_weight::Params::default()
         };
         let (bindings, workgroups) = ([g, x, self.whole(y)], self.spread(total.div_ceil(256)));
         let shader = &linear_grad_weight::LINEAR_GRAD_WEIGHT;
@@ -320,10 +372,11 @@ impl Lowering<'_> {
                 (&cam_weight_grad::CAM_WEIGHT_GRAD_POOLED, Layout::LinearWeight { m: 1, k: c }, first_row)
             }
         };
-        let y = self.result_in(id, layout)?;
+        let (y, accumulate) = self.summed_in(id, layout)?;
         bindings.push(self.whole(y));
         let total = layout.floats() / 4;
         let params = cam_weight_grad::Params {
+            accumulate,
             total: total as u32,
             channels: c as u32,
             out_quads: quads(o) as u32,
@@ -347,10 +400,10 @@ impl Lowering<'_> {
         let vec4s = |this: &Self, id: NodeId| Layout::activation(this.graph.shape(id)).floats() / 4;
         let (a, total) = (vec4s(self, node.inputs[0]), vec4s(self, id));
         let start = first * (total / node.shape.dims()[0]);
-        let params =
-            samples::Params { total: total as u32, start: start as u32, count: a as u32, reserved: 0 };
         let mut bindings = node.inputs.iter().map(|&x| self.operand(x)).collect::<Result<Vec<_>>>()?;
-        let y = self.result(id)?;
+        let (y, accumulate) = self.summed(id)?;
+        let params =
+            samples::Params { total: total as u32, start: start as u32, count: a as u32, accumulate };
         bindings.push(self.whole(y));
         self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
     }

@@ -6,7 +6,7 @@ use crate::graph::{Node, NodeId, Norm};
 
 use super::super::layout::quads;
 use super::super::select;
-use super::{Lowering, Reduction, Value};
+use super::{Lowering, Value};
 
 impl Lowering<'_> {
     /// From the moments of a normalisation's input to what it does to each channel, into `y`; the groups have `group`
@@ -15,13 +15,12 @@ impl Lowering<'_> {
         &mut self,
         node: &Node,
         norm: &Norm,
-        moments: Reduction,
         y: Value,
         group: usize,
     ) -> Result<()> {
         let [n, c, h, w] = self.image(node.inputs[0])?;
         let q = quads(c);
-        let of_channels = self.channel_moments(node.inputs[0], moments)?;
+        let of_channels = self.channel_moments(node.inputs[0])?;
         let params = norm_group_coefficients::Params {
             pixels: (h * w) as u32,
             channels: c as u32,
@@ -38,8 +37,12 @@ impl Lowering<'_> {
         self.step(shader, params, &bindings, workgroups, format!("norm coefficients {c}"), 0)
     }
 
-    /// The moments of each channel of `x`, of those of its chunks: `[N, C/4, 3]`.
-    pub(super) fn channel_moments(&mut self, x: NodeId, chunks: Reduction) -> Result<Value> {
+    /// The moments of each channel of `x`: `[N, C/4, 3]`, computed once for all that ask.
+    pub(super) fn channel_moments(&mut self, x: NodeId) -> Result<Value> {
+        if let Some(&known) = self.channel_moments.get(&x) {
+            return Ok(known);
+        }
+        let chunks = self.moments(x)?;
         let [n, c, h, w] = self.image(x)?;
         let q = quads(c);
         let moments = self.scratch_quads(3 * n * q)?;
@@ -59,6 +62,7 @@ impl Lowering<'_> {
         let groups = q.div_ceil(shader.workgroup_size[0] as usize);
         let bindings = [self.whole(chunks.partials), self.whole(moments)];
         self.step(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
+        self.channel_moments.insert(x, moments);
         Ok(moments)
     }
 }

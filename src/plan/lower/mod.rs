@@ -1,6 +1,8 @@
 //! One graph node → its launches.
 
 #[cfg(feature = "training")]
+mod absorbed;
+#[cfg(feature = "training")]
 mod conv_grad;
 mod fast_conv;
 mod forward;
@@ -10,7 +12,10 @@ mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
+mod pool;
 mod row;
+#[cfg(feature = "training")]
+mod spectral;
 #[cfg(feature = "training")]
 mod training;
 
@@ -22,6 +27,9 @@ use crate::catalogue::{constants, scale, sum_splits};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op, of_training};
 use crate::shader::Shader;
+
+#[cfg(feature = "training")]
+use absorbed::Absorbed;
 
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
@@ -76,8 +84,16 @@ pub(super) struct Lowering<'a> {
     destinations: HashMap<NodeId, (usize, Layout)>,
     /// The value and layout of each node; parameters have no value.
     values: Vec<Option<(Value, Layout)>>,
-    /// The moments of what was normalised, for the gradient.
+    /// The moments of what was normalised, in chunks.
     moments: HashMap<NodeId, Reduction>,
+    /// Of each channel, for the gradient.
+    channel_moments: HashMap<NodeId, Value>,
+    /// What has no launch of its own.
+    #[cfg(feature = "training")]
+    absorbed: Absorbed,
+    /// Nodes that a launch has computed before their turn, or with others.
+    #[cfg(feature = "training")]
+    computed: HashSet<NodeId>,
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
@@ -101,6 +117,11 @@ impl<'a> Lowering<'a> {
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
             moments: HashMap::new(),
+            channel_moments: HashMap::new(),
+            #[cfg(feature = "training")]
+            absorbed: Absorbed::default(),
+            #[cfg(feature = "training")]
+            computed: HashSet::new(),
             #[cfg(feature = "training")]
             spectral_products: HashMap::new(),
             #[cfg(feature = "training")]
@@ -110,6 +131,7 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn run(mut self, outputs: &[NodeId]) -> Result<Plan> {
+        self.prepare(outputs);
         self.steps(outputs)?;
         for (i, &id) in outputs.iter().enumerate() {
             let (value, layout) = self.output(id)?;
@@ -120,12 +142,13 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn into_given(mut self, destinations: &[Destination], pool: &[u64]) -> Result<Plan> {
+        let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
+        self.prepare(&outputs);
         for (i, to) in destinations.iter().enumerate() {
             if !self.clashes(to, destinations) {
                 self.destinations.entry(to.node).or_insert((i, to.layout));
             }
         }
-        let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
         self.steps(&outputs)?;
         for (i, to) in destinations.iter().enumerate() {
             let (value, layout) = self.output(to.node)?;
@@ -143,15 +166,37 @@ impl<'a> Lowering<'a> {
 
     /// Whether a launch that reads the output would write the same buffer.
     fn clashes(&self, to: &Destination, destinations: &[Destination]) -> bool {
-        let beside = destinations.iter().filter(|other| other.buffer == to.buffer);
-        let mut beside = beside.map(|other| self.graph.node(other.node));
-        beside.any(|node| node.inputs.contains(&to.node))
+        let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&to.node));
+        // Of the vectors of the spectral normalisation u is computed with v.
+        #[cfg(feature = "training")]
+        let readers = readers.filter(|(id, _)| !spectral::is_iterated(self.graph, *id));
+        let mut readers = readers;
+        readers.any(|(id, _)| {
+            let end = self.end(id);
+            destinations.iter().any(|other| other.buffer == to.buffer && other.node == end)
+        })
+    }
+
+    /// The node whose result lies in the end where that of `id` does.
+    fn end(&self, id: NodeId) -> NodeId {
+        #[cfg(feature = "training")]
+        let id = self.absorbed.end(id);
+        id
+    }
+
+    /// What is to be known of the whole graph before the first launch.
+    fn prepare(&mut self, outputs: &[NodeId]) {
+        self.outputs.extend(outputs);
+        // Tensors of f16 are for translations, which have no gradients.
+        #[cfg(feature = "training")]
+        if !self.target.f16 {
+            self.absorbed = Absorbed::find(self.graph, outputs);
+        }
     }
 
     /// All launches.
     fn steps(&mut self, outputs: &[NodeId]) -> Result<()> {
         self.parameters.check(self.graph)?;
-        self.outputs.extend(outputs);
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
             let layout = Layout::of_leaf(self.graph, id)?;
@@ -247,7 +292,7 @@ impl<'a> Lowering<'a> {
         if half {
             self.halves.insert(value);
         }
-        if let Some(&(given, asked)) = self.destinations.get(&id)
+        if let Some(&(given, asked)) = self.destinations.get(&self.end(id))
             && asked == layout
         {
             self.given.insert(value, given);
@@ -345,16 +390,25 @@ impl<'a> Lowering<'a> {
         Cut { splits, depth }
     }
 
-    /// Adds `splits` parts of `total` vec4s.
+    /// Adds `splits` parts of `total` vec4s, to what `y` holds if `accumulate` is 1.
     #[cfg(feature = "training")]
-    fn sum_parts(&mut self, parts: Bound, splits: usize, total: usize, y: Bound) -> Result<()> {
+    fn sum_parts(
+        &mut self,
+        parts: Bound,
+        splits: usize,
+        total: usize,
+        y: Bound,
+        accumulate: u32,
+    ) -> Result<()> {
         let params = sum_splits::Params {
             total: total as u32,
             splits: splits as u32,
             ..sum_splits::Params::default()
         };
+        let shader = if accumulate == 1 { &sum_splits::SUM_SPLITS_MORE } else { &sum_splits::SUM_SPLITS };
+        let workgroups = self.spread(total.div_ceil(256));
         // There is no bias to read.
-        self.sum_splits(params, parts, parts, y)
+        self.step(shader, params, &[parts, parts, y], workgroups, "sum splits", 0)
     }
 
     /// Adds the parts of a launch that was cut, with bias and activation.
@@ -373,6 +427,8 @@ impl<'a> Lowering<'a> {
             Op::ReflectionPad2d(pad) => self.resample(id, node, *pad, 0),
             Op::UpsampleNearest2x => self.resample(id, node, 0, 1),
             Op::Activation(activation) => self.pointwise(id, node, *activation),
+            // Its later operand may have been added to the other.
+            Op::Add if self.values[id.index()].is_some() => Ok(()),
             Op::Add => self.pointwise(id, node, Activation::Identity),
             Op::GlobalAvgPool | Op::GlobalMaxPool => self.global_pool(id, node),
             Op::SumChannels => self.sum_channels(id, node),

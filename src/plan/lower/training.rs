@@ -1,8 +1,7 @@
-//! What only training asks for: which step each operation is; losses and spectral normalisation.
+//! What only training asks for: which step each operation is; losses.
 
 use crate::catalogue::{
-    broadcast, dot, gradient_penalty, interpolate, linear, linear_grad_input, loss, loss_grad, normalize,
-    samples, scale, spectral_norm_grad,
+    broadcast, gradient_penalty, interpolate, linear_grad_input, loss, loss_grad, samples,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Node, NodeId, NormInput, Op, of_every_network};
@@ -11,7 +10,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
-use super::{Cut, Lowering, Value, multiply_adds};
+use super::{Cut, Lowering, multiply_adds};
 
 /// Of which losses are means.
 struct Elements {
@@ -23,17 +22,6 @@ struct Elements {
     channels: usize,
     /// Without the padding.
     count: usize,
-}
-
-/// A weight under spectral normalisation as it lies in memory: a matrix of rows x columns.
-struct Matrix {
-    bound: Bound,
-    layout: Layout,
-    rows: usize,
-    /// vec4s.
-    columns: usize,
-    /// Whether the rows are the outputs (of a linear layer), so that u goes with them.
-    rows_are_outputs: bool,
 }
 
 impl Lowering<'_> {
@@ -54,7 +42,7 @@ impl Lowering<'_> {
             Op::LinearGradInput => self.linear_grad_input(id, node),
             Op::LinearGradWeight => self.linear_grad_weight(id, node),
             Op::NormGrad { norm, wrt: NormInput::X } => self.norm_grad_input(id, node, norm),
-            Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
+            Op::NormGrad { norm, .. } => self.norm_grad_parameters(id, node, norm),
             Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
             Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
             Op::GlobalAvgPoolGrad { .. } => self.broadcast(id, node, &broadcast::BROADCAST_PIXELS),
@@ -102,7 +90,7 @@ impl Lowering<'_> {
     pub(super) fn times_matrix(
         &mut self,
         params: linear_grad_input::Params,
-        [g, w, y]: [Bound; 3],
+        [g, w, divisor, y]: [Bound; 4],
         n: usize,
         label: &str,
     ) -> Result<()> {
@@ -122,12 +110,12 @@ impl Lowering<'_> {
         let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
         let flops = multiply_adds(&[n, rows, 4 * columns]);
         if cut.splits == 1 {
-            return self.step(shader, params, &[g, w, y], workgroups, label, flops);
+            return self.step(shader, params, &[g, w, divisor, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * n * columns)?;
         let parts = self.whole(parts);
-        self.step(shader, params, &[g, w, parts], workgroups, label, flops)?;
-        self.sum_parts(parts, cut.splits, n * columns, y)
+        self.step(shader, params, &[g, w, divisor, parts], workgroups, label, flops)?;
+        self.sum_parts(parts, cut.splits, n * columns, y, 0)
     }
 
     fn elements(&self, id: NodeId) -> Result<Elements> {
@@ -219,169 +207,5 @@ impl Lowering<'_> {
         let bindings = [a, b, share, self.whole(y)];
         let workgroups = self.spread(total.div_ceil(256));
         self.step(&interpolate::INTERPOLATE, params, &bindings, workgroups, "interpolate", 0)
-    }
-
-    // ---- spectral normalisation ----
-
-    fn spectral_matrix(&self, id: NodeId) -> Result<Matrix> {
-        let (layout, bound) = (self.layout(id)?, self.operand(id)?);
-        Ok(match layout {
-            Layout::ConvWeight { o, i, taps } => Matrix {
-                bound,
-                layout,
-                rows: taps * i.next_multiple_of(4),
-                columns: quads(o),
-                rows_are_outputs: false,
-            },
-            Layout::LinearWeight { m, k } => Matrix {
-                bound,
-                layout,
-                rows: m.next_multiple_of(4),
-                columns: quads(k),
-                rows_are_outputs: true,
-            },
-            _ => return Err(Error::Shape("spectral normalisation needs a weight".into())),
-        })
-    }
-
-    /// The layout of v: it goes with the inputs.
-    fn v_layout(&self, w: &Matrix, id: NodeId) -> Layout {
-        match w.layout {
-            Layout::ConvWeight { i, taps, .. } => Layout::ConvRows { i, taps },
-            _ => Layout::activation(self.graph.shape(id)),
-        }
-    }
-
-    /// `y = W x` where `x` goes with the columns of memory: one dot product per row.
-    fn multiply(&mut self, w: &Matrix, x: Bound, y: Value) -> Result<()> {
-        let params = linear::Params {
-            in_quads: w.columns as u32,
-            out_quads: (w.rows / 4) as u32,
-            ..linear::Params::default()
-        };
-        let shader = if w.columns >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
-        let bindings = [x, w.bound, x, self.whole(y)];
-        self.step(
-            shader,
-            params,
-            &bindings,
-            [w.rows / 4, 1, 1],
-            "spectral matrix product",
-            multiply_adds(&[w.rows, 4 * w.columns]),
-        )
-    }
-
-    /// `y = xᵀ W` where `x` goes with the rows of memory.
-    fn multiply_transposed(&mut self, w: &Matrix, x: Bound, y: Value) -> Result<()> {
-        let params = linear_grad_input::Params {
-            in_quads: w.columns as u32,
-            g_quads: (w.rows / 4) as u32,
-            rows: w.rows as u32,
-            ..linear_grad_input::Params::default()
-        };
-        self.times_matrix(params, [x, w.bound, self.whole(y)], 1, "spectral matrix product")
-    }
-
-    /// The product of W with the vector that goes with its inputs (`outputs` false: that goes
-    /// with its outputs), and the vec4s of the result.
-    fn product(&mut self, w: &Matrix, x: Bound, outputs: bool) -> Result<(Value, usize)> {
-        let along_rows = w.rows_are_outputs == outputs;
-        let total = if along_rows { w.columns } else { w.rows / 4 };
-        let y = self.scratch_quads(total)?;
-        if along_rows {
-            self.multiply_transposed(w, x, y)?;
-        } else {
-            self.multiply(w, x, y)?;
-        }
-        Ok((y, total))
-    }
-
-    /// W, u → v, or W, v → u.
-    pub(super) fn power_iteration(&mut self, id: NodeId, node: &Node) -> Result<()> {
-        let w = self.spectral_matrix(node.inputs[0])?;
-        let x = self.operand(node.inputs[1])?;
-        let from_u = node.op == Op::PowerIterationV;
-        let (product, total) = self.product(&w, x, from_u)?;
-        if !from_u {
-            self.spectral_products.insert((node.inputs[0], node.inputs[1]), (product, total));
-        }
-        let layout = if from_u { self.v_layout(&w, id) } else { Layout::activation(&node.shape) };
-        let y = self.result_in(id, layout)?;
-        let params = normalize::Params { total: total as u32, ..normalize::Params::default() };
-        let bindings = [self.whole(product), self.whole(y)];
-        self.step(&normalize::NORMALIZE, params, &bindings, [1, 1, 1], "normalize", 0)
-    }
-
-    /// `u · (W v)`
-    pub(super) fn spectral_sigma(&mut self, id: NodeId, node: &Node) -> Result<()> {
-        let w = self.spectral_matrix(node.inputs[0])?;
-        let (u, v) = (self.operand(node.inputs[1])?, self.operand(node.inputs[2])?);
-        // The power iteration for u has computed it.
-        let (product, total) = match self.spectral_products.get(&(node.inputs[0], node.inputs[2])) {
-            Some(&product) => product,
-            None => self.product(&w, v, false)?,
-        };
-        let y = self.result(id)?;
-        // The vector u may have fewer vec4s than the product, whose padding is zero.
-        let total = total.min((u.bytes / 16) as usize);
-        self.dot(u, self.whole(product), total, y)
-    }
-
-    /// The dot product of `total` vec4s of `a` and `b`.
-    fn dot(&mut self, a: Bound, b: Bound, total: usize, y: Value) -> Result<()> {
-        let groups = total.div_ceil(1024).clamp(1, 256);
-        let partials = if groups == 1 { y } else { self.scratch_quads(groups)? };
-        // `y` may be older than this scratch memory; both are written from here on.
-        let launch =
-            |this: &mut Self, shader: &'static Shader, total: usize, from: [Bound; 2], to, groups| {
-                let params = dot::Params { total: total as u32, ..dot::Params::default() };
-                let bindings = [from[0], from[1], this.whole(to)];
-                this.step(shader, params, &bindings, [groups, 1, 1], "dot", 0)
-            };
-        launch(self, &dot::DOT_PARTIAL, total, [a, b], partials, groups)?;
-        if groups == 1 {
-            return Ok(());
-        }
-        let partials = self.whole(partials);
-        launch(self, &dot::DOT_FINAL, groups, [partials, partials], y, 1)
-    }
-
-    /// `W / sigma`
-    pub(super) fn spectral_norm(&mut self, id: NodeId, node: &Node) -> Result<()> {
-        let w = self.spectral_matrix(node.inputs[0])?;
-        let sigma = self.operand(node.inputs[1])?;
-        let y = self.result_in(id, w.layout)?;
-        let total = w.layout.floats() / 4;
-        let params = scale::Params { total: total as u32, ..scale::Params::default() };
-        let workgroups = self.spread(total.div_ceil(256));
-        self.step(&scale::DIVIDE, params, &[w.bound, sigma, self.whole(y)], workgroups, "spectral norm", 0)
-    }
-
-    pub(super) fn spectral_norm_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
-        let g = self.operand(node.inputs[0])?;
-        let w = self.spectral_matrix(node.inputs[1])?;
-        let [sigma, u, v] = [2, 3, 4].map(|k| self.operand(node.inputs[k]));
-        let (sigma, u, v) = (sigma?, u?, v?);
-        let total = w.layout.floats() / 4;
-        let product = self.scratch_quads(1)?;
-        self.dot(g, w.bound, total, product)?;
-        let y = self.result_in(id, w.layout)?;
-        let (p, q) = if w.rows_are_outputs { (u, v) } else { (v, u) };
-        let params = spectral_norm_grad::Params {
-            total: total as u32,
-            columns: w.columns as u32,
-            p_quads: (p.bytes / 16) as u32,
-            ..spectral_norm_grad::Params::default()
-        };
-        let bindings = [g, sigma, self.whole(product), p, q, self.whole(y)];
-        let workgroups = self.spread(total.div_ceil(256));
-        self.step(
-            &spectral_norm_grad::SPECTRAL_NORM_GRAD,
-            params,
-            &bindings,
-            workgroups,
-            "spectral norm grad",
-            0,
-        )
     }
 }

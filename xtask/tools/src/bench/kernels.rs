@@ -192,6 +192,14 @@ fn everything_else(c: usize, size: usize) -> Result<(Graph, Vec<ugatit::graph::N
     outputs.push(graph.add(Op::BroadcastChannels(c), &[heatmap])?);
     let row = graph.input("row", [1, c * size * size]);
     outputs.push(graph.add(Op::Unflatten { channels: c, height: size, width: size }, &[row])?);
+    // Parts of the spectral normalisation for themselves, and all of it for one weight.
+    let weight = graph.input("weight", [c, c, 4, 4]);
+    let [u, u_alone] = ["u", "u_alone"].map(|name| graph.input(name, [c]));
+    outputs.push(graph.add(Op::PowerIterationV, &[weight, u_alone])?);
+    let v = graph.add(Op::PowerIterationV, &[weight, u])?;
+    let u = graph.add(Op::PowerIterationU, &[weight, v])?;
+    let sigma = graph.add(Op::SpectralSigma, &[weight, u, v])?;
+    outputs.push(graph.add(Op::SpectralNorm, &[weight, sigma, u, v])?);
     // Sums over many rows: those of the spectral normalisation are of this size.
     let [g, tall] = [[1, 16 * c], [16 * c, c]].map(|shape| graph.input(format!("{shape:?}"), shape));
     outputs.push(graph.add(Op::LinearGradInput, &[g, tall])?);
