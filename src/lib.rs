@@ -12,6 +12,7 @@
 //! | [`model`] | the networks of U-GAT-IT, parameter names as in the official `state_dict` |
 //! | [`graph`] | tensors, shapes, operations; no hardware |
 //! | [`cpu`] | every operation on the CPU, in `f32` and `f64` |
+//! | [`quantized`] | matrices of 8 or 4 bits a number |
 //! | [`plan`] | graph → kernel launches and buffers; no hardware |
 //! | [`tune`] | which kernels are fastest on a GPU (natively) |
 //! | [`exec`] | a plan on a GPU |
@@ -40,6 +41,7 @@ pub mod graph;
 pub mod io;
 pub mod model;
 pub mod plan;
+pub mod quantized;
 mod random;
 #[cfg(all(not(target_arch = "wasm32"), feature = "pictures", feature = "training"))]
 pub mod run;
@@ -53,6 +55,7 @@ pub mod translate;
 pub mod tune;
 
 pub use error::{Error, Result};
+pub use quantized::{Bits, QuantizedMatrix};
 pub use tensor::Tensor;
 
 /// Keeps the README's code compiling.

@@ -1,7 +1,10 @@
 //! Walks a graph.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
+use crate::quantized::QuantizedMatrix;
 use crate::tensor::Tensor;
 
 use super::Real;
@@ -31,6 +34,7 @@ pub struct Walk<'g, 'a, T> {
     outputs: &'g [NodeId],
     last_reader: Vec<usize>,
     values: Values<'a, T>,
+    quantized: Option<&'a BTreeMap<String, QuantizedMatrix>>,
     next: usize,
 }
 
@@ -47,7 +51,32 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
             kept: Kept::default(),
             arithmetic,
         };
-        Self { graph, outputs, last_reader, values, next: 0 }
+        Self { graph, outputs, last_reader, values, quantized: None, next: 0 }
+    }
+
+    /// The walk with those parameters quantised, which nothing is fed for.
+    #[must_use]
+    pub fn with_quantized(self, quantized: &'a BTreeMap<String, QuantizedMatrix>) -> Self {
+        Self { quantized: Some(quantized), ..self }
+    }
+
+    /// The quantised matrix that a parameter is, if it is one.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where it is of another shape, or read as anything but a linear layer's weight.
+    fn quantized(&self, id: NodeId, node: &Node) -> Result<Option<&'a QuantizedMatrix>> {
+        let Some(matrix) = self.quantized.and_then(|all| all.get(&node.name)) else { return Ok(None) };
+        match self.graph.flattened_channels(id) {
+            Some(channels) if matrix.shape() == node.shape && matrix.channels() == channels => {
+                Ok(Some(matrix))
+            }
+            _ => Err(Error::Shape(format!(
+                "`{}` {} is quantised as {matrix:?} over {} channels, and is read otherwise",
+                node.name,
+                node.shape,
+                matrix.channels()
+            ))),
+        }
     }
 
     /// Computes the next node, if there is one.
@@ -65,7 +94,10 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         addressable::<T>(node)?;
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
         let value = match node.op {
-            Op::Input | Op::Parameter => Value::Fed(fed(node, feed)?),
+            Op::Input | Op::Parameter => match self.quantized(id, node)? {
+                Some(matrix) => Value::Quantized(matrix),
+                None => Value::Fed(fed(node, feed)?),
+            },
             _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)?),
         };
         self.values.values[id.index()] = value;
@@ -168,6 +200,7 @@ fn fed<'a, T: Real>(node: &Node, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -
 enum Value<'a, T> {
     Absent,
     Fed(&'a [T]),
+    Quantized(&'a QuantizedMatrix),
     Owned(Vec<T>),
 }
 
@@ -184,7 +217,7 @@ pub(super) struct Values<'a, T> {
 impl<T: Real> Values<'_, T> {
     pub(super) fn get(&self, id: NodeId) -> &[T] {
         match &self.values[id.index()] {
-            Value::Absent => &[],
+            Value::Absent | Value::Quantized(_) => &[],
             Value::Fed(data) => data,
             Value::Owned(data) => data,
         }
@@ -193,7 +226,7 @@ impl<T: Real> Values<'_, T> {
     /// The tensor, for good where this executor made it, else a copy.
     fn take(&mut self, id: NodeId) -> Vec<T> {
         match std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            Value::Absent => vec![],
+            Value::Absent | Value::Quantized(_) => vec![],
             Value::Fed(data) => data.to_vec(),
             Value::Owned(data) => data,
         }
@@ -278,6 +311,14 @@ pub(super) struct Inputs<'v, T> {
 impl<'v, T: Real> Inputs<'v, T> {
     pub(super) fn get(self, position: usize) -> &'v [T] {
         self.values.get(self.node.inputs[position])
+    }
+
+    /// The input at `position` where it is quantised.
+    pub(super) fn quantized(self, position: usize) -> Option<&'v QuantizedMatrix> {
+        match self.values.values[self.node.inputs[position].index()] {
+            Value::Quantized(matrix) => Some(matrix),
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checkpoints of other programs as models.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -149,7 +150,7 @@ fn read(
                     file_name(path)
                 )
             });
-            Ok(Model { config, direction, metadata, tensors })
+            Ok(Model { config, direction, metadata, tensors, quantized: BTreeMap::new() })
         })
         .collect()
 }

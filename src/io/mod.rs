@@ -31,6 +31,7 @@ pub(crate) mod open;
 mod picture;
 #[cfg(feature = "pictures")]
 mod picture_file;
+mod quantize;
 #[cfg(feature = "pictures")]
 mod repair;
 mod resize;
@@ -40,6 +41,7 @@ mod tensorflow;
 #[cfg(feature = "pictures")]
 mod unread;
 
+pub(crate) use architecture::ADAPTIVE_KEY as QUANTIZED_KEY;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,14 +10,27 @@ use crate::exec::{Executor, Parameters, PixelExecutor};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan, Target};
-use crate::{Tensor, cpu};
+use crate::{QuantizedMatrix, Tensor, cpu};
 
 use super::{INPUT, Phase, Precision, Watcher};
+
+/// A model's weights by name; those of 8 or 4 bits beside the others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Weights {
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) quantized: BTreeMap<String, QuantizedMatrix>,
+}
+
+impl From<BTreeMap<String, Tensor>> for Weights {
+    fn from(tensors: BTreeMap<String, Tensor>) -> Self {
+        Self { tensors, quantized: BTreeMap::new() }
+    }
+}
 
 /// The weights on a device.
 #[derive(Debug)]
 pub(super) enum Engine {
-    Cpu { weights: BTreeMap<String, Tensor> },
+    Cpu { weights: Weights },
     Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
 }
 
@@ -34,7 +47,7 @@ impl Engine {
     pub(super) async fn new(
         device: Device,
         graph: &Graph,
-        weights: BTreeMap<String, Tensor>,
+        weights: Weights,
         precision: Precision,
         half_weights: bool,
     ) -> Result<Self> {
@@ -45,9 +58,11 @@ impl Engine {
             }
             Device::Gpu(gpu) => {
                 let target = target(&gpu, precision)?;
-                let map =
-                    ParameterMap::new(graph, &Target { f16: target.f16 && half_weights, ..target.clone() })?;
-                let upload = || Parameters::upload(&gpu, map, |name| weights.get(name));
+                let Weights { tensors, quantized } = weights;
+                let storing = Target { f16: target.f16 && half_weights, ..target.clone() };
+                let bits = |name: &str| quantized.get(name).map(QuantizedMatrix::bits);
+                let map = ParameterMap::with_quantized(graph, &storing, bits)?;
+                let upload = || Parameters::upload_quantized(&gpu, map, |name| tensors.get(name), &quantized);
                 let parameters = Arc::new(gpu.allocating(upload).await?);
                 Ok(Self::Gpu { gpu, parameters, f16: target.f16 })
             }
@@ -70,10 +85,10 @@ impl Engine {
         }
     }
 
-    /// A copy of the weights.
+    /// A copy of the weights, but for those that are quantised: what has such a weight takes no other size.
     pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         match self {
-            Self::Cpu { weights } => Ok(weights.clone()),
+            Self::Cpu { weights } => Ok(weights.tensors.clone()),
             Self::Gpu { gpu, parameters, .. } => {
                 let mut weights = BTreeMap::new();
                 let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
@@ -145,8 +160,9 @@ impl Engine {
                 let Self::Cpu { weights } = self else {
                     return Err(Error::Shape("a program of another device".into()));
                 };
-                let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
-                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
+                let feed = |name: &str| if name == INPUT { Some(x) } else { weights.tensors.get(name) };
+                let walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
+                let mut walk = walk.with_quantized(&weights.quantized);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;

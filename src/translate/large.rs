@@ -276,7 +276,7 @@ impl Translator {
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
         // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
         let engine =
-            Engine::new(self.engine.device(), &graph, weights, self.engine.precision(), false).await?;
+            Engine::new(self.engine.device(), &graph, weights.into(), self.engine.precision(), false).await?;
         let rounding = rounding(config);
         let pixels = if config.img_ch == 3 {
             let down = rounding == Rounding::Down;

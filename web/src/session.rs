@@ -190,8 +190,7 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
 impl Session {
     async fn try_open(model: Vec<u8>, name: &str, place: Place, direction: Option<&str>) -> Result<Self> {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
-        let read = Model::from_bytes(name, &model, direction)?;
-        drop(model);
+        let read = Model::from_vec(name, model, direction)?;
         page::pause().await;
         let (config, info) = (read.config, info(&read, &place));
         let translator = Translator::with_precision(place.device, read, place.precision).await?;

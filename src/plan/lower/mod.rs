@@ -26,7 +26,7 @@ use crate::shader::Shader;
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
 use super::select;
-use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
+use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Storage, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -281,7 +281,7 @@ impl<'a> Lowering<'a> {
         Ok(pieces
             .map(|i| {
                 let piece = &self.parameters.pieces[i];
-                Bound { memory: Memory::Piece(i), bytes: piece.bytes(), half: piece.half }
+                Bound { memory: Memory::Piece(i), bytes: piece.bytes(), half: piece.storage == Storage::F16 }
             })
             .collect())
     }
