@@ -108,7 +108,7 @@ fn kernels_multiply_as_the_numbers_that_the_bits_stand_for_do() {
                     assert!(off <= tolerance * largest, "{bits} bits, {shape:?}, {who}: {found}, {expected}");
                 }
             };
-            let [_, m, c, side] = shape;
+            let [n, m, c, side] = shape;
             let k = c * side * side;
             // Rounding of a sum of k products in f32, against the largest result.
             let rounding = 6e-8 * 4.0 * (k as f64).sqrt();
@@ -117,9 +117,11 @@ fn kernels_multiply_as_the_numbers_that_the_bits_stand_for_do() {
             for class in [AdapterClass::Gpu, AdapterClass::Software] {
                 let target = Target { class, ..gpu().target() };
                 close("a GPU", &layer.on_gpu(&target, 1), rounding);
-                // In blocks of 8 rows, and from pictures of f16, which the features are exactly.
-                let max_binding = (8 * k * bits.number() / 8).max(m * k / bits.block() * 2) as u64;
-                let rows = 8 * (max_binding as usize / (8 * k * bits.number() / 8));
+                // In blocks of rows, and from pictures of f16, which the features are exactly. Features and scales have
+                // to fit into a binding too.
+                let row = k * bits.number() / 8;
+                let max_binding = (8 * row).max(4 * n * k).max(m * k / bits.block() * 2);
+                let (rows, max_binding) = (max_binding / (4 * row) * 4, max_binding as u64);
                 let blocks = Target { max_binding, f16: true, ..target };
                 close("a GPU, in blocks", &halved.on_gpu(&blocks, m.div_ceil(rows)), rounding);
             }
@@ -419,4 +421,58 @@ fn training_begins_with_the_numbers_that_the_bits_stand_for() {
     let inherited = start.inherited.unwrap();
     assert!(inherited.rounding().unwrap().contains("8 bits"));
     assert_eq!(start.state.tensors["genA2B.FC.0.weight"], model.quantized[KEY].dequantize());
+}
+
+/// The most memory that this process has had so far, MB; 0 where the system does not say.
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok()).unwrap_or(0) / 1000
+}
+
+/// Figures for docs/model-format.md, of a full model's file: `UGATIT_FULL_MODEL=A2B.safetensors UGATIT_BITS=8
+/// cargo test --release --test quantized -- --ignored --nocapture`. With `UGATIT_BITS` 0 it is not quantised; with
+/// `UGATIT_WRITE` the quantised model goes there. A file that is quantised already is measured as it is.
+#[test]
+#[ignore = "needs a large file, for measurements"]
+fn measure_a_full_model() {
+    let say = |what: &str, begun: std::time::Instant| {
+        println!("{what}: {:.2} s, at most {} MB so far", begun.elapsed().as_secs_f64(), peak());
+    };
+    let path = std::env::var_os("UGATIT_FULL_MODEL").unwrap();
+    let begun = std::time::Instant::now();
+    let mut model = Model::open(&path, None).unwrap();
+    say("opened", begun);
+    let bits = std::env::var("UGATIT_BITS").unwrap_or_default();
+    let picture = |model: Model| {
+        let pictures = held_out(&model);
+        let begun = std::time::Instant::now();
+        let translator = Translator::with_precision(Device::Cpu, model, ugatit::translate::Precision::F32);
+        let mut translator = pollster::block_on(translator).unwrap();
+        let mut images = vec![];
+        for x in &pictures {
+            images.extend(pollster::block_on(translator.run(x)).unwrap().image.into_data());
+        }
+        say("three pictures on the processor", begun);
+        images
+    };
+    let begun = std::time::Instant::now();
+    let exact = match bits.parse() {
+        Ok(bits) => {
+            let exact = std::env::var_os("UGATIT_COMPARE").map(|_| picture(model.clone()));
+            let begun = std::time::Instant::now();
+            model.quantize(bits).unwrap();
+            say("quantised", begun);
+            exact
+        }
+        Err(_) => None,
+    };
+    if let Some(to) = std::env::var_os("UGATIT_WRITE") {
+        model.save(&to, Precision::F32, true).unwrap();
+        say("written, all in all", begun);
+    }
+    let found = picture(model);
+    if let Some(exact) = exact {
+        println!("{:.1} dB", psnr(&exact, &found));
+    }
 }
