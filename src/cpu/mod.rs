@@ -36,3 +36,5 @@ pub(crate) use matmul::row_products;
 pub use memory::memory;
 pub use real::Real;
 pub use run::{Walk, run};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use vector::vectorized;
