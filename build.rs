@@ -57,7 +57,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=UGATIT_SHADER_DIR");
     let folder = env::var_os("UGATIT_SHADER_DIR").map_or_else(|| PathBuf::from("shaders"), PathBuf::from);
     println!("cargo::rerun-if-changed={}", folder.display());
-    for file in ["src/shader.rs", "build"] {
+    for file in ["src/shader.rs", "src/shader", "build"] {
         println!("cargo::rerun-if-changed={file}");
     }
 
@@ -81,15 +81,20 @@ fn catalogue(folder: &Path) -> Result<String, String> {
     let text = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
     let variants: Variants = toml::from_str(&text).map_err(|e| format!("{}: {e}", list.display()))?;
 
-    let mut out = String::new();
+    let list = folder.join("constants.toml");
+    let text = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let shared: BTreeMap<String, u32> =
+        toml::from_str(&text).map_err(|e| format!("{}: {e}", list.display()))?;
+
+    let mut out = constants(&shared);
     let mut all = vec![];
     for (file, variants) in &variants.of_this_build() {
         let mut params: Option<String> = None;
         let _ =
             writeln!(out, "/// The variants of `shaders/{file}.wgsl`.\npub mod {file} {{\n    use super::*;");
         for (name, constants) in variants {
-            let shader = Reflected::new(folder, file, constants, false)?;
-            let loops = Reflected::new(folder, file, constants, true)?;
+            let shader = Reflected::new(folder, file, [&shared, constants], false)?;
+            let loops = Reflected::new(folder, file, [&shared, constants], true)?;
             if params.get_or_insert_with(|| shader.params.clone()) != &shader.params {
                 return Err(format!("{file}.wgsl: `Params` differs between variants"));
             }
@@ -118,6 +123,16 @@ fn catalogue(folder: &Path) -> Result<String, String> {
         all.join(", ")
     );
     Ok(out)
+}
+
+/// The constants of every shader, as a Rust module.
+fn constants(shared: &BTreeMap<String, u32>) -> String {
+    let mut out = String::from("/// What `shaders/constants.toml` numbers.\npub mod constants {\n");
+    for (name, value) in shared {
+        let _ = writeln!(out, "    /// `${{{name}}}` in a shader.\n    pub const {name}: u32 = {value};");
+    }
+    out.push_str("}\n");
+    out
 }
 
 /// One validated variant.
@@ -176,10 +191,11 @@ impl Reflected {
     fn new(
         folder: &Path,
         file: &str,
-        constants: &BTreeMap<String, u32>,
+        constants: [&BTreeMap<String, u32>; 2],
         loops: bool,
     ) -> Result<Self, String> {
-        let mut constants: Constants = constants.iter().map(|(k, v)| (k.clone(), i64::from(*v))).collect();
+        let all = constants.into_iter().flatten();
+        let mut constants: Constants = all.map(|(k, v)| (k.clone(), i64::from(*v))).collect();
         constants.insert(LOOPS.into(), i64::from(loops));
         let show = |file: &str| folder.join(file).display().to_string();
         let expanded =

@@ -2,26 +2,16 @@
 
 use std::path::Path;
 
-use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::Result;
+use ugatit::device::Device;
 use ugatit::io::{Model, PictureFormat, read_picture, write_picture};
-use ugatit::translate::{Device, PictureOptions, Translator, prepare};
-use ugatit::{Error, Result};
+use ugatit::translate::{Options, Translator};
 
 /// `model` is a file of ours, an official `.pt`, or a folder of either.
-async fn translate(model: &Path, input: &Path, output: &Path) -> Result<()> {
-    let model = Model::open(model, None)?;
-    // A real GPU where there is one, else the processor.
-    let device = match Gpu::open(&AdapterOptions::default()).await {
-        Ok(gpu) => Device::Gpu(gpu),
-        Err(Error::NoAdapter { .. } | Error::OnlySoftware { .. }) => Device::Cpu,
-        Err(error) => return Err(error),
-    };
-    let mut translator = Translator::new(device, model).await?;
-
-    let picture = read_picture(input)?;
-    let prepared = prepare(translator.config(), &picture, &PictureOptions::default())?;
-    let translation = translator.run(&prepared.tensor).await?;
-    let translated = prepared.finish(&translation)?;
+fn translate(model: &Path, input: &Path, output: &Path) -> Result<()> {
+    // A GPU where there is one, else the processor.
+    let mut translator = Translator::new_blocking(Device::best_blocking()?, Model::open(model, None)?)?;
+    let translated = translator.translate_blocking(&read_picture(input)?, &Options::default())?;
     write_picture(output, &translated.picture, PictureFormat::Png, true)
 }
 
@@ -30,5 +20,5 @@ fn main() -> std::result::Result<(), String> {
     let [model, input, output] = &arguments[..] else {
         return Err("usage: translate MODEL INPUT OUTPUT.png".into());
     };
-    pollster::block_on(translate(model.as_ref(), input.as_ref(), output.as_ref())).map_err(|e| e.to_string())
+    translate(model.as_ref(), input.as_ref(), output.as_ref()).map_err(|e| e.to_string())
 }

@@ -1,5 +1,5 @@
-// gx = g * activation'(x), from the activation's result y (see shared/activation.wgsl for the
-// codes): ReLU y > 0, leaky ReLU 1 or `slope`, tanh 1 - y^2.
+// gx = g * activation'(x), from the activation's result y (by its code in
+// constants.toml): ReLU y > 0, leaky ReLU 1 or `slope`, tanh 1 - y^2.
 //
 //   g, result, gx [total] vec4
 //
@@ -27,9 +27,9 @@ fn each(i: u32) {
     var v = g[i];
     switch params.activation {
         // Chosen, not multiplied: an infinite gradient times 0 would be NaN.
-        case 1u: { v = select(v, vec4f(0.0), (y <= vec4f(0.0)) & !is_nan(y)); }
-        case 2u: { v = select(params.slope * v, v, (y > vec4f(0.0)) & !is_nan(y)); }
-        case 3u: { v *= 1.0 - y * y; }
+        case ${ACTIVATION_RELU}u: { v = select(v, vec4f(0.0), (y <= vec4f(0.0)) & !is_nan(y)); }
+        case ${ACTIVATION_LEAKY_RELU}u: { v = select(params.slope * v, v, (y > vec4f(0.0)) & !is_nan(y)); }
+        case ${ACTIVATION_TANH}u: { v *= 1.0 - y * y; }
         default: {}
     }
     gx[i] = v;

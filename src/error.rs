@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::graph::Shape;
+use crate::shape::Shape;
 use crate::text;
 
 /// What every fallible function of this crate returns.
@@ -32,6 +32,10 @@ pub enum Error {
     /// A network configuration that cannot work.
     #[error("{0}")]
     Config(String),
+
+    /// A mistake of this library: what it has made itself does not fit together.
+    #[error("{0}, which is a bug of this program; please report it")]
+    Internal(String),
 
     /// A file or folder that could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -67,6 +71,13 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong and what to do.
         problem: String,
+    },
+
+    /// A result whose place is taken, where nothing is to be replaced.
+    #[error("cannot write {path}: it exists already", path = path.display())]
+    Exists {
+        /// The file that is there.
+        path: PathBuf,
     },
 
     /// A model or checkpoint file that is damaged or of another kind.
@@ -155,7 +166,7 @@ pub enum Error {
 
     /// A loss or gradient that is NaN or infinite. Nothing was moved by it.
     #[error(
-        "training has diverged: {what} is not finite at step {step}; go on from the last checkpoint with a lower learning rate (--lr), or look for broken pictures (`ugatit data check`)"
+        "training has diverged: {what} is not finite at step {step}; go on from the last checkpoint with a lower learning rate, or look for broken pictures"
     )]
     NonFinite {
         /// The iteration, the first being 1.
@@ -166,7 +177,7 @@ pub enum Error {
 
     /// A run that was trained on another dataset.
     #[error(
-        "the run in {run} was trained on {before}, and {now} is given; begin another run in a new folder, or say with --force that this one is to go on with the other pictures", run = run.display()
+        "the run in {run} was trained on {before}, and {now} is given; begin another run in a new folder, unless this one is to go on with the other pictures", run = run.display()
     )]
     OtherDataset {
         /// The run's folder.
@@ -183,7 +194,7 @@ pub enum Error {
 
     /// A disk without room for what a run has to keep.
     #[error(
-        "the run needs {need} for its checkpoints and models, and the disk of {path} has {free} free; make room there, choose another disk (-o), or keep fewer checkpoints (--keep)",
+        "the run needs {need} for its checkpoints and models, and the disk of {path} has {free} free; make room there, choose another disk, or keep fewer checkpoints",
         need = text::memory(*need), path = path.display(), free = text::memory(*free)
     )]
     DiskSpace {
@@ -197,7 +208,7 @@ pub enum Error {
 
     /// A computer without memory for what a run computes.
     #[error(
-        "the training needs {need} of this computer's memory, and {free} are free; use a smaller --img-size, --ch or --batch-size, or end other programs",
+        "the training needs {need} of this computer's memory, and {free} are free; use a smaller `img_size`, `ch` or `batch_size`, or end other programs",
         need = text::memory(*need), free = text::memory(*free)
     )]
     Memory {
@@ -245,7 +256,7 @@ pub enum Error {
 
     /// The GPU has no memory left.
     #[error(
-        "the GPU {adapter} is out of memory ({problem}); use a smaller picture size, in training also a smaller batch, or --device cpu"
+        "the GPU {adapter} is out of memory ({problem}); use a smaller picture size, in training also a smaller batch, or the processor"
     )]
     OutOfMemory {
         /// The adapter's name.
@@ -255,7 +266,7 @@ pub enum Error {
     },
 
     /// The GPU was lost: reset by the system, unplugged, or its driver crashed.
-    #[error("the GPU {adapter} was lost ({problem}); run the command again")]
+    #[error("the GPU {adapter} was lost ({problem}); open it again")]
     DeviceLost {
         /// The adapter's name.
         adapter: String,

@@ -1,7 +1,7 @@
 //! A dense tensor in memory, in the official layout (row-major, images NCHW).
 
 use crate::error::{Error, Result};
-use crate::graph::Shape;
+pub use crate::shape::Shape;
 
 /// A dense row-major tensor. Images are `[N, C, H, W]`, exactly as PyTorch lays them out.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail and report like the tests themselves")]
 
 use proptest::prelude::*;
-use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op, Shape};
+use ugatit::model::GeneratorConfig;
 use ugatit::{Error, Tensor, cpu};
 
 mod support;
-use support::random::noise;
+use support::random::{noise, weights};
 
 /// Numbers that look random, from -0.5 to 0.5.
 fn tensor(shape: &[usize], seed: u64) -> Tensor<f64> {
@@ -422,5 +423,31 @@ fn adversarial_losses_are_their_formulas() {
         let x = &x.data()[20 * plane..][..20];
         let place = (0..20).max_by(|a, b| x[*a].total_cmp(&x[*b])).unwrap();
         assert_eq!(found, t.data()[20 * plane + place]);
+    }
+}
+
+/// Whoever runs on more processors gets the same picture, bit for bit: no sum is cut where the threads' shares end.
+#[test]
+fn threads_change_no_bit() {
+    let config = GeneratorConfig { ch: 16, light: true, ..GeneratorConfig::default() };
+    for side in [32, 64, 128, 192] {
+        let shape = Shape::from([1, 3, side, side]);
+        let (graph, outputs) = ugatit::translate::network(&config, &shape).unwrap();
+        let mut feeds = weights(&config, 1);
+        feeds.insert("x".into(), to_f32(&noise(shape, 2)));
+        for arithmetic in [Arithmetic::Exact, Arithmetic::Fast] {
+            let mut first = None;
+            for threads in [1, 2, 3, 4, 7] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let y = pool.install(|| {
+                    let mut walk = cpu::Walk::new(&graph, &outputs, arithmetic);
+                    while walk.step(&|name| feeds.get(name)).unwrap() {}
+                    walk.finish().unwrap()
+                });
+                let bits: Vec<u32> = y.iter().flat_map(|y| y.data().iter().map(|x| x.to_bits())).collect();
+                let wanted = first.get_or_insert_with(|| bits.clone());
+                assert!(*wanted == bits, "{threads} threads, {side} pixels, {arithmetic:?}");
+            }
+        }
     }
 }

@@ -338,7 +338,7 @@ fn a_broken_picture_is_left_out_and_named_once() {
     match &loader.left_out()[..] {
         [Error::Picture { path, problem }] => {
             assert_eq!(path, &broken);
-            assert!(problem.contains("cut off") && problem.contains("ugatit data check"), "{problem}");
+            assert!(problem.contains("cut off") && problem.contains("look for others"), "{problem}");
         }
         other => panic!("{other:?}"),
     }

@@ -9,10 +9,13 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
+#[path = "support/adapter.rs"]
+mod adapter;
+
 use std::collections::BTreeMap;
 
 use pollster::block_on;
-use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
+use ugatit::gpu::{Gpu, InjectedFault};
 use ugatit::io::{Model, ModelMetadata};
 use ugatit::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 use ugatit::train::{Session, StepConfig, StepReport, TrainState};
@@ -20,7 +23,7 @@ use ugatit::translate::{Device, TileOptions, Translation, Translator};
 use ugatit::{Error, Result, Tensor};
 
 fn open() -> Gpu {
-    block_on(Gpu::open(&AdapterOptions::any())).unwrap()
+    block_on(Gpu::open(&adapter::any())).unwrap()
 }
 
 const GENERATOR: GeneratorConfig = GeneratorConfig {

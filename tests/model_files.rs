@@ -96,7 +96,7 @@ fn ablations_come_back() {
                 let found = parse(&foreign(&model.tensors, ""));
                 if !decoder_norm.is_adaptive() {
                     let message = found.unwrap_err().to_string();
-                    assert!(message.contains("--decoder-norm in, ln or gn"), "{message}");
+                    assert!(message.contains("`decoder_norm`: in, ln or gn"), "{message}");
                     let bytes = foreign(&model.tensors, "genB2A.");
                     let told = Model::from_bytes_told("m", &bytes, None, Some(decoder_norm)).unwrap();
                     // Light and full are one.
@@ -350,7 +350,7 @@ fn a_file_is_not_replaced_unasked() {
     let path = folder.path().join("m.safetensors");
     let model = model(true);
     model.save(&path, Precision::F32, false).unwrap();
-    assert!(matches!(model.save(&path, Precision::F32, false), Err(Error::Output { .. })));
+    assert!(matches!(model.save(&path, Precision::F32, false), Err(Error::Exists { .. })));
     model.save(&path, Precision::F16, true).unwrap();
     let below_a_file = path.join("m.safetensors");
     assert!(matches!(model.save(below_a_file, Precision::F32, true), Err(Error::Output { .. })));

@@ -339,7 +339,7 @@ fn files_are_not_replaced_unasked() {
     model.save_onnx(&path, Precision::F32, false).unwrap();
     let first = fs::read(&path).unwrap();
     assert_eq!(first, model.to_onnx(Precision::F32).unwrap());
-    assert!(matches!(model.save_onnx(&path, Precision::F16, false), Err(Error::Output { .. })));
+    assert!(matches!(model.save_onnx(&path, Precision::F16, false), Err(Error::Exists { .. })));
     assert_eq!(fs::read(&path).unwrap(), first);
     model.save_onnx(&path, Precision::F16, true).unwrap();
     assert!(fs::metadata(&path).unwrap().len() < first.len() as u64 * 6 / 10);

@@ -70,7 +70,7 @@ fn what_is_written_is_read_back() {
         let read = read_picture(&path).unwrap();
         assert_eq!(read.alpha, picture.alpha);
         assert_eq!(read.pixels, picture.pixels);
-        assert!(matches!(write_picture(&path, &picture, format, false), Err(Error::Output { .. })));
+        assert!(matches!(write_picture(&path, &picture, format, false), Err(Error::Exists { .. })));
     }
     let grey = gradient(9, 7).with_channels(1).unwrap();
     let bytes = encode_picture("p", &grey, PictureFormat::Png).unwrap();

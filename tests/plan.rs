@@ -116,7 +116,10 @@ fn a_picture_too_large_for_the_adapter_is_refused_with_advice() {
     let error = Plan::compile(&graph, &outputs, &map, &target).unwrap_err();
     assert!(matches!(error, Error::GpuLimit { .. }));
     let text = error.to_string();
-    assert!(text.contains("1024 MiB") && text.contains("128 MiB") && text.contains("--size"), "{text}");
+    assert!(
+        text.contains("1024 MiB") && text.contains("128 MiB") && text.contains("smaller picture"),
+        "{text}"
+    );
 }
 
 /// Kernels check no bounds: what a plan binds must be what its kernels go over.

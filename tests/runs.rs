@@ -11,9 +11,9 @@ use std::fs;
 use place::{Place, advance, metrics, tiny};
 use ugatit::Error;
 use ugatit::device::Device;
-use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
+use ugatit::gpu::{Gpu, InjectedFault};
 use ugatit::io::Model;
-use ugatit::run::{PRESETS, PreprocessKind, RunConfig, RunFolder};
+use ugatit::run::{PRESETS, PreprocessKind, Preset, RunConfig, RunFolder};
 use ugatit::train::GanType;
 
 /// A run in one piece, and one that is stopped twice, once between two checkpoints.
@@ -63,7 +63,7 @@ fn two_halves_make_the_whole_on_the_gpu() {
 #[test]
 fn a_lost_gpu_is_replaced() {
     let place = Place::new();
-    let open = || pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let open = || pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let (gpu, config) = (open(), tiny());
     let (mut run, _) = place.open("lost", &config, &Device::Gpu(gpu.clone())).unwrap();
     advance(&mut run, 3);
@@ -84,7 +84,7 @@ fn a_lost_gpu_is_replaced() {
 #[test]
 fn a_gpu_that_is_lost_in_a_wait_is_replaced() {
     let place = Place::new();
-    let open = || pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let open = || pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let (mut whole, _) = place.open("whole", &tiny(), &Device::Gpu(open())).unwrap();
     advance(&mut whole, 6);
     for wait in [0, 1, 2, 5] {
@@ -112,7 +112,7 @@ fn a_run_that_is_recovered_has_no_lines_of_the_one_before() {
     // No checkpoint; the sheet of the first iteration has its line written to the file, and the
     // lines of those after it wait in memory.
     let config = RunConfig { save_freq: 100, iteration: 200, ..tiny() };
-    let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let gpu = pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let (mut run, _) = place.open("run", &config, &Device::Gpu(gpu.clone())).unwrap();
     advance(&mut run, 4);
     let mut run = pollster::block_on(run.recover(Device::Gpu(gpu), None)).unwrap();
@@ -217,7 +217,7 @@ fn a_state_is_exported_for_pytorch() {
     }
     assert_eq!((keys, moments), (official.tensors.len(), 2 * checkpoint.state.moments.len()));
     let again = checkpoint.export(&place.path("out"), false).unwrap_err().to_string();
-    assert!(again.contains("--force"), "{again}");
+    assert!(again.contains("exists already"), "{again}");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn settings_are_checked() {
     assert!(problem("save_freq = 0").contains("save_freq is 0"));
     assert!(problem("batch_size = 0").contains("batch"));
     assert_eq!(read("cycle-weight = 5").unwrap().cycle_weight, 5.0);
-    for (name, _) in PRESETS {
+    for Preset { name, .. } in PRESETS {
         RunConfig::layered(Some(name), &[]).unwrap().validate().unwrap();
     }
     let official = RunConfig::layered(Some("official"), &[]).unwrap();

@@ -12,7 +12,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use support::engine::gpu;
-use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::gpu::Gpu;
 use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
@@ -333,7 +333,7 @@ fn nothing_moves_once_something_is_not_finite() {
 /// holds, and no iteration allocates.
 #[test]
 fn a_run_takes_what_is_planned() {
-    let device = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let device = pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let allocated = || device.device().get_internal_counters().hal.buffer_memory.read();
     let generator = GeneratorConfig { ch: 16, img_size: 64, ..GeneratorConfig::default() };
     let config =
@@ -391,7 +391,7 @@ fn pictures_and_batches_are_checked() {
 
 #[test]
 fn a_lost_device_is_a_typed_error() {
-    let device = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let device = pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let config = tiny(true);
     let start = TrainState::new(&config, 1).unwrap();
     let mut trainer = GpuTrainer::new(&device, &device.target(), config, &start).unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::gpu::Gpu;
 use ugatit::graph::Arithmetic;
 use ugatit::io::{Model, ModelMetadata, Picture};
 use ugatit::model::{Direction, GeneratorConfig};
@@ -162,7 +162,7 @@ impl Watcher for Notes {
 
 #[test]
 fn a_watcher_sees_every_phase_and_can_stop_it() {
-    let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any())).unwrap();
+    let gpu = pollster::block_on(Gpu::open(&support::adapter::any())).unwrap();
     let x = picture(12, 8).to_tensor().unwrap();
     for (device, phases) in
         [(Device::Cpu, vec![Phase::Run]), (Device::Gpu(gpu), vec![Phase::Compile, Phase::Run])]

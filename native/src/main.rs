@@ -5,6 +5,7 @@ mod compiling;
 mod console;
 mod device;
 mod events;
+mod hint;
 mod interrupt;
 mod models;
 mod ranks;
@@ -102,7 +103,7 @@ fn with_hyphens(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item
     })
 }
 
-/// An error with its causes, except those that the line already tells.
+/// An error with its causes, except those that the line already tells, and what options help.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -112,7 +113,10 @@ fn chain(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    match error.chain().find_map(|cause| cause.downcast_ref::<ugatit::Error>()) {
+        Some(error) => hint::with(text, error),
+        None => text,
+    }
 }
 
 /// Mesa's layer that chooses a GPU by the running desktop complains on standard error where no

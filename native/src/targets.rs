@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use ugatit::io::Model;
 use ugatit::model::{Dialect, Direction};
+use ugatit::text::grouped;
 
-use crate::console::{Usage, grouped};
+use crate::console::Usage;
 
 /// One direction, or all that there are.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,7 @@ pub(crate) fn description(path: &Path, model: &Model, f16: bool) -> String {
         model.config.architecture(),
         dialect(model.config.dialect),
         model.config.ch,
-        grouped(model.parameter_count()),
+        grouped(model.parameter_count() as u64),
         if f16 { "f16" } else { "f32" }
     ) + &quantized(model)
 }

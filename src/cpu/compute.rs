@@ -1,13 +1,14 @@
 //! From an operation to its function.
 
 use crate::error::Result;
-use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, Shape};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, of_training};
 
 use super::conv::Extents;
 use super::norm::Affine;
-use super::run::{Inputs, Values};
+use super::spatial::image;
 #[cfg(feature = "training")]
 use super::training::compute_for_training;
+use super::values::{Inputs, Values};
 use super::winograd::Winograd;
 use super::{Real, conv, linear, norm, pointwise, pool, spatial};
 
@@ -118,7 +119,7 @@ pub(super) fn compute<T: Real>(
         }),
         Op::AddScalar => values.fresh(node, |x, y| linear::add_scalar(x.get(0), x.get(1)[0], y)),
         Op::CamWeight => values.fresh(node, |x, y| linear::cam_weight(x.get(0), x.get(1), x.get(2), y)),
-        _ => return compute_for_training(graph, node, values, dying),
+        of_training!() => return compute_for_training(graph, node, values, dying),
     })
 }
 
@@ -148,21 +149,6 @@ pub(super) fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Op
     }
 }
 
-/// Whether [`compute`] makes the result of its first input where nobody else reads that one.
-pub(super) fn works_in_place(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Activation(_)
-            | Op::Add
-            | Op::Norm(_)
-            | Op::ActivationGrad(_)
-            | Op::Scale(_)
-            | Op::Above(_)
-            | Op::Flatten
-            | Op::Unflatten { .. }
-    )
-}
-
 /// The parameters of a normalisation that has any.
 fn affine<T: Real>(kind: NormKind, x: Inputs<'_, T>) -> Option<Affine<'_, T>> {
     match kind {
@@ -170,9 +156,4 @@ fn affine<T: Real>(kind: NormKind, x: Inputs<'_, T>) -> Option<Affine<'_, T>> {
         NormKind::LayerInstance => Some(Affine { rho: Some(x.get(1)), gamma: x.get(2), beta: x.get(3) }),
         NormKind::Group { .. } => Some(Affine { rho: None, gamma: x.get(1), beta: x.get(2) }),
     }
-}
-
-/// `[N, C, H, W]` of a shape that the graph has checked to be one.
-pub(super) fn image(shape: &Shape) -> [usize; 4] {
-    shape.nchw().unwrap_or_default()
 }

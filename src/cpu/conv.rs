@@ -171,7 +171,9 @@ fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &
     };
     let chunk_rows = (chunk_pixels(e) / e.ow).clamp(1, e.oh);
     let chunks = e.oh.div_ceil(chunk_rows);
-    let block = (SCRATCH_BYTES / size_of::<T>() / (window * chunk_rows * e.ow)).clamp(1, e.channels);
+    // The same whatever the number of threads is, and so the order of each sum: that of the largest chunk.
+    let most_rows = (CHUNK_PIXELS / e.ow).clamp(1, e.oh);
+    let block = (SCRATCH_BYTES / size_of::<T>() / (window * most_rows * e.ow)).clamp(1, e.channels);
 
     let y = Shared::new(y);
     let scratch = || {

@@ -3,8 +3,9 @@
 use crate::graph::{Arithmetic, Graph, NodeId, Op};
 
 use super::Real;
-use super::compute::{winograd, works_in_place};
-use super::run::{last_readers, reusable};
+use super::compute::winograd;
+use super::run::last_readers;
+use super::values::reusable;
 
 /// Bytes that [`run`](super::run()) holds at most for the tensors that it computes, its results included. What is
 /// fed is the caller's. What fast convolutions work in is counted; what other operations need meanwhile comes on top:
@@ -22,7 +23,7 @@ pub fn memory<T: Real>(graph: &Graph, outputs: &[NodeId], arithmetic: Arithmetic
         let dying = |id: NodeId| last_reader[id.index()] == i;
         let first = node.inputs.first().copied();
         let taken =
-            first.filter(|&id| works_in_place(&node.op) && dying(id) && !node.inputs[1..].contains(&id));
+            first.filter(|&id| node.op.traits().in_place && dying(id) && !node.inputs[1..].contains(&id));
         let room = match taken.and_then(|id| owned[id.index()].take()) {
             Some(room) => room,
             None => {

@@ -9,10 +9,13 @@ mod compute;
 mod conv;
 #[cfg(feature = "training")]
 mod conv_grad;
+#[cfg(feature = "training")]
+mod kept;
 mod linear;
 #[cfg(feature = "training")]
 mod loss;
 mod matmul;
+mod matrix;
 mod memory;
 mod norm;
 #[cfg(feature = "training")]
@@ -27,8 +30,10 @@ mod run;
 mod spatial;
 #[cfg(feature = "training")]
 mod spectral;
+mod tanh;
 #[cfg(feature = "training")]
 mod training;
+mod values;
 mod vector;
 mod winograd;
 

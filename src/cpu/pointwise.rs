@@ -2,6 +2,7 @@
 
 use crate::graph::Activation;
 
+use super::vector::vectorized;
 use super::{Real, parallel};
 
 /// Elements that one thread takes at a time.
@@ -51,20 +52,28 @@ pub(super) fn activate<T: Real>(y: &mut [T], activation: Activation) {
     if activation == Activation::Identity {
         return;
     }
-    with_activation!(activation, f => parallel::chunks(y, CHUNK, CHUNK, |_, y| {
-        for y in y {
-            *y = f(*y);
-        }
-    }));
+    with_activation!(activation, f => parallel::chunks(y, CHUNK, CHUNK, |_, y| vectorized(
+        #[inline(always)]
+        || {
+            for y in y {
+                *y = f(*y);
+            }
+        },
+    )));
 }
 
 /// `y[n, c, ..] = activation(y[n, c, ..] + bias[c])` for planes of `pixels` elements.
 pub(super) fn add_bias<T: Real>(y: &mut [T], pixels: usize, bias: &[T], activation: Activation) {
     with_activation!(activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
         let bias = bias[plane % bias.len()];
-        for y in y {
-            *y = f(*y + bias);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for y in y {
+                    *y = f(*y + bias);
+                }
+            },
+        );
     }));
 }
 

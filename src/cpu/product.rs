@@ -10,7 +10,7 @@ use std::any::TypeId;
 use std::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_splat, v128, v128_load, v128_store};
 
 use super::Real;
-use super::matmul::Matrix;
+use super::matrix::Matrix;
 
 /// Elements of the result that are computed at a time: two vectors by four.
 const ROWS: usize = 2 * LANES;

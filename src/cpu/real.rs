@@ -68,7 +68,7 @@ impl Real for f32 {
 
     #[inline(always)]
     fn tanh(self) -> Self {
-        self.tanh()
+        super::tanh::tanh(self)
     }
 }
 

@@ -9,8 +9,7 @@ use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
-#[cfg(feature = "training")]
-use super::training::Kept;
+use super::values::{Value, Values};
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
 /// outputs do not need is not asked for. The arithmetic is exact.
@@ -41,17 +40,8 @@ pub struct Walk<'g, 'a, T> {
 impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// A walk at its beginning.
     pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
-        let values = graph.nodes().iter().map(|_| Value::Absent).collect();
-        let last_reader = last_readers(graph, outputs);
-        let values = Values {
-            values,
-            free: vec![],
-            scratch: vec![],
-            #[cfg(feature = "training")]
-            kept: Kept::default(),
-            arithmetic,
-        };
-        Self { graph, outputs, last_reader, values, quantized: None, next: 0 }
+        let values = Values::new(graph.nodes().len(), arithmetic);
+        Self { graph, outputs, last_reader: last_readers(graph, outputs), values, quantized: None, next: 0 }
     }
 
     /// The walk with those parameters quantised, which nothing is fed for.
@@ -65,7 +55,10 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// # Errors
     /// [`Error::Shape`] where it is of another shape, or read as anything but a linear layer's weight.
     fn quantized(&self, id: NodeId, node: &Node) -> Result<Option<&'a QuantizedMatrix>> {
-        let Some(matrix) = self.quantized.and_then(|all| all.get(&node.name)) else { return Ok(None) };
+        let parameter = node.op == Op::Parameter;
+        let Some(matrix) = self.quantized.filter(|_| parameter).and_then(|all| all.get(&node.name)) else {
+            return Ok(None);
+        };
         match self.graph.flattened_channels(id) {
             Some(channels) if matrix.shape() == node.shape && matrix.channels() == channels => {
                 Ok(Some(matrix))
@@ -91,16 +84,18 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         if self.last_reader[id.index()] == 0 {
             return Ok(true);
         }
+        if let Some(matrix) = self.quantized(id, node)? {
+            self.values.set(id, Value::Quantized(matrix));
+            return Ok(true);
+        }
         addressable::<T>(node)?;
         let dying = |&input: &NodeId| self.last_reader[input.index()] == id.index();
-        let value = match node.op {
-            Op::Input | Op::Parameter => match self.quantized(id, node)? {
-                Some(matrix) => Value::Quantized(matrix),
-                None => Value::Fed(fed(node, feed)?),
-            },
-            _ => Value::Owned(compute(self.graph, node, &mut self.values, &dying)?),
+        let value = if matches!(node.op, Op::Input | Op::Parameter) {
+            Value::Fed(fed(node, feed)?)
+        } else {
+            Value::Owned(compute(self.graph, node, &mut self.values, &dying)?)
         };
-        self.values.values[id.index()] = value;
+        self.values.set(id, value);
         for &input in node.inputs.iter().filter(|input| dying(input)) {
             self.values.release(input);
         }
@@ -133,14 +128,6 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         results.reverse();
         Ok(results)
     }
-}
-
-/// Which of the free pieces of memory, by their capacities, is used again for `len` elements.
-pub(super) fn reusable(len: usize, free: impl Iterator<Item = usize>) -> Option<usize> {
-    free.enumerate()
-        .filter(|(_, capacity)| (len..=len.saturating_mul(4)).contains(capacity))
-        .min_by_key(|(_, capacity)| *capacity)
-        .map(|(i, _)| i)
 }
 
 /// For each node the index of its last reader; 0 where nobody needs it, `usize::MAX` for an
@@ -195,135 +182,4 @@ fn fed<'a, T: Real>(node: &Node, feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>) -
         )));
     }
     Ok(tensor.data())
-}
-
-enum Value<'a, T> {
-    Absent,
-    Fed(&'a [T]),
-    Quantized(&'a QuantizedMatrix),
-    Owned(Vec<T>),
-}
-
-/// The tensors alive at a node, and the memory of those that are not any more.
-pub(super) struct Values<'a, T> {
-    values: Vec<Value<'a, T>>,
-    free: Vec<Vec<T>>,
-    scratch: Vec<T>,
-    #[cfg(feature = "training")]
-    pub(super) kept: Kept,
-    pub(super) arithmetic: Arithmetic,
-}
-
-impl<T: Real> Values<'_, T> {
-    pub(super) fn get(&self, id: NodeId) -> &[T] {
-        match &self.values[id.index()] {
-            Value::Absent | Value::Quantized(_) => &[],
-            Value::Fed(data) => data,
-            Value::Owned(data) => data,
-        }
-    }
-
-    /// The tensor, for good where this executor made it, else a copy.
-    fn take(&mut self, id: NodeId) -> Vec<T> {
-        match std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            Value::Absent | Value::Quantized(_) => vec![],
-            Value::Fed(data) => data.to_vec(),
-            Value::Owned(data) => data,
-        }
-    }
-
-    /// The first input to work on in place: itself where nobody reads it again, else a copy.
-    pub(super) fn take_first(&mut self, node: &Node, dying: &dyn Fn(&NodeId) -> bool) -> Vec<T> {
-        let first = node.inputs[0];
-        if dying(&first)
-            && !node.inputs[1..].contains(&first)
-            && matches!(self.values[first.index()], Value::Owned(_))
-        {
-            return self.take(first);
-        }
-        let mut copy = self.buffer(node.shape.elements());
-        copy.copy_from_slice(self.get(first));
-        copy
-    }
-
-    /// What a node reads.
-    pub(super) fn of<'v>(&'v self, node: &'v Node) -> Inputs<'v, T> {
-        Inputs { values: self, node }
-    }
-
-    /// A node's result in memory of its own, every element of which is written by `write`. A function
-    /// for each operation, so that a browser compiles only those that are used.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    pub(super) fn fresh(
-        &mut self,
-        node: &Node,
-        write: impl for<'v> FnOnce(Inputs<'v, T>, &mut [T]),
-    ) -> Vec<T> {
-        let mut result = self.buffer(node.shape.elements());
-        write(self.of(node), &mut result);
-        result
-    }
-
-    /// Memory of `len` elements for as long as `work` takes; what is in it is nothing to read. It is
-    /// kept for the next that asks for about as much.
-    pub(super) fn with_scratch<R>(&mut self, len: usize, work: impl FnOnce(&mut Self, &mut [T]) -> R) -> R {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if !(len..=len.saturating_mul(2)).contains(&scratch.len()) {
-            drop(scratch);
-            scratch = vec![unwritten(); len];
-        }
-        let result = work(self, &mut scratch[..len]);
-        self.scratch = scratch;
-        result
-    }
-
-    /// Memory for `len` elements, every one of which is to be written.
-    fn buffer(&mut self, len: usize) -> Vec<T> {
-        let mut buffer = match reusable(len, self.free.iter().map(Vec::capacity)) {
-            Some(i) => self.free.swap_remove(i),
-            None => {
-                // What is free is too small, or far too large: it goes first.
-                self.free.clear();
-                return vec![unwritten(); len];
-            }
-        };
-        buffer.resize(len, unwritten());
-        if cfg!(debug_assertions) {
-            buffer.fill(unwritten());
-        }
-        buffer
-    }
-
-    fn release(&mut self, id: NodeId) {
-        if let Value::Owned(data) = std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            self.free.push(data);
-        }
-    }
-}
-
-/// The tensors that a node reads, by their position among its inputs.
-#[derive(Clone, Copy)]
-pub(super) struct Inputs<'v, T> {
-    values: &'v Values<'v, T>,
-    node: &'v Node,
-}
-
-impl<'v, T: Real> Inputs<'v, T> {
-    pub(super) fn get(self, position: usize) -> &'v [T] {
-        self.values.get(self.node.inputs[position])
-    }
-
-    /// The input at `position` where it is quantised.
-    pub(super) fn quantized(self, position: usize) -> Option<&'v QuantizedMatrix> {
-        match self.values.values[self.node.inputs[position].index()] {
-            Value::Quantized(matrix) => Some(matrix),
-            _ => None,
-        }
-    }
-}
-
-/// What fresh memory holds: zero, which costs nothing, or NaN where tests should notice that an
-/// operation relied on it.
-fn unwritten<T: Real>() -> T {
-    if cfg!(debug_assertions) { T::from_f64(f64::NAN) } else { T::default() }
 }

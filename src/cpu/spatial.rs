@@ -1,6 +1,13 @@
 //! Reflection padding and nearest upsampling, as index tables.
 
+use crate::graph::Shape;
+
 use super::{Real, parallel};
+
+/// `[N, C, H, W]` of a shape that the graph has checked to be one.
+pub(super) fn image(shape: &Shape) -> [usize; 4] {
+    shape.nchw().unwrap_or_default()
+}
 
 /// Where each element of a padded (and before that doubled) axis of `len` elements is read
 /// from.

@@ -1,15 +1,15 @@
 //! From an operation of training to its function.
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, Norm, NormKind, Op, of_every_network};
+use crate::graph::{Graph, Node, NodeId, NormKind, Op, of_every_network};
 
-use super::compute::image;
 use super::conv::Extents;
-use super::norm_grad::{Operands, Plane};
-use super::run::{Inputs, Values};
+use super::norm_grad::Operands;
+use super::spatial::image;
+use super::values::Values;
 use super::{Real, conv_grad, linear, loss, norm_grad, pointwise, pool, spatial, spectral};
 
-/// The rest of [`compute`](super::compute::compute).
+/// The rest of `compute`.
 pub(super) fn compute_for_training<T: Real>(
     graph: &Graph,
     node: &Node,
@@ -159,44 +159,4 @@ pub(super) fn compute_for_training<T: Real>(
         // `compute` has them.
         of_every_network!() => vec![],
     })
-}
-
-/// The operands of a normalisation's gradient, its kind, the bits of eps, and whether variances are unbiased.
-type NormKey = (Vec<NodeId>, NormKind, u32, bool);
-
-/// What the last operation of a kind has worked out beside its result, for the next one on the same operands.
-#[derive(Default)]
-pub(super) struct Kept {
-    planes: Option<(NormKey, Vec<Plane>)>,
-    product: Option<([NodeId; 2], Vec<f64>)>,
-}
-
-impl Kept {
-    /// What all gradients of this normalisation with these operands share.
-    fn planes(&mut self, operands: &[NodeId], norm: Norm, make: impl FnOnce() -> Vec<Plane>) -> &[Plane] {
-        again(&mut self.planes, (operands.to_vec(), norm.kind, norm.eps.to_bits(), norm.unbiased), make)
-    }
-
-    /// `W v`, which the power iteration and sigma both need.
-    fn product(&mut self, operands: [NodeId; 2], make: impl FnOnce() -> Vec<f64>) -> &[f64] {
-        again(&mut self.product, operands, make)
-    }
-}
-
-fn again<K: PartialEq, V>(kept: &mut Option<(K, Vec<V>)>, key: K, make: impl FnOnce() -> Vec<V>) -> &[V] {
-    let value = match kept.take() {
-        Some((known, value)) if known == key => value,
-        _ => make(),
-    };
-    &kept.insert((key, value)).1
-}
-
-impl<T: Real> Values<'_, T> {
-    /// [`Values::fresh`] with what was kept of earlier operations.
-    fn fresh_with(&mut self, node: &Node, write: impl FnOnce(&mut Kept, Inputs<'_, T>, &mut [T])) -> Vec<T> {
-        let mut kept = std::mem::take(&mut self.kept);
-        let result = self.fresh(node, |x, y| write(&mut kept, x, y));
-        self.kept = kept;
-        result
-    }
 }

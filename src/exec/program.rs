@@ -71,7 +71,7 @@ impl Program {
             let mut resources = vec![wgpu::BindingResource::Buffer(uniform)];
             for bound in &step.bindings {
                 let (buffer, offset) = place(bound.memory).ok_or_else(|| {
-                    Error::Shape(format!("`{}` is planned for other parameters or memory", step.label))
+                    Error::Internal(format!("`{}` is planned for other parameters or memory", step.label))
                 })?;
                 let size = std::num::NonZeroU64::new(bound.bytes);
                 resources.push(wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }));

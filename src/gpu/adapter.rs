@@ -9,6 +9,7 @@ use crate::plan::AdapterClass;
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::dx12;
+use super::software::is_software_name;
 
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +22,9 @@ pub struct AdapterOptions {
 }
 
 impl AdapterOptions {
-    /// Any adapter, software too, or the one that the environment variable `UGATIT_ADAPTER`
-    /// tells, as [`Self::name`].
+    /// Any adapter, software too.
     pub fn any() -> Self {
-        Self { name: std::env::var("UGATIT_ADAPTER").ok(), allow_software: true }
+        Self { name: None, allow_software: true }
     }
 }
 
@@ -80,16 +80,6 @@ impl AdapterReport {
             workgroup_invocations: limits.max_compute_invocations_per_workgroup,
         }
     }
-}
-
-/// Drivers that run shaders on the CPU, by a part of their names, one a line: browsers report no
-/// adapter type. The build of the npm package reads the same file.
-const SOFTWARE: &str = include_str!("software_adapters.txt");
-
-/// Whether an adapter of that name runs shaders on the CPU.
-pub(super) fn is_software_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SOFTWARE.lines().any(|s| name.contains(s))
 }
 
 /// The class of an adapter.
@@ -238,11 +228,11 @@ fn advice() -> &'static str {
     if cfg!(target_arch = "wasm32") {
         "this browser offers no WebGPU adapter; use a current Chrome, Edge, Safari or Firefox, with hardware acceleration switched on"
     } else if cfg!(target_os = "linux") {
-        "install the GPU's Vulkan driver (Debian, Ubuntu: `apt-get install mesa-vulkan-drivers`, or NVIDIA's package `nvidia-driver`), or use --device cpu"
+        "install the GPU's Vulkan driver (Debian, Ubuntu: `apt-get install mesa-vulkan-drivers`, or NVIDIA's package `nvidia-driver`), or compute on the processor"
     } else if cfg!(target_os = "macos") {
-        "Metal needs macOS 10.15 or later; or use --device cpu"
+        "Metal needs macOS 10.15 or later; or compute on the processor"
     } else {
-        "install the GPU maker's current driver, or use --device cpu"
+        "install the GPU maker's current driver, or compute on the processor"
     }
 }
 
@@ -306,29 +296,5 @@ mod tests {
         let error = super::meant("Radeon", &adapters).unwrap_err().to_string();
         assert!(error.contains("1: NVIDIA GeForce RTX 4090 at 0000:41:00.0"), "{error}");
         assert!(super::meant("0", &[]).unwrap_err().to_string().contains("there are: none"));
-    }
-
-    #[test]
-    fn software_adapters_are_known_by_their_names() {
-        assert!(
-            SOFTWARE
-                .lines()
-                .all(|name| !name.is_empty() && name == name.trim() && name == name.to_lowercase())
-        );
-        for name in [
-            "llvmpipe (LLVM 15.0.6, 256 bits)",
-            "SwiftShader Device (Subzero)",
-            "google swiftshader",
-            "Microsoft Basic Render Driver",
-            "microsoft warp",
-            "Apple Software Renderer",
-        ] {
-            assert!(is_software_name(name), "{name}");
-        }
-        for name in
-            ["NVIDIA GeForce RTX 4090", "apple common-3", "Intel(R) UHD Graphics 630", "unnamed GPU", ""]
-        {
-            assert!(!is_software_name(name), "{name}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use js_sys::{Function, Object, Promise, Reflect, global};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::adapter::is_software_name;
+use super::software::is_software_name;
 
 /// Completes `info`: browsers leave the description empty that wgpu takes for the name, and name
 /// the vendor and the architecture instead.

@@ -13,6 +13,7 @@ mod mapping;
 mod pipeline_cache;
 mod pipelines;
 mod scopes;
+mod software;
 #[cfg(not(target_arch = "wasm32"))]
 mod tuning_file;
 #[cfg(not(target_arch = "wasm32"))]

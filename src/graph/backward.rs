@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 
 use super::{Activation, CamInput, Conv2d, Graph, Node, NodeId, Norm, NormInput, NormKind, Op};
 
+/// A linear layer without bias and activation.
+const LINEAR: Op = Op::Linear { bias: false, activation: Activation::Identity };
+
 /// Where a gradient comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Seed {
@@ -52,7 +55,7 @@ pub fn backward(graph: &mut Graph, seeds: &[(NodeId, Seed)], wrt: &[NodeId]) -> 
         let id = NodeId(i as u32);
         let (true, Some(g)) = (needed[i], gradients[i]) else { continue };
         let node = graph.node(id).clone();
-        let open = open_inputs(&node);
+        let open = node.op.traits().open;
         let wanted: Vec<bool> =
             node.inputs.iter().enumerate().map(|(k, input)| k < open && needed[input.index()]).collect();
         if wanted.contains(&true) {
@@ -80,26 +83,9 @@ fn needed(graph: &Graph, wrt: &[NodeId]) -> Vec<bool> {
         needed[id.index()] = true;
     }
     for (i, node) in graph.nodes().iter().enumerate() {
-        needed[i] |= node.inputs[..open_inputs(node)].iter().any(|input| needed[input.index()]);
+        needed[i] |= node.inputs[..node.op.traits().open].iter().any(|input| needed[input.index()]);
     }
     needed
-}
-
-/// Into how many of a node's inputs, the first ones, gradients go on: not into what is detached
-/// by definition.
-fn open_inputs(node: &Node) -> usize {
-    match node.op {
-        Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::NormCoefficients(_) => 0,
-        // Constant in their input, but for jumps.
-        Op::MeanGrad { .. } | Op::HingeGrad { .. } | Op::L1Grad { .. } => 0,
-        // The vectors u and v, and sigma, whose gradient is part of that of the weight.
-        Op::SpectralNorm => 1,
-        // In the second they are constant, but for jumps.
-        Op::ActivationGrad(Activation::Identity | Activation::Relu | Activation::LeakyRelu(_))
-        | Op::GlobalMaxPoolGrad
-        | Op::AtMaximum => 1,
-        _ => node.inputs.len(),
-    }
 }
 
 fn accumulate(graph: &mut Graph, sum: &mut Option<Seed>, g: Seed) -> Result<()> {
@@ -151,107 +137,87 @@ impl Rule<'_> {
         }
     }
 
-    fn apply(&mut self, g: Seed) -> Result<()> {
-        match g {
-            Seed::Weight(weight) => self.apply_scalar(weight),
-            Seed::Node(g) => self.apply_tensor(g),
-        }
-    }
-
-    /// The losses, and what may be done to them.
-    fn apply_scalar(&mut self, weight: f32) -> Result<()> {
-        let node = self.node;
-        match node.op {
-            Op::Mse { target } => self.give(0, Op::MseGrad { target, scale: weight }, &node.inputs),
-            Op::BceWithLogits { target } => {
-                self.give(0, Op::BceWithLogitsGrad { target, scale: weight }, &node.inputs)
-            }
-            Op::Mean => self.give(0, Op::MeanGrad { scale: weight }, &node.inputs),
-            Op::Hinge { target } => self.give(0, Op::HingeGrad { target, scale: weight }, &node.inputs),
-            Op::GradientPenalty { one_sided } => {
-                self.give(0, Op::GradientPenaltyGrad { one_sided, scale: weight }, &node.inputs)
-            }
-            Op::L1 => {
-                self.give(0, Op::L1Grad { scale: weight }, &node.inputs)?;
-                self.give(1, Op::L1Grad { scale: -weight }, &node.inputs)
-            }
-            Op::Scale(factor) => {
-                self.pass(0, Seed::Weight(factor * weight));
-                Ok(())
-            }
-            Op::Add => {
-                self.pass(0, Seed::Weight(weight));
-                self.pass(1, Seed::Weight(weight));
-                Ok(())
-            }
-            _ => Err(Error::Config(format!("{:?} is no loss; seed it with a node", node.op))),
-        }
-    }
-
-    fn apply_tensor(&mut self, g: NodeId) -> Result<()> {
+    fn apply(&mut self, seed: Seed) -> Result<()> {
         let node = self.node;
         let x = node.inputs.first().copied().unwrap_or(self.id);
-        let image = |graph: &Graph| graph.shape(x).nchw().unwrap_or_default();
+        let dims = |graph: &Graph, k: usize| graph.shape(node.inputs[k]).dims().to_vec();
+        let image = |graph: &Graph, k: usize| graph.shape(node.inputs[k]).nchw().unwrap_or_default();
+        // What a loss is seeded with, and all else.
+        let weight = || match seed {
+            Seed::Weight(weight) => Ok(weight),
+            Seed::Node(_) => Err(Error::Config(format!("{:?} is a loss; seed it with a weight", node.op))),
+        };
+        let tensor = || match seed {
+            Seed::Node(g) => Ok(g),
+            Seed::Weight(_) => Err(Error::Config(format!("{:?} is no loss; seed it with a node", node.op))),
+        };
         match node.op {
             Op::Input | Op::Parameter => Ok(()),
-            Op::ReflectionPad2d(p) => self.give(0, Op::ReflectionPad2dGrad(p), &[g]),
-            Op::UpsampleNearest2x => self.give(0, Op::UpsampleNearest2xGrad, &[g]),
-            Op::Conv2d(conv) => self.conv2d(conv, g),
+
+            // ---- the network ----
+            Op::ReflectionPad2d(p) => self.give(0, Op::ReflectionPad2dGrad(p), &[tensor()?]),
+            Op::UpsampleNearest2x => self.give(0, Op::UpsampleNearest2xGrad, &[tensor()?]),
+            Op::Conv2d(conv) => self.conv2d(conv, tensor()?),
             Op::Linear { bias, activation } => {
-                let g = self.before(activation, g, self.id)?;
+                let g = self.before(activation, tensor()?, self.id)?;
                 self.give(0, Op::LinearGradInput, &[g, node.inputs[1]])?;
                 self.give(1, Op::LinearGradWeight, &[x, g])?;
                 if bias { self.give(2, Op::SumRows, &[g]) } else { Ok(()) }
             }
-            Op::Norm(norm) => self.norm(norm, g),
+            Op::Norm(norm) => self.norm(norm, tensor()?),
             Op::Activation(activation) => {
-                let g = self.before(activation, g, self.id)?;
+                let g = self.before(activation, tensor()?, self.id)?;
                 self.pass(0, Seed::Node(g));
                 Ok(())
             }
+            // Of losses too.
             Op::Add => {
-                self.pass(0, Seed::Node(g));
-                self.pass(1, Seed::Node(g));
+                self.pass(0, seed);
+                self.pass(1, seed);
                 Ok(())
             }
+            Op::Scale(factor) => match seed {
+                Seed::Weight(weight) => {
+                    self.pass(0, Seed::Weight(factor * weight));
+                    Ok(())
+                }
+                Seed::Node(g) => self.give(0, Op::Scale(factor), &[g]),
+            },
             Op::AddScalar => {
+                let g = tensor()?;
                 self.pass(0, Seed::Node(g));
                 self.give(1, Op::SumColumns, &[g])
             }
-            Op::Scale(factor) => self.give(0, Op::Scale(factor), &[g]),
-            Op::Above(_) => self.give(0, Op::ActivationGrad(Activation::Relu), &[g, self.id]),
-            Op::UpsampleNearest2xGrad => self.give(0, Op::UpsampleNearest2x, &[g]),
+            Op::Above(_) => self.give(0, Op::ActivationGrad(Activation::Relu), &[tensor()?, self.id]),
             Op::GlobalAvgPool => {
-                let [_, _, height, width] = image(self.graph);
-                self.give(0, Op::GlobalAvgPoolGrad { height, width }, &[g])
+                let [_, _, height, width] = image(self.graph, 0);
+                self.give(0, Op::GlobalAvgPoolGrad { height, width }, &[tensor()?])
             }
-            Op::GlobalMaxPool => self.give(0, Op::GlobalMaxPoolGrad, &[g, x]),
+            Op::GlobalMaxPool => self.give(0, Op::GlobalMaxPoolGrad, &[tensor()?, x]),
             Op::SumChannels => {
-                let [_, channels, ..] = image(self.graph);
-                self.give(0, Op::BroadcastChannels(channels), &[g])
+                let [_, channels, ..] = image(self.graph, 0);
+                self.give(0, Op::BroadcastChannels(channels), &[tensor()?])
             }
             Op::Concat => {
-                let columns = |graph: &Graph, k: usize| graph.shape(node.inputs[k]).dims()[1];
-                let (a, b) = (columns(self.graph, 0), columns(self.graph, 1));
+                let (g, a, b) = (tensor()?, dims(self.graph, 0)[1], dims(self.graph, 1)[1]);
                 self.give(0, Op::SliceColumns { start: 0, len: a }, &[g])?;
                 self.give(1, Op::SliceColumns { start: a, len: b }, &[g])
             }
             Op::Stack => {
-                let samples = |graph: &Graph, k: usize| graph.shape(node.inputs[k]).dims()[0];
-                let (n, m) = (samples(self.graph, 0), samples(self.graph, 1));
+                let (g, n, m) = (tensor()?, dims(self.graph, 0)[0], dims(self.graph, 1)[0]);
                 self.give(0, Op::Samples { first: 0, count: n }, &[g])?;
                 self.give(1, Op::Samples { first: n, count: m }, &[g])
             }
             Op::Samples { first, .. } => {
-                let total = self.graph.shape(x).dims()[0];
-                self.give(0, Op::SamplesGrad { first, total }, &[g])
+                let total = dims(self.graph, 0)[0];
+                self.give(0, Op::SamplesGrad { first, total }, &[tensor()?])
             }
             Op::Flatten => {
-                let [_, channels, height, width] = image(self.graph);
-                self.give(0, Op::Unflatten { channels, height, width }, &[g])
+                let [_, channels, height, width] = image(self.graph, 0);
+                self.give(0, Op::Unflatten { channels, height, width }, &[tensor()?])
             }
             Op::CamWeight => {
-                let operands = [g, node.inputs[0], node.inputs[1], node.inputs[2]];
+                let operands = [tensor()?, node.inputs[0], node.inputs[1], node.inputs[2]];
                 for (k, wrt) in [CamInput::Mix, CamInput::Gap, CamInput::Gmp].into_iter().enumerate() {
                     self.give(k, Op::CamWeightGrad(wrt), &operands)?;
                 }
@@ -259,69 +225,94 @@ impl Rule<'_> {
             }
             Op::SpectralNorm => {
                 let [w, sigma, u, v] = [0, 1, 2, 3].map(|k| node.inputs[k]);
-                self.give(0, Op::SpectralNormGrad, &[g, w, sigma, u, v])
+                self.give(0, Op::SpectralNormGrad, &[tensor()?, w, sigma, u, v])
             }
-            Op::Mse { .. }
-            | Op::L1
-            | Op::BceWithLogits { .. }
-            | Op::Mean
-            | Op::Hinge { .. }
-            | Op::GradientPenalty { .. } => {
-                Err(Error::Config(format!("{:?} is a loss; seed it with a weight", node.op)))
-            }
-            _ => self.of_gradient(g),
-        }
-    }
 
-    /// Gradients, most of which are bilinear: the rule of one is made of the others of its operation.
-    fn of_gradient(&mut self, g: NodeId) -> Result<()> {
-        let node = self.node;
-        let linear = Op::Linear { bias: false, activation: Activation::Identity };
-        match node.op {
+            // ---- losses ----
+            Op::Mse { target } => self.give(0, Op::MseGrad { target, scale: weight()? }, &node.inputs),
+            Op::L1 => {
+                let scale = weight()?;
+                self.give(0, Op::L1Grad { scale }, &node.inputs)?;
+                self.give(1, Op::L1Grad { scale: -scale }, &node.inputs)
+            }
+            Op::BceWithLogits { target } => {
+                self.give(0, Op::BceWithLogitsGrad { target, scale: weight()? }, &node.inputs)
+            }
+            Op::Mean => self.give(0, Op::MeanGrad { scale: weight()? }, &node.inputs),
+            Op::Hinge { target } => self.give(0, Op::HingeGrad { target, scale: weight()? }, &node.inputs),
+            Op::GradientPenalty { one_sided } => {
+                self.give(0, Op::GradientPenaltyGrad { one_sided, scale: weight()? }, &node.inputs)
+            }
+
+            // ---- gradients, most of which are bilinear: the rule of one is made of the others of its operation ----
             Op::Conv2dGradInput { conv, .. } => {
-                let [upstream, weight] = [node.inputs[0], node.inputs[1]];
-                let [_, _, kh, kw] = self.graph.shape(weight).nchw().unwrap_or_default();
+                let (g, upstream, weight) = (tensor()?, node.inputs[0], node.inputs[1]);
+                let [_, _, kh, kw] = image(self.graph, 1);
                 let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
                 self.give(0, Op::Conv2d(bare), &[g, weight])?;
                 self.give(1, Op::Conv2dGradWeight { conv: bare, kernel: [kh, kw] }, &[g, upstream])
             }
             Op::Conv2dGradWeight { conv, .. } => {
-                let [x, upstream] = [node.inputs[0], node.inputs[1]];
-                let [_, _, height, width] = self.graph.shape(x).nchw().unwrap_or_default();
+                let (g, upstream) = (tensor()?, node.inputs[1]);
+                let [_, _, height, width] = image(self.graph, 0);
                 let bare = Conv2d { bias: false, activation: Activation::Identity, ..conv };
                 self.give(0, Op::Conv2dGradInput { conv: bare, height, width }, &[upstream, g])?;
                 self.give(1, Op::Conv2d(bare), &[x, g])
             }
             Op::LinearGradInput => {
-                let [upstream, weight] = [node.inputs[0], node.inputs[1]];
-                self.give(0, linear, &[g, weight])?;
+                let (g, upstream, weight) = (tensor()?, node.inputs[0], node.inputs[1]);
+                self.give(0, LINEAR, &[g, weight])?;
                 self.give(1, Op::LinearGradWeight, &[g, upstream])
             }
             Op::LinearGradWeight => {
-                let [x, upstream] = [node.inputs[0], node.inputs[1]];
+                let (g, upstream) = (tensor()?, node.inputs[1]);
                 self.give(0, Op::LinearGradInput, &[upstream, g])?;
-                self.give(1, linear, &[x, g])
+                self.give(1, LINEAR, &[x, g])
             }
             // Of tanh the derivative at the result is wanted too, which there is not.
             Op::ActivationGrad(activation) if !self.wanted[1] => {
-                self.give(0, Op::ActivationGrad(activation), &[g, node.inputs[1]])
+                self.give(0, Op::ActivationGrad(activation), &[tensor()?, node.inputs[1]])
             }
-            Op::ReflectionPad2dGrad(p) => self.give(0, Op::ReflectionPad2d(p), &[g]),
-            Op::GlobalAvgPoolGrad { .. } => self.give(0, Op::GlobalAvgPool, &[g]),
-            Op::GlobalMaxPoolGrad => self.give(0, Op::AtMaximum, &[g, node.inputs[1]]),
-            Op::AtMaximum => self.give(0, Op::GlobalMaxPoolGrad, &[g, node.inputs[1]]),
-            Op::BroadcastChannels(_) => self.give(0, Op::SumChannels, &[g]),
-            Op::Unflatten { .. } => self.give(0, Op::Flatten, &[g]),
+            Op::ReflectionPad2dGrad(p) => self.give(0, Op::ReflectionPad2d(p), &[tensor()?]),
+            Op::UpsampleNearest2xGrad => self.give(0, Op::UpsampleNearest2x, &[tensor()?]),
+            Op::GlobalAvgPoolGrad { .. } => self.give(0, Op::GlobalAvgPool, &[tensor()?]),
+            Op::GlobalMaxPoolGrad => self.give(0, Op::AtMaximum, &[tensor()?, node.inputs[1]]),
+            Op::AtMaximum => self.give(0, Op::GlobalMaxPoolGrad, &[tensor()?, node.inputs[1]]),
+            Op::BroadcastChannels(_) => self.give(0, Op::SumChannels, &[tensor()?]),
+            Op::Unflatten { .. } => self.give(0, Op::Flatten, &[tensor()?]),
             Op::SamplesGrad { first, .. } => {
-                let count = self.graph.shape(node.inputs[0]).dims()[0];
-                self.give(0, Op::Samples { first, count }, &[g])
+                let count = dims(self.graph, 0)[0];
+                self.give(0, Op::Samples { first, count }, &[tensor()?])
             }
             Op::MseGrad { scale, .. } => {
+                let g = tensor()?;
                 let count = self.graph.shape(g).elements();
                 self.give(0, Op::Scale(2.0 * scale / count as f32), &[g])
             }
-            _ => Err(Error::Config(format!(
-                "{:?} is detached or itself a gradient, and has no derivative here",
+
+            // ---- detached: no gradient comes here, but from a seed ----
+            Op::NormCoefficients(_)
+            | Op::PowerIterationV
+            | Op::PowerIterationU
+            | Op::SpectralSigma
+            | Op::MeanGrad { .. }
+            | Op::HingeGrad { .. }
+            | Op::L1Grad { .. } => {
+                Err(Error::Config(format!("{:?} is detached: no gradient goes through it", node.op)))
+            }
+            // ---- nothing that is trained differentiates these ----
+            Op::Interpolate
+            | Op::SpectralNormGrad
+            | Op::SumPixels
+            | Op::SumRows
+            | Op::SumColumns
+            | Op::NormGrad { .. }
+            | Op::ActivationGrad(_)
+            | Op::SliceColumns { .. }
+            | Op::CamWeightGrad(_)
+            | Op::BceWithLogitsGrad { .. }
+            | Op::GradientPenaltyGrad { .. } => Err(Error::Config(format!(
+                "{:?} is made for gradients, and has itself no derivative here",
                 node.op
             ))),
         }

@@ -28,54 +28,51 @@ pub fn fuse(graph: &Graph, outputs: &[NodeId]) -> (Graph, Vec<NodeId>) {
             *input = resolve(&moved, *input);
         }
         let only_reader = |id: NodeId| readers[id.index()] == 1;
-        match node.op.clone() {
-            Op::Conv2d(mut conv) => {
-                // Innermost first: pad follows upsample, so pad is met first from here.
-                while let Some(before) = nodes[node.inputs[0].index()].clone() {
-                    match before.op {
-                        Op::ReflectionPad2d(p)
-                            if !conv.upsample && conv.pad == 0 && only_reader(node.inputs[0]) =>
-                        {
-                            conv.pad = p;
-                        }
-                        Op::UpsampleNearest2x if !conv.upsample && only_reader(node.inputs[0]) => {
-                            conv.upsample = true;
-                        }
-                        _ => break,
-                    }
-                    nodes[node.inputs[0].index()] = None;
-                    node.inputs[0] = before.inputs[0];
-                }
-                node.op = Op::Conv2d(conv);
-            }
-            Op::Activation(activation) => {
-                let source = node.inputs[0];
-                if only_reader(source)
-                    && let Some(target) = nodes[source.index()].as_mut()
-                    && take_activation(&mut target.op, activation)
+        // What is not named here is left as it is, which is always right.
+        if let Op::Conv2d(mut conv) = node.op {
+            // Innermost first: pad follows upsample, so pad is met first from here.
+            while let Some(before) = nodes[node.inputs[0].index()].clone()
+                && !conv.upsample
+                && only_reader(node.inputs[0])
+            {
+                if let Op::ReflectionPad2d(p) = before.op
+                    && conv.pad == 0
                 {
-                    moved.insert(NodeId(i as u32), source);
-                    readers[source.index()] = readers[i];
-                    continue;
+                    conv.pad = p;
+                } else if before.op == Op::UpsampleNearest2x {
+                    conv.upsample = true;
+                } else {
+                    break;
                 }
+                nodes[node.inputs[0].index()] = None;
+                node.inputs[0] = before.inputs[0];
             }
-            Op::Add => {
-                // The normalisation moves here, after both of its operands.
-                let position = [1, 0].into_iter().find(|&k| {
-                    let norm = nodes[node.inputs[k].index()].as_ref();
-                    only_reader(node.inputs[k])
-                        && matches!(norm.map(|n| &n.op), Some(Op::Norm(norm)) if !norm.residual)
-                });
-                if let Some(k) = position
-                    && let Some(mut target) = nodes[node.inputs[k].index()].take()
-                    && let Op::Norm(norm) = &mut target.op
-                {
-                    norm.residual = true;
-                    target.inputs.push(node.inputs[1 - k]);
-                    node = target;
-                }
+            node.op = Op::Conv2d(conv);
+        } else if let Op::Activation(activation) = node.op {
+            let source = node.inputs[0];
+            if only_reader(source)
+                && let Some(target) = nodes[source.index()].as_mut()
+                && take_activation(&mut target.op, activation)
+            {
+                moved.insert(NodeId(i as u32), source);
+                readers[source.index()] = readers[i];
+                continue;
             }
-            _ => {}
+        } else if node.op == Op::Add {
+            // The normalisation moves here, after both of its operands.
+            let position = [1, 0].into_iter().find(|&k| {
+                let norm = nodes[node.inputs[k].index()].as_ref();
+                only_reader(node.inputs[k])
+                    && matches!(norm.map(|n| &n.op), Some(Op::Norm(norm)) if !norm.residual)
+            });
+            if let Some(k) = position
+                && let Some(mut target) = nodes[node.inputs[k].index()].take()
+                && let Op::Norm(norm) = &mut target.op
+            {
+                norm.residual = true;
+                target.inputs.push(node.inputs[1 - k]);
+                node = target;
+            }
         }
         nodes[i] = Some(node);
     }
@@ -93,12 +90,7 @@ fn resolve(moved: &HashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
 
 /// Makes `activation` the epilogue of `op`, where it has room for one.
 fn take_activation(op: &mut Op, activation: Activation) -> bool {
-    let slot = match op {
-        Op::Conv2d(conv) => &mut conv.activation,
-        Op::Linear { activation, .. } => activation,
-        Op::Norm(norm) if !norm.residual => &mut norm.activation,
-        _ => return false,
-    };
+    let Some(slot) = op.epilogue() else { return false };
     if *slot != Activation::Identity {
         return false;
     }

@@ -4,62 +4,7 @@ use super::{CamInput, Conv2d, Norm, NormInput, NormKind, Op, Shape};
 
 /// The shape that `op` gives, or why its inputs do not fit.
 pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> {
-    let arity = match op {
-        Op::Input | Op::Parameter => 0,
-        Op::Conv2d(Conv2d { bias, .. }) | Op::Linear { bias, .. } => 2 + usize::from(*bias),
-        Op::Norm(norm) => 1 + norm.kind.parameters() + usize::from(norm.residual),
-        Op::NormCoefficients(norm) => 1 + norm.kind.parameters(),
-        Op::Add
-        | Op::AddScalar
-        | Op::Concat
-        | Op::Stack
-        | Op::L1
-        | Op::PowerIterationV
-        | Op::PowerIterationU
-        | Op::Conv2dGradInput { .. }
-        | Op::Conv2dGradWeight { .. }
-        | Op::LinearGradInput
-        | Op::LinearGradWeight
-        | Op::ActivationGrad(_)
-        | Op::GlobalMaxPoolGrad
-        | Op::AtMaximum
-        | Op::L1Grad { .. } => 2,
-        Op::CamWeight | Op::SpectralSigma | Op::Interpolate => 3,
-        Op::SpectralNorm | Op::CamWeightGrad(_) => 4,
-        Op::SpectralNormGrad => 5,
-        // Beta is not needed.
-        Op::NormGrad { norm, .. } => 2 + norm.kind.parameters().saturating_sub(1),
-        Op::ReflectionPad2d(_)
-        | Op::UpsampleNearest2x
-        | Op::Activation(_)
-        | Op::GlobalAvgPool
-        | Op::GlobalMaxPool
-        | Op::SumChannels
-        | Op::Samples { .. }
-        | Op::SamplesGrad { .. }
-        | Op::Flatten
-        | Op::Scale(_)
-        | Op::Above(_)
-        | Op::Mse { .. }
-        | Op::BceWithLogits { .. }
-        | Op::Mean
-        | Op::Hinge { .. }
-        | Op::GradientPenalty { .. }
-        | Op::SumPixels
-        | Op::SumRows
-        | Op::SumColumns
-        | Op::ReflectionPad2dGrad(_)
-        | Op::UpsampleNearest2xGrad
-        | Op::GlobalAvgPoolGrad { .. }
-        | Op::BroadcastChannels(_)
-        | Op::SliceColumns { .. }
-        | Op::Unflatten { .. }
-        | Op::MseGrad { .. }
-        | Op::MeanGrad { .. }
-        | Op::HingeGrad { .. }
-        | Op::GradientPenaltyGrad { .. }
-        | Op::BceWithLogitsGrad { .. } => 1,
-    };
+    let arity = op.traits().arity();
     if inputs.len() != arity {
         return Err(format!("it takes {arity} inputs, not {}", inputs.len()));
     }

@@ -11,20 +11,22 @@ mod infer;
 mod op;
 #[cfg(feature = "training")]
 mod recompute;
-mod shape;
+mod traits;
 
 use crate::error::{Error, Result};
 
+pub use crate::shape::Shape;
 pub use arithmetic::Arithmetic;
 #[cfg(feature = "training")]
 pub use backward::{Seed, backward};
 pub use fuse::fuse;
 #[cfg(feature = "training")]
 pub(crate) use op::of_every_network;
+pub(crate) use op::of_training;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};
 #[cfg(feature = "training")]
 pub use recompute::{Again, recompute};
-pub use shape::Shape;
+pub(crate) use traits::Operand;
 
 /// A node of a [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

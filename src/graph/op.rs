@@ -367,9 +367,8 @@ pub enum Op {
     SpectralNormGrad,
 }
 
-/// The operations that every build computes, as a pattern: the others are of training alone. A new one belongs here
-/// or into the functions that match this.
-#[cfg(feature = "training")]
+/// The operations that every build computes, as a pattern. A new one belongs here or into [`of_training`], and nothing
+/// compiles until it does.
 macro_rules! of_every_network {
     () => {
         Op::Input
@@ -394,8 +393,52 @@ macro_rules! of_every_network {
             | Op::UpsampleNearest2xGrad
     };
 }
-#[cfg(feature = "training")]
 pub(crate) use of_every_network;
+
+/// The operations that only a build with training computes, as a pattern.
+macro_rules! of_training {
+    () => {
+        Op::Stack
+            | Op::Samples { .. }
+            | Op::SamplesGrad { .. }
+            | Op::Mse { .. }
+            | Op::L1
+            | Op::BceWithLogits { .. }
+            | Op::Mean
+            | Op::Hinge { .. }
+            | Op::GradientPenalty { .. }
+            | Op::Interpolate
+            | Op::PowerIterationV
+            | Op::PowerIterationU
+            | Op::SpectralSigma
+            | Op::SpectralNorm
+            | Op::SpectralNormGrad
+            | Op::Conv2dGradInput { .. }
+            | Op::Conv2dGradWeight { .. }
+            | Op::SumPixels
+            | Op::SumRows
+            | Op::SumColumns
+            | Op::LinearGradInput
+            | Op::LinearGradWeight
+            | Op::NormGrad { .. }
+            | Op::ActivationGrad(_)
+            | Op::ReflectionPad2dGrad(_)
+            | Op::GlobalAvgPoolGrad { .. }
+            | Op::GlobalMaxPoolGrad
+            | Op::AtMaximum
+            | Op::BroadcastChannels(_)
+            | Op::SliceColumns { .. }
+            | Op::Unflatten { .. }
+            | Op::CamWeightGrad(_)
+            | Op::MseGrad { .. }
+            | Op::L1Grad { .. }
+            | Op::BceWithLogitsGrad { .. }
+            | Op::MeanGrad { .. }
+            | Op::HingeGrad { .. }
+            | Op::GradientPenaltyGrad { .. }
+    };
+}
+pub(crate) use of_training;
 
 #[cfg(not(feature = "training"))]
 impl Op {

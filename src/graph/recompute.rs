@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Graph, NodeId, Norm, Op, Shape};
+use super::{Graph, NodeId, Op, Shape};
 
 /// Rewrites a graph whose gradients are appended already, so that they read tensors which are computed anew shortly
 /// before, and not those of the way forward: these can be forgotten as soon as nothing on that way reads them any more
@@ -74,21 +74,7 @@ fn is_kept(again: Again, op: &Op, shape: &Shape) -> bool {
     if matches!(op, Op::SpectralNorm) {
         return false;
     }
-    let of_pictures = match op {
-        // The end of a residual block, from which the next one is computed anew.
-        Op::Norm(Norm { residual, .. }) => !residual,
-        Op::Conv2d(_)
-        | Op::Activation(_)
-        | Op::Add
-        | Op::Concat
-        | Op::ReflectionPad2d(_)
-        | Op::Scale(_)
-        | Op::Samples { .. }
-        | Op::Stack
-        | Op::UpsampleNearest2x => true,
-        _ => false,
-    };
-    again == Again::Weights || !of_pictures || shape.rank() != 4
+    again == Again::Weights || !op.traits().again || shape.rank() != 4
 }
 
 /// The nodes that `of` depend on, themselves included.

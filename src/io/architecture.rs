@@ -242,7 +242,7 @@ fn without_rho(adaptive: bool, told: Told) -> std::result::Result<DecoderNorm, S
     match told.decoder_norm {
         _ if adaptive => Ok(DecoderNorm::AdaIn),
         Some(told) if !told.is_adaptive() => Ok(told),
-        _ => Err("its decoder has instance, layer or group normalisation, whose tensors are alike; import it with --decoder-norm in, ln or gn, or name it so in the metadata `decoder_norm`".into()),
+        _ => Err("its decoder has instance, layer or group normalisation, whose tensors are alike; say which when it is imported (`decoder_norm`: in, ln or gn), or name it so in the metadata `decoder_norm`".into()),
     }
 }
 

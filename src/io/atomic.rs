@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// Missing folders are made. File systems without hard links will do.
 ///
 /// # Errors
-/// [`Error::Output`] where the file cannot be written, or is there already and `overwrite`
+/// [`Error::Output`] where the file cannot be written; [`Error::Exists`] where it is there already and `overwrite`
 /// is false; whatever `write` reports.
 pub fn write_atomically(
     path: &Path,
@@ -22,7 +22,7 @@ pub fn write_atomically(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let refuse = |problem: String| Error::Output { path: path.into(), problem };
-    let exists = || refuse("it exists already; use --force to replace it".into());
+    let exists = || Error::Exists { path: path.into() };
     if !overwrite && path.exists() {
         return Err(exists());
     }
@@ -153,7 +153,7 @@ mod tests {
 
         write_atomically(&path, false, |out| out.write_all(b"one")).unwrap();
         let again = write_atomically(&path, false, |out| out.write_all(b"two"));
-        assert!(again.unwrap_err().to_string().contains("--force"));
+        assert!(matches!(again, Err(Error::Exists { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"one");
         write_atomically(&path, true, |out| out.write_all(b"two")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");

@@ -190,7 +190,7 @@ fn damaged(path: &Path, error: &PytorchError) -> Error {
     // A safetensors file: the header's length in eight bytes, then JSON.
     if start.get(8) == Some(&b'{') {
         return refuse(
-            "it is a safetensors file, not a PyTorch checkpoint; it needs no import, name it with --model"
+            "it is a safetensors file, not a PyTorch checkpoint; it needs no import: it is a model as it is"
                 .into(),
         );
     }

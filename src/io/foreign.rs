@@ -10,9 +10,10 @@ pub(super) fn what_it_is(path: &Path, bytes: &[u8]) -> Option<String> {
 }
 
 /// What a part of a TensorFlow checkpoint is told that is not read by itself.
-const TENSORFLOW: &str = "it is a part of a TensorFlow checkpoint; `ugatit import` reads those, by the name of their folder or of the file that ends in .index";
+const TENSORFLOW: &str = "it is a part of a TensorFlow checkpoint; those are imported by the name of their folder or of the file that ends in .index";
 
-const ONNX: &str = "it is an ONNX model; those are written here (`export --onnx`), not read: use the checkpoint that it was made of";
+const ONNX: &str =
+    "it is an ONNX model; those are written here, not read: use the checkpoint that it was made of";
 
 const WEB_PAGE: &str = "it is a web page (HTML), not the file itself: the download was answered by a page, for example one that asks to confirm or to log in; download the file again";
 

@@ -1,4 +1,6 @@
 //! Files: pictures, models, official checkpoints.
+//!
+//! [`Model`] is what a file of a model holds; its architecture is a [`GeneratorConfig`].
 
 mod architecture;
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,6 +23,8 @@ mod import;
 #[cfg(feature = "pictures")]
 mod jpeg;
 mod model_file;
+#[cfg(not(target_arch = "wasm32"))]
+mod model_folder;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod networks;
 mod npy;
@@ -41,6 +45,7 @@ mod tensorflow;
 #[cfg(feature = "pictures")]
 mod unread;
 
+pub use crate::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
 pub(crate) use architecture::ADAPTIVE_KEY as QUANTIZED_KEY;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use atomic::remove_temporaries;
@@ -60,6 +65,8 @@ pub use import::{ImportOptions, checkpoint_directions, read_checkpoint};
 pub use model_file::{FORMAT_VERSION, Model, ModelMetadata, Precision};
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use networks::Networks;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+pub(crate) use onnx::in_onnx;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use picture::NORMALIZED;
 pub use picture::{Picture, Rounding, quantize};

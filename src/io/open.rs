@@ -8,6 +8,7 @@ use crate::model::Direction;
 
 use super::import::{ImportOptions, read_checkpoint, read_one};
 use super::model_file::Model;
+use super::model_folder::{is_model, of_run};
 use super::tensorflow::is_tensorflow_checkpoint;
 
 impl Model {
@@ -103,25 +104,6 @@ pub(crate) fn mapped(path: &Path) -> Result<memmap2::Mmap> {
     // SAFETY: the map is only read as plain bytes and copied out; a file that somebody
     // shortens meanwhile ends the process, as it would any program that maps files.
     unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))
-}
-
-/// Where the models of a folder lie: of a training run in its `models`.
-fn of_run(folder: &Path) -> PathBuf {
-    let models = folder.join("models");
-    let own = || fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| is_model(&entry.path()));
-    if models.is_dir() && !own() { models } else { folder.into() }
-}
-
-/// Whether a folder has no model file, nor a training run's.
-pub(super) fn holds_no_model(folder: &Path) -> bool {
-    let of = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-    !of(folder.into()).chain(of(folder.join("models"))).any(|entry| is_model(&entry.path()))
-}
-
-/// Whether a file's name is that of a model.
-fn is_model(path: &Path) -> bool {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    path.is_file() && matches!(extension.as_deref(), Some("safetensors" | "pt" | "pth"))
 }
 
 /// The model file to use in a folder.

@@ -5,7 +5,7 @@
 //! it so. Outside the engine all tensors are in the official layout.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, Op, Shape};
+use crate::graph::{Graph, Node, NodeId, Op, Operand, Shape};
 use crate::tensor::Tensor;
 
 /// The vec4s that hold `n` floats.
@@ -122,36 +122,29 @@ impl Layout {
             [o, i, kh, kw] => Self::ConvWeight { o, i, taps: kh * kw },
             _ => Self::activation(shape),
         };
-        // A weight under spectral normalisation, also one with a single output.
-        let spectral = |shape: &Shape| if shape.rank() == 4 { conv(shape) } else { Self::weight(shape) };
-        let v = |w: &Shape| match *w.dims() {
-            [_, i, kh, kw] => Self::ConvRows { i, taps: kh * kw },
-            _ => Self::Rows { n: 1, k: shape(position).elements() },
-        };
-        Some(match (&reader.op, position) {
-            (Op::Conv2d(_) | Op::Conv2dGradInput { .. }, 1)
-            | (Op::CamWeight | Op::CamWeightGrad(_), 0)
-            | (Op::CamWeightGrad(_), 1) => conv(shape(position)),
-            (Op::Linear { .. }, 1) => {
+        Some(match reader.op.traits().operands[position] {
+            Operand::Tensor | Operand::Features => Self::activation(shape(position)),
+            Operand::Kernel => conv(shape(position)),
+            Operand::LinearWeight => {
                 let x = graph.node(reader.inputs[0]);
                 match (&x.op, x.inputs.first().and_then(|&i| graph.shape(i).nchw())) {
                     (Op::Flatten, Some([_, c, h, w])) => {
-                        Self::FlattenedWeight { m: shape(1).dims()[0], c, pixels: h * w }
+                        Self::FlattenedWeight { m: shape(position).dims()[0], c, pixels: h * w }
                     }
-                    _ => Self::weight(shape(1)),
+                    _ => Self::weight(shape(position)),
                 }
             }
             // Whatever the layer itself asks for.
-            (Op::LinearGradInput, 1) => return None,
+            Operand::SharedWeight => return None,
             // The first row of a linear layer's weight is a vector too.
-            (Op::CamWeight, 1 | 2) | (Op::CamWeightGrad(_), 2 | 3) | (Op::AddScalar, 0) => {
-                Self::weight(shape(position))
-            }
-            (Op::PowerIterationV | Op::PowerIterationU | Op::SpectralSigma | Op::SpectralNorm, 0)
-            | (Op::SpectralNormGrad, 0 | 1) => spectral(shape(position)),
-            (Op::PowerIterationU, 1) | (Op::SpectralSigma, 2) | (Op::SpectralNorm, 3) => v(shape(0)),
-            (Op::SpectralNormGrad, 4) => v(shape(1)),
-            _ => Self::activation(shape(position)),
+            Operand::Row => Self::weight(shape(position)),
+            // Also one with a single output.
+            Operand::SpectralWeight if shape(position).rank() == 4 => conv(shape(position)),
+            Operand::SpectralWeight => Self::weight(shape(position)),
+            Operand::SpectralV(weight) => match *shape(weight).dims() {
+                [_, i, kh, kw] => Self::ConvRows { i, taps: kh * kw },
+                _ => Self::Rows { n: 1, k: shape(position).elements() },
+            },
         })
     }
 

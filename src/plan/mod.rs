@@ -310,7 +310,7 @@ impl Plan {
         let Launch { shader, bindings, workgroups, label, flops } = launch;
         if workgroups.iter().any(|&n| n > target.max_workgroups as usize) {
             return Err(target.limit(format!(
-                "{} would need {workgroups:?} workgroups; use a smaller --size, or --device cpu",
+                "{} would need {workgroups:?} workgroups; use a smaller picture, or the processor",
                 shader.name
             )));
         }

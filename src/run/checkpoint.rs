@@ -126,7 +126,7 @@ impl Checkpoint<'_> {
             contents.metadata.get(key).ok_or_else(|| refuse(format!("its metadata has no `{key}`")))
         };
         if contents.metadata.get("format").is_none_or(|format| format != FORMAT) {
-            return Err(refuse("it is no training state; `ugatit train` writes those".into()));
+            return Err(refuse("it is no training state, which a run writes".into()));
         }
         let damaged = |key: &str| refuse(format!("its metadata `{key}` cannot be read"));
         let version: u32 = field("format_version")?.parse().map_err(|_| damaged("format_version"))?;

@@ -1,185 +1,15 @@
-//! The settings of a training run, as its `config.toml` holds them.
+//! What the settings of a run mean: read, layered, checked, and given to what computes.
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::io::ModelMetadata;
-use crate::model::{DecoderNorm, Dialect, GeneratorConfig};
-use crate::train::{Adam, Epochs, GanType, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
+use crate::model::GeneratorConfig;
+use crate::train::{Adam, Epochs, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
 
 use super::preprocess_kind::PreprocessKind;
-
-/// Everything that a training run is told. The names are those of the official program's
-/// options; what it does not have is marked. The default is the official program's, but light.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunConfig {
-    /// The light generator (official `--light`, there off by default: the full one needs a GPU
-    /// of 16 GB or more).
-    pub light: bool,
-    /// Whose generator it is: `pytorch`, `tensorflow` or `photo2cartoon` (official: its own). Another one than
-    /// the first is for training on with an imported model ([`Self::init`]).
-    pub dialect: Dialect,
-    /// Side of the training pictures, pixels, a multiple of 4 (of 16 with photo2cartoon's generator).
-    pub img_size: usize,
-    /// 3, or 1 for grey pictures.
-    pub img_ch: usize,
-    /// Channels of the first layer of every network.
-    pub ch: usize,
-    /// Residual blocks of the encoder and of the decoder.
-    pub n_res: usize,
-    /// Residual blocks of the decoder, where they are to be others than `n_res` (not in the official program); 0 for as
-    /// many.
-    pub n_res_decoder: usize,
-    /// What normalises the decoder: `adalin`, or for the paper's ablation `in`, `ln`, `adain` or `gn`.
-    pub decoder_norm: DecoderNorm,
-    /// Whether the generators have attention (the paper's ablation).
-    pub g_cam: bool,
-    /// Whether the discriminators have attention (the paper's ablation).
-    pub d_cam: bool,
-    /// Whether the generators use rho as `max(rho - 0.1, 0)` (in TensorFlow, there on by default).
-    pub smoothing: bool,
-    /// Whether the discriminators are spectrally normalised (in TensorFlow).
-    pub sn: bool,
-    /// Layers of the global discriminators (official: always 7, which needs 96 pixels; 6 needs 64).
-    pub n_dis_global: usize,
-    /// Layers of the local discriminators (official: always 5).
-    pub n_dis_local: usize,
-
-    /// Iterations of the whole run; with `epoch` those of one epoch ([`Self::iterations`]).
-    pub iteration: u64,
-    /// Epochs of the run (in TensorFlow); 0 for a run that has none.
-    pub epoch: u64,
-    /// With `epoch`, the first epoch whose rate falls, counted from 0, until it would be zero (in TensorFlow); 0 for half
-    /// of them.
-    pub decay_epoch: u64,
-    /// Whether the rate falls to zero in the second half.
-    pub decay_flag: bool,
-    /// The learning rate of the first half.
-    pub lr: f64,
-    /// L2 decay of every parameter.
-    pub weight_decay: f64,
-    /// The adversarial loss: `lsgan`, or `gan`, `hinge`, `wgan-gp`, `wgan-lp`, `dragan` (in TensorFlow).
-    pub gan_type: GanType,
-    /// Weight of the gradient penalty of the last three (`GP_ld` in TensorFlow).
-    pub gp_ld: f32,
-    /// The generators move in the first of so many iterations (in TensorFlow).
-    pub n_critic: u64,
-    /// Weight of the adversarial terms.
-    pub adv_weight: f32,
-    /// Weight of the cycle terms.
-    pub cycle_weight: f32,
-    /// Weight of the identity terms.
-    pub identity_weight: f32,
-    /// Weight of the attention's classifiers.
-    pub cam_weight: f32,
-    /// Pictures of each domain that are computed together.
-    pub batch_size: usize,
-    /// Batches whose gradients make one iteration (not in the official program).
-    pub accumulation: usize,
-    /// Whether pictures between operations are computed a second time for the gradients: less memory, more time, the same
-    /// numbers (not in the official program).
-    pub recompute: bool,
-    /// Where several ranks train together: iterations that each trains by itself, before all go on from the mean of
-    /// their weights; 1 for sums of the gradients in every iteration (not in the official program).
-    pub local_steps: u64,
-    /// Decay of the generators' moving average; 0 for none (not in the official program).
-    pub ema: f64,
-    /// Of the initial weights, the order of the pictures and their augmentation.
-    pub seed: u64,
-    /// The model that the run begins with, where names and shapes fit ([`Self::start`]); empty for
-    /// fresh weights (not in the official program).
-    pub init: PathBuf,
-
-    /// How pictures are brought to the training size.
-    pub preprocess: PreprocessKind,
-    /// The side that `scale-crop` scales to before it crops; 0 for the official `img_size + 30`.
-    pub load_size: usize,
-    /// Whether pictures are mirrored at random.
-    pub flip: bool,
-    /// Train on the first so many pictures of each domain only, to see whether it can learn them; 0
-    /// for all.
-    pub overfit: usize,
-
-    /// Iterations between two entries of the curves, after the first 1000, which all have one: a
-    /// million entries would be gigabytes.
-    pub log_freq: u64,
-    /// Iterations between two sample sheets (after those at 1, 10, 50, 100, 200, 500, 1000).
-    pub print_freq: u64,
-    /// Iterations between two checkpoints.
-    pub save_freq: u64,
-    /// The last so many checkpoints are kept.
-    pub keep: usize,
-    /// Checkpoints of multiples of this iteration are kept for ever; 0 for none.
-    pub keep_every: u64,
-
-    /// What domain A shows, for the model's file.
-    pub domain_a: String,
-    /// What domain B shows.
-    pub domain_b: String,
-    /// The licence of the trained weights.
-    pub license: String,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        let step = StepConfig::default();
-        let LossWeights { adversarial, cycle, identity, cam } = step.weights;
-        let GeneratorConfig { ch, n_res, img_size, img_ch, dialect, .. } = step.generator;
-        let GeneratorConfig { decoder_norm, cam: g_cam, smoothing, .. } = step.generator;
-        Self {
-            light: true,
-            dialect,
-            img_size,
-            img_ch,
-            ch,
-            n_res,
-            n_res_decoder: 0,
-            decoder_norm,
-            g_cam,
-            d_cam: step.d_cam,
-            smoothing,
-            sn: step.sn,
-            n_dis_global: step.global_layers,
-            n_dis_local: step.local_layers,
-            iteration: step.schedule.iterations,
-            epoch: 0,
-            decay_epoch: 0,
-            decay_flag: step.schedule.decay,
-            lr: step.schedule.lr,
-            weight_decay: step.adam.weight_decay,
-            gan_type: step.gan_type,
-            gp_ld: step.gp_ld,
-            n_critic: step.n_critic,
-            adv_weight: adversarial,
-            cycle_weight: cycle,
-            identity_weight: identity,
-            cam_weight: cam,
-            batch_size: step.batch,
-            accumulation: 1,
-            recompute: false,
-            local_steps: 1,
-            ema: 0.999,
-            seed: 0,
-            init: PathBuf::new(),
-            preprocess: PreprocessKind::ScaleCrop,
-            load_size: 0,
-            flip: true,
-            overfit: 0,
-            log_freq: 10,
-            print_freq: 1000,
-            save_freq: 1000,
-            keep: 3,
-            keep_every: 100_000,
-            domain_a: String::new(),
-            domain_b: String::new(),
-            license: String::new(),
-        }
-    }
-}
+pub(super) use super::settings::RunConfig;
+use super::settings::SETTINGS;
 
 /// Sheets are made at these iterations, and then at every multiple of `print_freq`.
 pub(super) const EARLY_SHEETS: [u64; 7] = [1, 10, 50, 100, 200, 500, 1000];
@@ -276,28 +106,11 @@ impl RunConfig {
     /// # Errors
     /// As [`Self::to_toml`].
     pub fn fixed_differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
-        const FIXED: [&str; 16] = [
-            "light",
-            "dialect",
-            "img_size",
-            "img_ch",
-            "ch",
-            "n_res",
-            "n_res_decoder",
-            "decoder_norm",
-            "g_cam",
-            "d_cam",
-            "smoothing",
-            "sn",
-            "n_dis_global",
-            "n_dis_local",
-            "seed",
-            "init",
-        ];
         let (ours, theirs) = (self.table()?, other.table()?);
-        let differs = FIXED.iter().filter(|key| ours.get(**key) != theirs.get(**key));
+        let fixed = SETTINGS.iter().filter(|setting| setting.fixed).map(|setting| setting.name);
+        let differs = fixed.filter(|key| ours.get(*key) != theirs.get(*key));
         let text = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();
-        Ok(differs.map(|key| ((*key).to_owned(), text(&ours, key), text(&theirs, key))).collect())
+        Ok(differs.map(|key| (key.to_owned(), text(&ours, key), text(&theirs, key))).collect())
     }
 
     /// What is computed.

@@ -25,14 +25,13 @@ impl Checkpoint<'_> {
     /// the files.
     ///
     /// # Errors
-    /// [`Error::Output`] where a file cannot be written, or is there and `overwrite` is false: then
-    /// none is written.
+    /// [`Error::Output`] where a file cannot be written; [`Error::Exists`] where one is there and `overwrite` is
+    /// false: then none is written.
     pub fn export(&self, folder: &Path, overwrite: bool) -> Result<Vec<PathBuf>> {
         let files = files(&self.state)?;
         let path = |name: &str| folder.join(format!("{name}.safetensors"));
         if let Some(there) = files.keys().map(|name| path(name)).find(|path| path.exists() && !overwrite) {
-            let problem = "it exists already; use --force to replace it".into();
-            return Err(Error::Output { path: there, problem });
+            return Err(Error::Exists { path: there });
         }
         let metadata = BTreeMap::from([
             // What PyTorch's own tools write and some look for.

@@ -35,13 +35,14 @@ mod preprocess_kind;
 mod presets;
 mod progress;
 mod records;
+mod resume;
 mod samples;
+mod settings;
 mod sheet;
 mod trained_on;
 mod work;
 
 pub use checkpoint::{Checkpoint, Position};
-pub use config::RunConfig;
 pub use curves::{Curves, Point};
 pub use driver::{Beginning, Run};
 pub use events::EventWriter;
@@ -53,8 +54,9 @@ pub use metrics::{MetricsLog, scalars};
 pub use needs::{Free, RunNeeds};
 pub use page::{RunPage, RunPhase, RunStatus};
 pub use preprocess_kind::PreprocessKind;
-pub use presets::PRESETS;
+pub use presets::{PRESETS, Preset};
 pub use progress::Progress;
+pub use settings::{RunConfig, SETTINGS, Setting, SettingKind};
 pub use sheet::{
     SheetRow, compose, official_rows, row_names, sheet, sheet_path, translated_rows, write_sheet,
 };

@@ -50,7 +50,7 @@ pub struct RunNeeds {
 }
 
 /// What is said of a run that computes pictures a second time unasked.
-pub(super) const RECOMPUTES: &str = "memory would not do, so pictures are computed a second time for the gradients (--recompute): the same numbers, more slowly";
+pub(super) const RECOMPUTES: &str = "memory would not do, so pictures are computed a second time for the gradients (`recompute`): the same numbers, more slowly";
 
 impl RunNeeds {
     /// What each of `ranks` processes needs that train `config` on `dataset` together, on a GPU or on the processor.
@@ -191,7 +191,7 @@ impl RunNeeds {
             let whole = self.disk().saturating_sub(there(&[""])).max(least);
             if whole > free {
                 notices.push(format!(
-                    "the whole run may take {} more of the disk of {}, and {} are free: make room while it runs, or give larger --save-freq, --print-freq or --keep-every",
+                    "the whole run may take {} more of the disk of {}, and {} are free: make room while it runs, or give larger `save_freq`, `print_freq` or `keep_every`",
                     text::memory(whole),
                     folder.display(),
                     text::memory(free)

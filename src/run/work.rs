@@ -56,7 +56,7 @@ impl Work {
         }
         let session = Session::new(device, step, state).await?;
         if let Some(team) = team.as_mut().filter(|_| !alone) {
-            let what = "what computes (the processor, or GPUs of one kind; see --device and --adapter)";
+            let what = "what computes (the processor, or GPUs of one kind)";
             team.check_same(what, session.layout())?;
         }
         Ok(Self { session, loader, team, begun, config: config.clone(), diverged: None })

@@ -11,9 +11,9 @@ use crate::model::{
 use super::adam::Adam;
 use super::gan::GanType;
 use super::losses::LossWeights;
+use super::player::Player;
 use super::reduce::Team;
 use super::schedule::Schedule;
-use super::step::Player;
 
 /// The discriminators: of each domain a global one (`disG`) and a local one (`disL`).
 pub(super) const SCALES: [&str; 4] = ["GA", "GB", "LA", "LB"];

@@ -11,7 +11,13 @@ use crate::graph::{Graph, NodeId, Op};
 use crate::model::Discriminator;
 
 use super::gan::{Cost, GanType};
-use super::step::Translation;
+
+/// What a step needs of a generator's result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Translation {
+    pub(super) image: NodeId,
+    pub(super) cam_logit: Option<NodeId>,
+}
 
 /// What the terms count (official `--adv_weight`, `--cycle_weight`, `--identity_weight`,
 /// `--cam_weight`).

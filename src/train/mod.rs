@@ -12,11 +12,13 @@ mod adam;
 mod config;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 mod data;
+mod engine;
 mod gan;
 mod gpu;
 mod init;
 mod losses;
 mod penalty;
+mod player;
 mod reduce;
 mod schedule;
 mod session;
@@ -29,14 +31,16 @@ pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment};
+pub use engine::{CpuEngine, Engine, Outcome, Watch};
 pub use gan::GanType;
 pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};
+pub use player::Player;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use reduce::AVERAGED;
 pub use reduce::{Precision, Reduce, Team};
 pub use schedule::{Epochs, Schedule};
 pub use session::Session;
 pub use state::TrainState;
-pub use step::{Player, StepGraph};
-pub use trainer::{CpuEngine, Engine, Outcome, StepReport, Trainer, Watch};
+pub use step::StepGraph;
+pub use trainer::{StepReport, Trainer};

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 use super::config::StepConfig;
 use super::gan::Penalized;
-use super::step::Player;
+use super::player::Player;
 
 /// The domains, in the order of a batch.
 const DOMAINS: [&str; 2] = ["A", "B"];

@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 use super::config::StepConfig;
+use super::engine::CpuEngine;
 use super::gpu::GpuTrainer;
 use super::reduce::Team;
 use super::state::TrainState;
-use super::trainer::{CpuEngine, StepReport, Trainer};
+use super::trainer::{StepReport, Trainer};
 
 /// A training run on a device: on the processor, or on a GPU that keeps weights, moments and
 /// averages, so that nothing but pictures goes there and nothing but losses comes back.

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 use super::adam::Moments;
 use super::config::StepConfig;
 use super::init::initial;
-use super::step::Player;
+use super::player::Player;
 
 /// The six networks, the optimisers' moments and the number of iterations done. (The sampler
 /// and the random numbers of the augmentation belong to the data.)

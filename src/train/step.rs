@@ -6,45 +6,9 @@ use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
 use super::gan::Penalized;
-use super::losses::{Term, Terms};
+use super::losses::{Term, Terms, Translation};
 use super::penalty::{near, share};
-
-/// Whose turn it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Player {
-    /// `disGA`, `disGB`, `disLA`, `disLB`; the first in each iteration.
-    Discriminators,
-    /// `genA2B`, `genB2A`.
-    Generators,
-}
-
-impl Player {
-    /// Both, in the order of an iteration.
-    pub const BOTH: [Self; 2] = [Self::Discriminators, Self::Generators];
-
-    /// Its networks.
-    pub fn networks(self) -> &'static [&'static str] {
-        match self {
-            Self::Discriminators => &["disGA", "disGB", "disLA", "disLB"],
-            Self::Generators => &["genA2B", "genB2A"],
-        }
-    }
-
-    /// The name of its loss: `D` or `G`, as the names of its terms begin.
-    pub fn letter(self) -> char {
-        match self {
-            Self::Discriminators => 'D',
-            Self::Generators => 'G',
-        }
-    }
-
-    /// Whether the tensor `name` is trained by this player's optimiser: every parameter of its
-    /// networks, but not the vectors of the spectral normalisation.
-    pub fn trains(self, name: &str) -> bool {
-        let own = name.split_once('.').is_some_and(|(network, _)| self.networks().contains(&network));
-        own && !name.ends_with(".weight_u") && !name.ends_with(".weight_v")
-    }
-}
+use super::player::Player;
 
 /// What one player computes in an iteration: its loss and the gradients. Inputs are `real_A`
 /// and `real_B` `[N, img_ch, S, S]` in -1..1; parameters are the tensors of all networks that
@@ -148,13 +112,6 @@ impl StepGraph {
         let named = self.gradients.iter().chain(&self.buffers).map(|(_, node)| *node);
         self.terms.iter().map(|term| term.node).chain(named).collect()
     }
-}
-
-/// What a step needs of a generator's result.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Translation {
-    pub(super) image: NodeId,
-    pub(super) cam_logit: Option<NodeId>,
 }
 
 /// A gradient that is to have the length 1.
@@ -265,5 +222,5 @@ fn gradient_of_sum(graph: &mut Graph, of: NodeId, at: NodeId) -> Result<NodeId> 
     let scale = graph.shape(of).elements() as f32;
     let ones = graph.add(Op::MeanGrad { scale }, &[of])?;
     let gradient = backward(graph, &[(of, Seed::Node(ones))], &[at])?.pop().flatten();
-    gradient.ok_or_else(|| Error::Config("what is judged does not lead to the judgement".into()))
+    gradient.ok_or_else(|| Error::Internal("what is judged does not lead to the judgement".into()))
 }

@@ -3,9 +3,9 @@
 use crate::cpu::Real;
 use crate::error::{Error, Result};
 
+use super::engine::{Outcome, Watch, added};
 use super::reduce::{BUCKET, Precision, Team};
 use super::step::StepGraph;
-use super::trainer::{Outcome, Watch, added};
 
 /// Watches the last batch of a rank: as soon as a gradient is there, it joins those of the batches before, and
 /// begins its way in buckets.

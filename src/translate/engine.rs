@@ -158,7 +158,7 @@ impl Engine {
         match program {
             Program::Cpu { graph, outputs, arithmetic } => {
                 let Self::Cpu { weights } = self else {
-                    return Err(Error::Shape("a program of another device".into()));
+                    return Err(Error::Internal("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.tensors.get(name) };
                 let walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);

@@ -21,7 +21,7 @@ pub(super) fn surveyed(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<
         if let Op::Norm(norm) = &node.op {
             let (key, _) = convolution_before(graph, node)?;
             if keys.iter().any(|known| known == key) {
-                return Err(Error::Shape(format!("`{key}` is normalised in two places")));
+                return Err(Error::Internal(format!("`{key}` is normalised in two places")));
             }
             keys.push(key.to_owned());
             // Here and not at the end, where the input would have to be kept until then.
@@ -56,7 +56,7 @@ pub(super) fn frozen(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<No
 /// `(a w) x + (b + a (c - shift))`, with c the convolution's own bias, if it has one.
 pub(super) fn fold(weights: &mut BTreeMap<String, Tensor>, frozen: &Frozen) -> Result<()> {
     for (key, coefficients) in frozen {
-        let weight = weights.get_mut(key).ok_or_else(|| Error::Shape(format!("`{key}` is missing")))?;
+        let weight = weights.get_mut(key).ok_or_else(|| Error::Internal(format!("`{key}` is missing")))?;
         let outputs = weight.shape().dims()[0];
         if coefficients.shape().dims() != [1, 3, outputs] {
             let found = coefficients.shape();
@@ -89,12 +89,12 @@ fn bias_of(weight: &str) -> String {
 fn convolution_before<'a>(graph: &'a Graph, norm: &Node) -> Result<(&'a str, Conv2d)> {
     let before = graph.node(norm.inputs[0]);
     let readers = graph.nodes().iter().flat_map(|node| &node.inputs).filter(|&&id| id == norm.inputs[0]);
-    match before.op {
-        Op::Conv2d(conv @ Conv2d { activation: Activation::Identity, .. }) if readers.count() == 1 => {
-            Ok((&graph.node(before.inputs[1]).name, conv))
-        }
-        _ => Err(Error::Shape("only a normalisation right after a plain convolution can be frozen".into())),
+    if let Op::Conv2d(conv @ Conv2d { activation: Activation::Identity, .. }) = before.op
+        && readers.count() == 1
+    {
+        return Ok((&graph.node(before.inputs[1]).name, conv));
     }
+    Err(Error::Internal("only a normalisation right after a plain convolution can be frozen".into()))
 }
 
 /// A copy of a graph, leaves as they are and every other node as `each` makes it from its copied
@@ -107,10 +107,12 @@ fn rebuilt(
     let mut ids: Vec<NodeId> = vec![];
     for node in graph.nodes() {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|id| ids[id.index()]).collect();
-        ids.push(match node.op {
-            Op::Input => new.input(&node.name, &node.shape),
-            Op::Parameter => new.parameter(&node.name, &node.shape),
-            _ => each(&mut new, node, &inputs)?,
+        ids.push(if node.op == Op::Input {
+            new.input(&node.name, &node.shape)
+        } else if node.op == Op::Parameter {
+            new.parameter(&node.name, &node.shape)
+        } else {
+            each(&mut new, node, &inputs)?
         });
     }
     Ok((new, ids))

@@ -121,6 +121,15 @@ impl Tiles {
             }
     }
 
+    /// How many tiles are worth having under way at a time: two on a GPU, which computes one while the one before is
+    /// read; one on the processor, which computes a tile only in [`Self::finish`].
+    pub fn under_way(&self) -> usize {
+        match self.maker {
+            Maker::Tensor(_) => 1,
+            Maker::Pixels(_) => 2,
+        }
+    }
+
     /// Translates tile `i`, given the pixels of [`Self::read`]. The result, of the size of
     /// [`Self::write`], is to be laid there over what the tiles before it gave; its opacity fades
     /// it in.
@@ -208,7 +217,7 @@ impl Tiles {
                 let rgb = rgba.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
                 Picture::new(width, height, 3, rgb)?
             }
-            (Maker::Tensor(_), None) => return Err(Error::Shape("a tile of bytes for tensors".into())),
+            (Maker::Tensor(_), None) => return Err(Error::Internal("a tile of bytes for tensors".into())),
         };
         let (read, write) = (self.read(i)?, self.write(i)?);
         let [top, left] = self.grid.padding(i).map(|n| n as isize);
@@ -312,11 +321,12 @@ impl Translator {
             let Rect { x, y, width, height } = tiles.read(i)?;
             tiles.begin(i, &picture.window(x as isize, y as isize, width, height))
         };
-        begin(&mut tiles, 0)?;
+        let mut begun = 0;
         for i in 0..tiles.count() {
             watcher.report(Phase::Tile, i, tiles.count()).await?;
-            if i + 1 < tiles.count() {
-                begin(&mut tiles, i + 1)?;
+            while begun < tiles.count().min(i + tiles.under_way()) {
+                begin(&mut tiles, begun)?;
+                begun += 1;
             }
             let (at, part) = tiles.finish(watcher).await?;
             result.lay(&part, at.x, at.y)?;

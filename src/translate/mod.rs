@@ -1,7 +1,12 @@
 //! Pictures in, pictures out: a model on a device, and the way from a picture file to the
 //! network's tensor and back.
 //!
-//! Everything here that computes is async, so that a web page never blocks on it.
+//! [`Translator::translate`] is the commonest wish in one call. What it is made of is there too, for callers that show
+//! progress, keep pictures on other threads, or hold a large photo elsewhere: [`prepare`], [`Translator::run`] and
+//! [`Prepared::finish`]; [`Translator::survey`] and [`Tiles`].
+//!
+//! Everything here that computes is async, so that a web page never blocks on it, and has a twin that blocks
+//! (`_blocking`) natively.
 
 mod engine;
 mod freeze;
@@ -9,6 +14,7 @@ mod large;
 mod pictures;
 mod tiles;
 mod watcher;
+mod whole;
 
 use std::collections::VecDeque;
 
@@ -29,6 +35,7 @@ pub use large::{Tiles, survey_size, wants_tiles};
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare, resize};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
+pub use whole::{Arranged, Options, Tiling};
 
 /// The name of the graph's input.
 const INPUT: &str = "x";
@@ -65,7 +72,8 @@ impl Translation {
     /// From the outputs of [`network`].
     fn new(outputs: Vec<Tensor>) -> Result<Self> {
         let mut outputs = outputs.into_iter();
-        let image = outputs.next().ok_or_else(|| Error::Shape("a translation without a picture".into()))?;
+        let image =
+            outputs.next().ok_or_else(|| Error::Internal("a translation without a picture".into()))?;
         Ok(Self { image, heatmap: outputs.next(), cam_logit: outputs.next() })
     }
 }
@@ -88,6 +96,15 @@ impl Translator {
     /// What the device reports.
     pub async fn new(device: Device, model: Model) -> Result<Self> {
         Self::with_precision(device, model, Precision::Auto).await
+    }
+
+    /// [`Self::new`] for callers that are not async: it waits on this thread.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new_blocking(device: Device, model: Model) -> Result<Self> {
+        pollster::block_on(Self::new(device, model))
     }
 
     /// Brings a model onto a device, its tensors lying there as `precision` says.

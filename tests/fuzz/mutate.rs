@@ -1,5 +1,7 @@
 //! Changes bytes as files get changed, and as somebody would who means harm.
 
+use ugatit::random::Random;
+
 /// Numbers that are wrong more often than others.
 const NUMBERS: [u64; 14] = [
     0,
@@ -20,23 +22,17 @@ const NUMBERS: [u64; 14] = [
 /// The most that a change may make of a file.
 const LONGEST: usize = 1 << 20;
 
-/// A stream of changed inputs, the same for the same name: SplitMix64 (Steele, Lea and Flood 2014).
-pub struct Mutator(u64);
+/// A stream of changed inputs, the same for the same name.
+pub struct Mutator(Random);
 
 impl Mutator {
     /// Begins the stream of `name`.
     pub fn new(name: &str) -> Self {
-        Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        }))
+        Self(Random::named(name))
     }
 
     fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     fn below(&mut self, bound: usize) -> usize {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use ugatit::exec::{Executor, Parameters};
-use ugatit::gpu::{AdapterOptions, Gpu};
+use ugatit::gpu::Gpu;
 use ugatit::graph::{Graph, NodeId};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan};
 use ugatit::{Tensor, cpu};
@@ -13,7 +13,7 @@ use ugatit::{Tensor, cpu};
 pub(crate) fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| {
-        let gpu = pollster::block_on(Gpu::open(&AdapterOptions::any()));
+        let gpu = pollster::block_on(Gpu::open(&super::adapter::any()));
         gpu.unwrap_or_else(|e| panic!("these tests need a GPU adapter: {e}"))
     })
 }

@@ -8,6 +8,7 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
+pub(crate) mod adapter;
 pub(crate) mod differences;
 pub(crate) mod engine;
 pub(crate) mod golden;

@@ -38,6 +38,14 @@ impl<T: OnDevice + 'static> Held<T> {
         Self(Rc::new(Cell::new(Some(value))))
     }
 
+    /// What `call`, which waits for nothing, makes of the value.
+    pub(crate) fn now<R>(&self, call: impl FnOnce(&mut T) -> Result<R>) -> std::result::Result<R, JsValue> {
+        let mut value = self.0.take().ok_or_else(busy)?;
+        let result = call(&mut value);
+        self.0.set(Some(value));
+        result.map_err(|error| thrown(&error))
+    }
+
     /// The promise of what `call` makes of the value.
     pub(crate) fn call<R: Into<JsValue>>(
         &self,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use js_sys::{Function, Object, Promise};
 use ugatit::Result;
 use ugatit::translate::Tiles as LibraryTiles;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::held::Held;
@@ -29,6 +30,7 @@ pub struct Tiles {
     tiles: Held<LibraryTiles>,
     /// Of each tile, the part of the picture that it is made from.
     parts: Vec<[u32; 4]>,
+    under_way: usize,
     /// The heat-map of the whole picture, as an object for JavaScript; none of a model without attention.
     attention: RefCell<Option<Object>>,
 }
@@ -50,7 +52,8 @@ impl Tiles {
                 Some(attention)
             }
         };
-        Ok(Self { tiles: Held::new(tiles), parts, attention: RefCell::new(attention) })
+        let under_way = tiles.under_way();
+        Ok(Self { tiles: Held::new(tiles), parts, under_way, attention: RefCell::new(attention) })
     }
 }
 
@@ -76,29 +79,28 @@ impl Tiles {
         self.attention.take()
     }
 
-    /// Translates tile `i`, given the RGBA bytes of its part of the picture.
+    /// How many tiles are to be begun before the first of them is finished: two on a GPU, which computes one while
+    /// another is read and drawn.
+    #[wasm_bindgen(getter = underWay)]
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Begins tile `i`, given the RGBA bytes of its part of the picture, and waits for nothing.
+    pub fn begin(&self, i: usize, rgba: Vec<u8>) -> std::result::Result<(), JsValue> {
+        let [_, _, width, height] = self.parts.get(i).copied().unwrap_or_default();
+        self.tiles.now(|tiles| tiles.begin(i, &pixels::picture(&rgba, width, height)?))
+    }
+
+    /// The tile that was begun first.
     #[wasm_bindgen(unchecked_return_type = "Promise<Tile>")]
-    pub fn run(
-        &self,
-        i: usize,
-        rgba: Vec<u8>,
-        #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
-    ) -> Promise {
-        let part = self.parts.get(i).copied().unwrap_or_default();
-        self.tiles.call(async move |tiles| tile(tiles, i, rgba, part, Hook::new(hook)).await)
+    pub fn finish(&self, #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function) -> Promise {
+        self.tiles.call(async move |tiles| tile(tiles, Hook::new(hook)).await)
     }
 }
 
-async fn tile(
-    tiles: &mut LibraryTiles,
-    i: usize,
-    rgba: Vec<u8>,
-    [_, _, width, height]: [u32; 4],
-    mut hook: Hook,
-) -> Result<Object> {
-    let picture = pixels::picture(&rgba, width, height)?;
-    drop(rgba);
-    let (at, part) = tiles.run(i, &picture, &mut hook).await?;
+async fn tile(tiles: &mut LibraryTiles, mut hook: Hook) -> Result<Object> {
+    let (at, part) = tiles.finish(&mut hook).await?;
     let tile = Object::new();
     for (key, value) in [("x", at.x), ("y", at.y), ("width", at.width), ("height", at.height)] {
         set(&tile, key, value as f64);

@@ -22,7 +22,7 @@ use ugatit::train::{Precision, Reduce};
 use ugatit::{Error, Result};
 
 use super::Wire;
-use super::ranks::World;
+use super::world::World;
 
 /// Values as they are sent.
 enum Values {

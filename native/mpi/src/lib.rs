@@ -7,6 +7,8 @@ mod connection;
 mod ranks;
 #[cfg(not(feature = "mpi"))]
 mod without;
+#[cfg(feature = "mpi")]
+mod world;
 
 #[cfg(feature = "mpi")]
 pub use ranks::Ranks;

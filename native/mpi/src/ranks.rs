@@ -1,50 +1,19 @@
 //! The ranks of a job, connected by MPI.
-#![expect(
-    unsafe_code,
-    reason = "MPI is a C library, and the crate's safe calls cover less than is needed here"
-)]
 
 use std::ffi::c_int;
 use std::fmt;
 use std::rc::Rc;
 
-use mpi::environment::Universe;
-use mpi::ffi;
-use mpi::topology::SimpleCommunicator;
-use mpi::traits::{AsRaw, Communicator};
+use mpi::traits::Communicator;
 use ugatit::train::Reduce;
 
 use super::connection::Connection;
+use super::world::World;
 use super::{Started, Wire};
-
-/// The most bytes of one message: counts are 32 bits wide.
-const MESSAGE: usize = 1 << 30;
 
 /// The ranks of a job. MPI ends when the last copy of this is dropped.
 #[derive(Clone)]
 pub struct Ranks(Rc<World>);
-
-/// All that MPI needs to have until its end.
-pub(super) struct World {
-    pub(super) rank: usize,
-    pub(super) ranks: usize,
-    /// The number of this rank among those of its machine, and theirs.
-    pub(super) local: [usize; 2],
-    pub(super) all: SimpleCommunicator,
-    /// The same ranks again, for what may be begun in another order on each.
-    pub(super) again: SimpleCommunicator,
-    /// Dropped last.
-    _universe: Universe,
-}
-
-/// A rank that panics would leave the others waiting for it for ever.
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.all.abort(1);
-        }
-    }
-}
 
 impl fmt::Debug for Ranks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,58 +96,5 @@ impl Ranks {
     /// Ends the whole job with this exit status.
     pub fn abort(&self, status: i32) -> ! {
         self.0.all.abort(status)
-    }
-}
-
-impl World {
-    /// Gives rank 0's bytes to all, which have as many.
-    pub(super) fn broadcast(&self, bytes: &mut [u8]) {
-        for part in bytes.chunks_mut(MESSAGE) {
-            // SAFETY: the pointer and the count are those of a slice that is borrowed for the call, which returns
-            // when it is done with it. What goes wrong ends the job, as MPI does by default.
-            unsafe {
-                ffi::MPI_Bcast(
-                    part.as_mut_ptr().cast(),
-                    part.len() as c_int,
-                    ffi::RSMPI_UINT8_T,
-                    0,
-                    self.all.as_raw(),
-                );
-            }
-        }
-    }
-
-    /// To rank 0.
-    fn send(&self, bytes: &[u8]) {
-        for part in bytes.chunks(MESSAGE) {
-            // SAFETY: as in `broadcast`.
-            unsafe {
-                ffi::MPI_Send(
-                    part.as_ptr().cast(),
-                    part.len() as c_int,
-                    ffi::RSMPI_UINT8_T,
-                    0,
-                    0,
-                    self.all.as_raw(),
-                );
-            }
-        }
-    }
-
-    fn receive(&self, rank: usize, bytes: &mut [u8]) {
-        for part in bytes.chunks_mut(MESSAGE) {
-            // SAFETY: as in `broadcast`.
-            unsafe {
-                ffi::MPI_Recv(
-                    part.as_mut_ptr().cast(),
-                    part.len() as c_int,
-                    ffi::RSMPI_UINT8_T,
-                    rank as c_int,
-                    0,
-                    self.all.as_raw(),
-                    ffi::RSMPI_STATUS_IGNORE,
-                );
-            }
-        }
     }
 }

@@ -7,10 +7,11 @@ use serde_json::json;
 use ugatit::Bits;
 use ugatit::io::{Model, checkpoint_directions, is_tensorflow_checkpoint};
 use ugatit::model::GeneratorConfig;
+use ugatit::text::grouped;
 use ugatit::text::memory;
 use ugatit::translate::memory_need;
 
-use crate::console::{grouped, line};
+use crate::console::line;
 use crate::models;
 use crate::targets::quantized;
 
@@ -89,7 +90,7 @@ fn print(model: &Model) -> anyhow::Result<()> {
         ("attention", if c.cam { "yes".into() } else { "none: trained without G_CAM".into() }),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
-        ("parameters", grouped(model.parameter_count()) + &quantized(model)),
+        ("parameters", grouped(model.parameter_count() as u64) + &quantized(model)),
         (
             "memory",
             format!(

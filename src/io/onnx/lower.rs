@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op};
+use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op, of_training};
 
 use super::names::names;
 use super::proto::{AttributeProto, FLOAT, GraphProto, INT64, NodeProto, TensorProto};
@@ -132,9 +132,22 @@ impl Lowering<'_> {
             Op::UpsampleNearest2xGrad => return Ok(self.sum_pool(&name, inputs[0])),
             Op::Concat => ("Concat", vec![AttributeProto::int("axis", 1)]),
             Op::Flatten => ("Flatten", vec![AttributeProto::int("axis", 1)]),
-            other => {
+            Op::Conv2d(_) | Op::Linear { .. } | Op::Norm(_) => {
                 return Err(Error::Config(format!(
-                    "{other:?} cannot be written as ONNX; only a network that translates can, before it is fused"
+                    "{:?} is fused, which ONNX has no operation for; write the network before it is fused",
+                    node.op
+                )));
+            }
+            Op::NormCoefficients(_) => {
+                return Err(Error::Config(format!(
+                    "{:?} is made for tiles, and has no operation in ONNX",
+                    node.op
+                )));
+            }
+            of_training!() => {
+                return Err(Error::Config(format!(
+                    "{:?} is made for training, and has no operation in ONNX; only a network that translates can be written",
+                    node.op
                 )));
             }
         };

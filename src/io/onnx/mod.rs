@@ -38,6 +38,15 @@ const OPSET: i64 = 17;
 /// The version of the format that came with [`OPSET`].
 const IR_VERSION: i64 = 8;
 
+/// Whether every operation of a graph can be written.
+///
+/// # Errors
+/// [`Error::Config`] with the one that cannot, and why.
+#[cfg(test)]
+pub(crate) fn in_onnx(graph: &Graph) -> Result<()> {
+    lower(graph, &[], &[], false).map(drop)
+}
+
 impl Model {
     /// The bytes of this generator as an ONNX model: input `image` `[batch, img_ch, height,
     /// width]` in -1..1, outputs `translated` of the same shape, `attention` (the heat-map)

@@ -1,6 +1,6 @@
 //! What the nodes of a graph are called in a file: by the official modules.
 
-use crate::graph::{Activation, Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, Op, of_training};
 
 /// The name of every node: of a stage its own; of a node with parameters their module
 /// (`DownBlock.1` has `DownBlock.1.weight`); of any other the module that it belongs to with
@@ -30,10 +30,14 @@ pub(super) fn names(graph: &Graph, stages: &[(String, NodeId)]) -> Vec<String> {
         }
     }
     let each = nodes.iter().zip(modules).zip(named);
-    each.map(|((node, module), named)| match node.op {
-        Op::Input | Op::Parameter => node.name.clone(),
-        _ if named => module,
-        _ => format!("{module}/{}", suffix(&node.op)),
+    each.map(|((node, module), named)| {
+        if matches!(node.op, Op::Input | Op::Parameter) {
+            node.name.clone()
+        } else if named {
+            module
+        } else {
+            format!("{module}/{}", suffix(&node.op))
+        }
     })
     .collect()
 }
@@ -43,6 +47,7 @@ fn suffix(op: &Op) -> &'static str {
         Op::ReflectionPad2d(_) => "pad",
         Op::UpsampleNearest2x => "upsample",
         Op::Norm(_) => "instance_norm",
+        Op::Activation(Activation::Identity) => "identity",
         Op::Activation(Activation::Relu) => "relu",
         Op::Activation(Activation::LeakyRelu(_)) => "leaky_relu",
         Op::Activation(Activation::Tanh) => "tanh",
@@ -57,6 +62,8 @@ fn suffix(op: &Op) -> &'static str {
         Op::Scale(_) => "scaled",
         Op::Above(_) => "above",
         Op::UpsampleNearest2xGrad => "pooled",
-        _ => "result",
+        // These have modules of their own, or are not written.
+        Op::Input | Op::Parameter | Op::Conv2d(_) | Op::Linear { .. } | Op::NormCoefficients(_) => "result",
+        of_training!() => "result",
     }
 }

@@ -55,7 +55,7 @@ impl File<'_> {
             return Ok(());
         }
         let advice = if !self.half && bytes / 2 <= MAX_BYTES {
-            "store the weights as f16 (--f16)"
+            "store the weights as f16"
         } else {
             "use a light model, or one of smaller pictures"
         };

@@ -35,7 +35,7 @@ const SMOOTHING: f32 = 0.1;
 pub fn is_tensorflow_checkpoint(path: impl AsRef<Path>) -> bool {
     let path = path.as_ref();
     if path.is_dir() {
-        return super::open::holds_no_model(path) && !indices(path).is_empty();
+        return super::model_folder::holds_no_model(path) && !indices(path).is_empty();
     }
     let name = file_name(path).to_ascii_lowercase();
     path.is_file() && (name.ends_with(".index") || name == STATE || of_data(path).is_some())

@@ -7,7 +7,7 @@ use crate::catalogue::{
     resample, resample_grad, scale, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op};
+use crate::graph::{Activation, Conv2d, Node, NodeId, Norm, NormKind, Op, Operand};
 use crate::quantized::Bits;
 use crate::shader::Shader;
 
@@ -293,16 +293,15 @@ impl Lowering<'_> {
     ) -> Result<()> {
         // Over flattened features the weight's columns lie as the features do.
         let source = self.graph.node(node.inputs[0]);
-        let (x, in_quads) = match (&source.op, self.graph.shape(node.inputs[0]).matrix()) {
-            (Op::Flatten, _) => {
-                let [_, c, h, w] = self.image(source.inputs[0])?;
-                (self.operand(source.inputs[0])?, h * w * quads(c))
-            }
-            (_, Some([_, k])) => (self.operand(node.inputs[0])?, quads(k)),
-            _ => return Err(Error::Shape("a linear layer's input must be a matrix".into())),
+        let (x, in_quads) = if source.op == Op::Flatten {
+            let [_, c, h, w] = self.image(source.inputs[0])?;
+            (self.operand(source.inputs[0])?, h * w * quads(c))
+        } else {
+            let [_, k] = self.matrix(node.inputs[0])?;
+            (self.operand(node.inputs[0])?, quads(k))
         };
         let Some([n, m]) = node.shape.matrix() else {
-            return Err(Error::Shape("a linear layer's result must be a matrix".into()));
+            return Err(Error::Internal("a linear layer's result must be a matrix".into()));
         };
         let blocks = self.operands(node.inputs[1])?;
         let quantized = self.quantized(node.inputs[1])?;
@@ -383,7 +382,7 @@ impl Lowering<'_> {
         for &other in &node.inputs[1..] {
             let found = self.layout(other)?;
             if found != layout {
-                return Err(Error::Shape(format!("a sum of {layout:?} and {found:?}")));
+                return Err(Error::Internal(format!("a sum of {layout:?} and {found:?}")));
             }
         }
         let total = layout.floats() / 4;
@@ -491,9 +490,9 @@ impl Lowering<'_> {
     /// Launches nothing where only linear layers and the gradients of their weights read the
     /// result: they read the features themselves.
     pub(super) fn flatten(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {
-        let copied = |reader: &Node| match reader.op {
-            Op::Linear { .. } | Op::LinearGradWeight => reader.inputs[1..].contains(&id),
-            _ => reader.inputs.contains(&id),
+        let copied = |reader: &Node| {
+            let operands = reader.op.traits().operands;
+            reader.inputs.iter().zip(operands).any(|(input, what)| *input == id && *what != Operand::Features)
         };
         if !outputs.contains(&id) && !self.graph.nodes().iter().any(copied) {
             return Ok(());

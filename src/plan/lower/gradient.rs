@@ -169,7 +169,7 @@ impl Lowering<'_> {
     }
 
     /// The gradients of average pooling (over pixels) and of a sum over channels.
-    pub(super) fn broadcast(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    pub(super) fn broadcast(&mut self, id: NodeId, node: &Node, shader: &'static Shader) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let x = self.operand(node.inputs[0])?;
         let y = self.result(id)?;
@@ -181,10 +181,6 @@ impl Lowering<'_> {
             quads: quads(c) as u32,
             scale: 1.0 / (h * w) as f32,
             ..broadcast::Params::default()
-        };
-        let shader = match node.op {
-            Op::BroadcastChannels(_) => &broadcast::BROADCAST_CHANNELS,
-            _ => &broadcast::BROADCAST_PIXELS,
         };
         let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
         self.step(shader, params, &bindings, workgroups, "broadcast", 0)
@@ -289,12 +285,11 @@ impl Lowering<'_> {
         // Over flattened features the gradient lies as the weight does, and they are read as
         // they lie.
         let source = self.graph.node(node.inputs[0]);
-        let (x, layout) = match source.op {
-            Op::Flatten => {
-                let [_, c, h, w] = self.image(source.inputs[0])?;
-                (source.inputs[0], Layout::FlattenedWeight { m, c, pixels: h * w })
-            }
-            _ => (node.inputs[0], Layout::LinearWeight { m, k }),
+        let (x, layout) = if source.op == Op::Flatten {
+            let [_, c, h, w] = self.image(source.inputs[0])?;
+            (source.inputs[0], Layout::FlattenedWeight { m, c, pixels: h * w })
+        } else {
+            (node.inputs[0], Layout::LinearWeight { m, k })
         };
         let in_quads = layout.floats() / 4 / m.next_multiple_of(4);
         let (x, g) = (self.operand(x)?, self.operand(node.inputs[1])?);
@@ -340,7 +335,8 @@ impl Lowering<'_> {
         self.step(shader, params, &bindings, workgroups, "cam weight grad", 0)
     }
 
-    /// Samples put one after the other, or taken out from the sample `first` on.
+    /// Samples put one after the other, the second ones from the sample `first` of the result on, or taken out
+    /// from there on.
     pub(super) fn samples(
         &mut self,
         id: NodeId,
@@ -350,10 +346,7 @@ impl Lowering<'_> {
     ) -> Result<()> {
         let vec4s = |this: &Self, id: NodeId| Layout::activation(this.graph.shape(id)).floats() / 4;
         let (a, total) = (vec4s(self, node.inputs[0]), vec4s(self, id));
-        let start = match node.op {
-            Op::Stack => a,
-            _ => first * (total / node.shape.dims()[0]),
-        };
+        let start = first * (total / node.shape.dims()[0]);
         let params =
             samples::Params { total: total as u32, start: start as u32, count: a as u32, reserved: 0 };
         let mut bindings = node.inputs.iter().map(|&x| self.operand(x)).collect::<Result<Vec<_>>>()?;

@@ -18,9 +18,9 @@ use std::collections::{HashMap, HashSet};
 
 use bytemuck::NoUninit;
 
-use crate::catalogue::{scale, sum_splits};
+use crate::catalogue::{constants, scale, sum_splits};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, NormKind, Op, of_training};
 use crate::shader::Shader;
 
 use super::layout::Layout;
@@ -217,7 +217,7 @@ impl<'a> Lowering<'a> {
     fn scratch(&mut self, bytes: u64) -> Result<Value> {
         if bytes > self.target.max_binding {
             return Err(self.target.limit(format!(
-                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller --size, or --device cpu",
+                "a tensor of this picture size needs {} MiB in one binding, the adapter allows {} MiB; use a smaller picture, or the processor",
                 bytes >> 20,
                 self.target.max_binding >> 20
             )));
@@ -291,7 +291,7 @@ impl<'a> Lowering<'a> {
         match self.operands(id)?[..] {
             [bound] => Ok(bound),
             _ => Err(self.target.limit(format!(
-                "`{}` is larger than one binding, and this operation needs it whole; use --device cpu",
+                "`{}` is larger than one binding, and this operation needs it whole; use the processor",
                 self.graph.node(id).name
             ))),
         }
@@ -299,12 +299,12 @@ impl<'a> Lowering<'a> {
 
     fn image(&self, id: NodeId) -> Result<[usize; 4]> {
         let shape = self.graph.shape(id);
-        shape.nchw().ok_or_else(|| Error::Shape(format!("{shape} is no [N, C, H, W]")))
+        shape.nchw().ok_or_else(|| Error::Internal(format!("{shape} is no [N, C, H, W]")))
     }
 
     fn matrix(&self, id: NodeId) -> Result<[usize; 2]> {
         let shape = self.graph.shape(id);
-        shape.matrix().ok_or_else(|| Error::Shape(format!("{shape} is no [rows, columns]")))
+        shape.matrix().ok_or_else(|| Error::Internal(format!("{shape} is no [rows, columns]")))
     }
 
     // ---- steps ----
@@ -383,7 +383,7 @@ impl<'a> Lowering<'a> {
             Op::Scale(factor) => self.scale(id, node, &scale::SCALE, *factor),
             Op::Above(threshold) => self.scale(id, node, &scale::ABOVE, *threshold),
             Op::UpsampleNearest2xGrad => self.resample_grad(id, node, 0, 1),
-            _ => self.lower_for_training(id, node),
+            of_training!() => self.lower_for_training(id, node),
         }
     }
 
@@ -403,9 +403,9 @@ fn multiply_adds(sizes: &[usize]) -> u64 {
 /// The code and slope that `shared/activation.wgsl` knows the activation by.
 fn activation_code(activation: Activation) -> (u32, f32) {
     match activation {
-        Activation::Identity => (0, 0.0),
-        Activation::Relu => (1, 0.0),
-        Activation::LeakyRelu(slope) => (2, slope),
-        Activation::Tanh => (3, 0.0),
+        Activation::Identity => (constants::ACTIVATION_IDENTITY, 0.0),
+        Activation::Relu => (constants::ACTIVATION_RELU, 0.0),
+        Activation::LeakyRelu(slope) => (constants::ACTIVATION_LEAKY_RELU, slope),
+        Activation::Tanh => (constants::ACTIVATION_TANH, 0.0),
     }
 }

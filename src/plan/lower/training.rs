@@ -1,8 +1,8 @@
 //! What only training asks for: which step each operation is; losses and spectral normalisation.
 
 use crate::catalogue::{
-    dot, gradient_penalty, interpolate, linear, linear_grad_input, loss, loss_grad, normalize, samples,
-    scale, spectral_norm_grad,
+    broadcast, dot, gradient_penalty, interpolate, linear, linear_grad_input, loss, loss_grad, normalize,
+    samples, scale, spectral_norm_grad,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Node, NodeId, NormInput, Op, of_every_network};
@@ -39,7 +39,10 @@ struct Matrix {
 impl Lowering<'_> {
     pub(super) fn lower_for_training(&mut self, id: NodeId, node: &Node) -> Result<()> {
         match &node.op {
-            Op::Stack => self.samples(id, node, &samples::SAMPLES_STACK, 0),
+            Op::Stack => {
+                let first = self.graph.shape(node.inputs[0]).dims()[0];
+                self.samples(id, node, &samples::SAMPLES_STACK, first)
+            }
             Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
             Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
 
@@ -54,20 +57,29 @@ impl Lowering<'_> {
             Op::NormGrad { norm, wrt } => self.norm_grad_parameter(id, node, norm, *wrt),
             Op::ActivationGrad(activation) => self.activation_grad(id, node, *activation),
             Op::ReflectionPad2dGrad(pad) => self.resample_grad(id, node, *pad, 0),
-            Op::GlobalAvgPoolGrad { .. } | Op::BroadcastChannels(_) => self.broadcast(id, node),
+            Op::GlobalAvgPoolGrad { .. } => self.broadcast(id, node, &broadcast::BROADCAST_PIXELS),
+            Op::BroadcastChannels(_) => self.broadcast(id, node, &broadcast::BROADCAST_CHANNELS),
             Op::GlobalMaxPoolGrad => self.max_pool_grad(id, node),
             Op::SliceColumns { start, len } => self.slice_columns(id, node, *start, *len),
             Op::Unflatten { .. } => self.unflatten(id, node),
             Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
 
-            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } | Op::Mean | Op::Hinge { .. } => {
-                self.loss(id, node)
+            Op::Mse { target } => self.loss(id, node, &loss::LOSS_MSE, *target),
+            Op::L1 => self.loss(id, node, &loss::LOSS_L1, 0.0),
+            Op::BceWithLogits { target } => self.loss(id, node, &loss::LOSS_BCE, *target),
+            Op::Mean => self.loss(id, node, &loss::LOSS_MEAN, 0.0),
+            Op::Hinge { target } => self.loss(id, node, &loss::LOSS_HINGE, *target),
+            Op::MseGrad { target, scale } => {
+                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_MSE, *target, *scale)
             }
-            Op::MseGrad { .. }
-            | Op::L1Grad { .. }
-            | Op::BceWithLogitsGrad { .. }
-            | Op::MeanGrad { .. }
-            | Op::HingeGrad { .. } => self.loss_grad(id, node),
+            Op::L1Grad { scale } => self.loss_grad(id, node, &loss_grad::LOSS_GRAD_L1, 0.0, *scale),
+            Op::BceWithLogitsGrad { target, scale } => {
+                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_BCE, *target, *scale)
+            }
+            Op::MeanGrad { scale } => self.loss_grad(id, node, &loss_grad::LOSS_GRAD_MEAN, 0.0, *scale),
+            Op::HingeGrad { target, scale } => {
+                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_HINGE, *target, *scale)
+            }
             Op::GradientPenalty { one_sided } => {
                 self.gradient_penalty(id, node, &gradient_penalty::GRADIENT_PENALTY, *one_sided, 1.0)
             }
@@ -123,23 +135,17 @@ impl Lowering<'_> {
         let channels = match layout {
             Layout::Image { c, .. } => c,
             Layout::Rows { k, .. } => k,
-            _ => return Err(Error::Shape("a loss of a weight".into())),
+            _ => return Err(Error::Internal("a loss of a weight".into())),
         };
         let count = self.graph.shape(id).elements();
         Ok(Elements { total: layout.floats() / 4, quads: quads(channels), channels, count })
     }
 
-    pub(super) fn loss(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    /// A kernel of `loss.wgsl`. That of one tensor reads it twice.
+    fn loss(&mut self, id: NodeId, node: &Node, shader: &'static Shader, target_value: f32) -> Result<()> {
         let e = self.elements(node.inputs[0])?;
-        let x = self.operand(node.inputs[0])?;
-        let (shader, target_value, t) = match node.op {
-            Op::L1 => (&loss::LOSS_L1, 0.0, self.operand(node.inputs[1])?),
-            Op::BceWithLogits { target } => (&loss::LOSS_BCE, target, x),
-            Op::Mse { target } => (&loss::LOSS_MSE, target, x),
-            Op::Mean => (&loss::LOSS_MEAN, 0.0, x),
-            Op::Hinge { target } => (&loss::LOSS_HINGE, target, x),
-            _ => return Err(Error::Shape(format!("{:?} is no loss", node.op))),
-        };
+        let [x, t] = [node.inputs.first(), node.inputs.last()].map(|input| input.copied().unwrap_or(id));
+        let [x, t] = [self.operand(x)?, self.operand(t)?];
         let y = self.result(id)?;
         let params = loss::Params {
             total: e.total as u32,
@@ -152,17 +158,18 @@ impl Lowering<'_> {
         self.step(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
     }
 
-    pub(super) fn loss_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
+    /// A kernel of `loss_grad.wgsl`, for a loss of that weight.
+    fn loss_grad(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        shader: &'static Shader,
+        target_value: f32,
+        weight: f32,
+    ) -> Result<()> {
         let e = self.elements(node.inputs[0])?;
-        let x = self.operand(node.inputs[0])?;
-        let (shader, target_value, weight, t) = match node.op {
-            Op::L1Grad { scale } => (&loss_grad::LOSS_GRAD_L1, 0.0, scale, self.operand(node.inputs[1])?),
-            Op::BceWithLogitsGrad { target, scale } => (&loss_grad::LOSS_GRAD_BCE, target, scale, x),
-            Op::MseGrad { target, scale } => (&loss_grad::LOSS_GRAD_MSE, target, scale, x),
-            Op::MeanGrad { scale } => (&loss_grad::LOSS_GRAD_MEAN, 0.0, scale, x),
-            Op::HingeGrad { target, scale } => (&loss_grad::LOSS_GRAD_HINGE, target, scale, x),
-            _ => return Err(Error::Shape(format!("{:?} is no loss's gradient", node.op))),
-        };
+        let [x, t] = [node.inputs.first(), node.inputs.last()].map(|input| input.copied().unwrap_or(id));
+        let [x, t] = [self.operand(x)?, self.operand(t)?];
         let y = self.result(id)?;
         let params = loss_grad::Params {
             total: e.total as u32,

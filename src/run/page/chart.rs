@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::text::escape;
+
 use super::super::curves::Point;
-use super::text::{brief, escape, number};
+use super::text::{brief, number};
 
 /// Of the picture, in units of about a pixel.
 const WIDTH: f64 = 320.0;

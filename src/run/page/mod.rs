@@ -14,13 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::Result;
 use crate::io::write_atomically;
 use crate::model::Direction;
+use crate::text::{escape, grouped};
 
 use super::clock::{duration, unix_seconds, utc};
 use super::curves::{Curves, Point};
 use super::sheet::{row_names, sheet_path};
 
 use chart::{LOG_FROM, Look, chart};
-use text::{escape, number, whole};
+use text::number;
 
 /// How often an open page of a running run loads itself again, seconds.
 const REFRESH: u64 = 30;
@@ -161,7 +162,7 @@ fn head(out: &mut String, status: &RunStatus, curves: &Curves) {
     let mut fact = |name: &str, value: String| {
         let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
     };
-    fact("Step", format!("{} of {}", whole(status.step), whole(status.total)));
+    fact("Step", format!("{} of {}", grouped(status.step), grouped(status.total)));
     if let Some(rate) = status.rate.filter(|r| r.is_finite() && *r > 0.0) {
         let slow = rate < 0.5;
         let text =
@@ -215,7 +216,7 @@ fn sheets(out: &mut String, run: &Path, status: &RunStatus) -> Result<()> {
              <div class=\"rows\"><ol>{rows}</ol>\
              <a href=\"{path}\" data-direction=\"{direction}\"><img src=\"{path}\"{size} alt=\"{direction} sheet\"></a>\
              </div></figure>",
-            whole(step)
+            grouped(step)
         );
     }
     out.push_str("</div>");
@@ -223,7 +224,7 @@ fn sheets(out: &mut String, run: &Path, status: &RunStatus) -> Result<()> {
         let _ =
             write!(out, "<details><summary>All {} steps with sheets</summary><ul class=\"all\">", last + 1);
         for &step in steps.iter().rev() {
-            let _ = write!(out, "<li>{}", whole(step));
+            let _ = write!(out, "<li>{}", grouped(step));
             for (direction, steps) in Direction::BOTH.into_iter().zip(&all) {
                 if steps.binary_search(&step).is_ok() {
                     let _ = write!(out, " <a href=\"samples/{direction}_{step:07}.png\">{direction}</a>");

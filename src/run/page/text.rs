@@ -1,20 +1,4 @@
-//! Text and numbers for the page.
-
-/// Text within HTML, also within a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
+//! Numbers for the page.
 
 /// Four digits: `0`, `12.35`, `1235`, `1.2e-5`, `NaN`.
 pub(super) fn number(value: f64) -> String {
@@ -44,19 +28,6 @@ pub(super) fn brief(step: f64) -> String {
     }
 }
 
-/// A whole number with its thousands apart: `1,000,000`.
-pub(super) fn whole(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +48,5 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!([0.0, 500.0, 2500.0, 1e6].map(brief), ["0", "500", "2.5k", "1M"]);
-        assert_eq!([0, 999, 1000, 1_234_567].map(whole), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
     }
 }

@@ -98,9 +98,7 @@ fn advise(error: Error) -> Error {
     match error {
         Error::Picture { path, problem } => Error::Picture {
             path,
-            problem: format!(
-                "{problem}. Remove this file from the dataset; `ugatit data check` finds every such file"
-            ),
+            problem: format!("{problem}. Remove this file from the dataset, and look for others like it"),
         },
         other => other,
     }

@@ -1,11 +1,5 @@
 //! What a training run takes of a GPU's memory.
 
-use crate::error::Result;
-use crate::plan::Target;
-
-use super::super::config::StepConfig;
-use super::plan::TrainPlan;
-
 /// Bytes of GPU memory that a training run takes, all there from its beginning to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrainMemory {
@@ -37,13 +31,4 @@ impl TrainMemory {
     pub fn beyond_weights(&self) -> u64 {
         self.average + self.activations + self.staging + self.other
     }
-}
-
-/// What a run takes of a GPU's memory, without one.
-///
-/// # Errors
-/// [`crate::Error::Config`] where the configuration cannot work, [`crate::Error::GpuLimit`] where
-/// it cannot on this adapter.
-pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
-    Ok(TrainPlan::new(config, target)?.memory())
 }

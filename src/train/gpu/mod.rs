@@ -3,6 +3,7 @@
 //! while the next is prepared.
 
 mod memory;
+mod places;
 mod plan;
 mod stores;
 mod together;
@@ -24,13 +25,15 @@ use crate::tensor::Tensor;
 use super::adam::Moments;
 use super::config::StepConfig;
 use super::penalty::values;
+use super::player::Player;
 use super::reduce::Team;
 use super::state::TrainState;
-use super::step::Player;
 use super::trainer::StepReport;
 
-pub use memory::{TrainMemory, memory};
-use plan::{Inputs, REPORT, TrainPlan, group};
+pub use memory::TrainMemory;
+use places::{REPORT, group};
+pub use plan::memory;
+use plan::{Inputs, TrainPlan};
 use stores::Stores;
 use turn::Turn;
 

@@ -10,49 +10,12 @@ use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Storage,
 
 use super::super::config::StepConfig;
 use super::super::penalty;
+use super::super::player::Player;
 use super::super::reduce::BUCKET;
-use super::super::step::{Player, StepGraph};
+use super::super::step::StepGraph;
 use super::memory::TrainMemory;
-use super::update::{BLOCK, update};
-
-/// A kind of memory that lives as long as the run. Most of it goes by the buffers of the
-/// [`ParameterMap`] and lies as the weights do. What is between two tensors is zero, and kernels
-/// that go over whole buffers keep it so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Store {
-    Weights(usize),
-    /// The sum of an iteration's batches.
-    Gradients(usize),
-    /// Of one batch, where there are several.
-    BatchGradients(usize),
-    FirstMoments(usize),
-    SecondMoments(usize),
-    Averages(usize),
-    /// The terms of the loss, each with [`TrainPlan::term_stride`] bytes.
-    Terms,
-    BatchTerms,
-    /// The vectors of the spectral normalisation after the step.
-    Vectors(usize),
-    /// Sums over blocks of gradients.
-    Partials,
-    Report,
-    /// What is new in each iteration.
-    Numbers,
-}
-
-/// A place in one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) store: Store,
-    pub(super) offset: u64,
-}
-
-/// A plan and the places of what it is given.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Placed {
-    pub(super) plan: Plan,
-    pub(super) given: Vec<Place>,
-}
+use super::places::{BLOCK, MAX_TERMS, Place, Placed, REPORT, Store, VECTORS, group, term_stride};
+use super::update::update;
 
 /// One player's part of an iteration.
 #[derive(Clone, Debug)]
@@ -130,21 +93,13 @@ impl Inputs {
     }
 }
 
-/// The groups of the [`ParameterMap`]: what each player trains, in their order, then the vectors.
-pub(super) const VECTORS: usize = 2;
-
-/// Bytes of the report: the flag, and for each player the fault, the norms and the terms.
-pub(super) const REPORT: u64 = 16 * (1 + 2 * REPORT_QUADS as u64);
-
-/// vec4s of one player's report.
-pub(super) const REPORT_QUADS: usize = 2 + MAX_TERMS / 4;
-
-/// The terms that a report has room for.
-const MAX_TERMS: usize = 32;
-
-/// The map's group of what `player` trains.
-pub(super) fn group(player: Player) -> usize {
-    usize::from(player == Player::Generators)
+/// What a run takes of a GPU's memory, without one.
+///
+/// # Errors
+/// [`crate::Error::Config`] where the configuration cannot work, [`crate::Error::GpuLimit`] where
+/// it cannot on this adapter.
+pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
+    Ok(TrainPlan::new(config, target)?.memory())
 }
 
 impl TrainPlan {
@@ -156,7 +111,7 @@ impl TrainPlan {
         if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let (name, shape) = (&cut[0].name, &cut[0].shape);
             return Err(target.limit(format!(
-                "`{name}` {shape} is larger than one binding, {} MiB, and training needs it whole; use light generators, a smaller size, or --device cpu",
+                "`{name}` {shape} is larger than one binding, {} MiB, and training needs it whole; use light generators, smaller pictures, or the processor",
                 target.max_binding >> 20
             )));
         }
@@ -184,17 +139,12 @@ impl TrainPlan {
             accumulates: config.accumulation > 1,
             ranks: config.ranks,
             averages: config.ema > 0.0,
-            terms: most_terms as u64 * Self::term_stride(target),
+            terms: most_terms as u64 * term_stride(target),
             partials: 16 * blocks,
             upload: config.accumulation as u64 * Inputs::new(config).bytes(),
-            numbers: 2 * Self::term_stride(target),
+            numbers: 2 * term_stride(target),
             map,
         })
-    }
-
-    /// Bytes from one term to the next.
-    pub(super) fn term_stride(target: &Target) -> u64 {
-        u64::from(target.alignment.max(16))
     }
 
     /// The buffers of the map that are trained.
@@ -301,14 +251,14 @@ fn turn(
     for (k, term) in step.terms.iter().enumerate() {
         let store = if several { Store::BatchTerms } else { Store::Terms };
         let layout = Layout::activation(step.graph.shape(term.node));
-        place(term.node, layout, store, k as u64 * TrainPlan::term_stride(target), 0);
+        place(term.node, layout, store, k as u64 * term_stride(target), 0);
     }
     for (first, names) in [(group(step.player), &step.gradients), (VECTORS, &step.buffers)] {
         let buffers = map.group(first);
         for (name, node) in names {
             let pieces = map.get(name).unwrap_or_default();
             let Some(piece) = map.pieces[pieces].first() else {
-                return Err(Error::Shape(format!("`{name}` has no place among the parameters")));
+                return Err(Error::Internal(format!("`{name}` has no place among the parameters")));
             };
             let store = match first {
                 VECTORS => Store::Vectors(piece.buffer),
@@ -347,7 +297,7 @@ fn vectors_of(step: &StepGraph, map: &ParameterMap) -> Result<(Vec<Destination>,
     for (name, node) in &step.buffers {
         let piece = map.get(name).and_then(|pieces| map.pieces[pieces].first());
         let piece =
-            piece.ok_or_else(|| Error::Shape(format!("`{name}` has no place among the parameters")))?;
+            piece.ok_or_else(|| Error::Internal(format!("`{name}` has no place among the parameters")))?;
         destinations.push(Destination { node: *node, layout: piece.layout, buffer: piece.buffer });
         given.push(Place { store: Store::Vectors(piece.buffer), offset: piece.offset });
     }

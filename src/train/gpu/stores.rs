@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::exec::{Parameters, Program, STORED, Slice};
 use crate::gpu::{Buffer, Gpu};
 
-use super::super::step::Player;
-use super::plan::{self, Placed, REPORT, Store, TrainPlan, VECTORS, group};
+use super::super::player::Player;
+use super::places::{Place, Placed, REPORT, Store, VECTORS, group};
+use super::plan::TrainPlan;
 
 /// The buffers that live as long as the run.
 #[derive(Debug)]
@@ -91,8 +92,7 @@ impl Stores {
     }
 
     pub(super) fn program(&self, gpu: &Gpu, placed: Placed, buffers: &[Buffer]) -> Result<Program> {
-        let slice =
-            |place: &plan::Place| Slice { buffer: (**self.get(place.store)).clone(), offset: place.offset };
+        let slice = |place: &Place| Slice { buffer: (**self.get(place.store)).clone(), offset: place.offset };
         let given = placed.given.iter().map(slice).collect();
         Program::new(gpu, placed.plan, buffers, &self.parameters, given)
     }

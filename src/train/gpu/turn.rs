@@ -4,8 +4,9 @@ use crate::error::Result;
 use crate::exec::Program;
 use crate::gpu::{Buffer, Gpu};
 
-use super::super::step::Player;
-use super::plan::{self, REPORT_QUADS, group};
+use super::super::player::Player;
+use super::places::{Placed, REPORT_QUADS, group};
+use super::plan;
 use super::stores::Stores;
 
 /// One player's part of an iteration.
@@ -24,7 +25,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[Buffer], turn: plan::Turn) -> Result<Self> {
-        let own = |placed: &plan::Placed| &activations[..placed.plan.buffers.len()];
+        let own = |placed: &Placed| &activations[..placed.plan.buffers.len()];
         let bare = |placed| stores.program(gpu, placed, &[]);
         let sum = match turn.sum {
             Some([first, further]) => Some([bare(first)?, bare(further)?]),

@@ -9,12 +9,9 @@ use crate::plan::{Bound, Launch, Memory, ParameterMap, Target};
 use crate::shader::Shader;
 
 use super::super::config::StepConfig;
-use super::super::step::{Player, StepGraph};
-use super::plan::{Place, Placed, REPORT, REPORT_QUADS, Store, TrainPlan, VECTORS, group};
-
-/// Bytes that one workgroup of `gradient_squares.wgsl` sums. Every trained tensor begins at a
-/// multiple of it.
-pub(super) const BLOCK: u64 = 4096;
+use super::super::player::Player;
+use super::super::step::StepGraph;
+use super::places::{BLOCK, Place, Placed, REPORT, REPORT_QUADS, Store, VECTORS, group, term_stride};
 
 /// A part of a buffer that one binding holds.
 struct Window {
@@ -107,7 +104,7 @@ pub(super) fn update(
 ) -> Result<(Option<[Placed; 2]>, Placed, Placed)> {
     let group = group(step.player);
     let windows = windows(map, group, target);
-    let stride = TrainPlan::term_stride(target);
+    let stride = term_stride(target);
     let terms = step.terms.len() as u64 * stride;
 
     let sum = |shader: &'static Shader| {
@@ -224,7 +221,7 @@ fn adam(
         beta2: beta2 as f32,
         rest2: (1.0 - beta2) as f32,
     };
-    let numbers = TrainPlan::term_stride(launches.target) * group(player) as u64;
+    let numbers = term_stride(launches.target) * group(player) as u64;
     let mut bindings =
         vec![launches.bind(Store::Numbers, numbers..numbers + 16), launches.bind(Store::Report, 0..REPORT)];
     let moved = [

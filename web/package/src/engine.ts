@@ -11,6 +11,7 @@ import {
 import type { Pool } from "./pool.js";
 import type {
   Code,
+  Hire,
   Host,
   HostInfo,
   LoadRequest,
@@ -36,6 +37,7 @@ export interface OwnThread {
   startPool(code: Code): Promise<Pool>;
   /** Gives the module without shared memory, where that with it cannot start. */
   askForPlain(): Promise<Code>;
+  hire: Hire;
 }
 
 /** Bytes of a model that may be more than the page's memory has room for. */
@@ -126,11 +128,11 @@ export class Engine implements Host {
   /** Workers beside ours, where the processor does the work and we are in a worker ourselves. */
   #help(module: WebAssembly.Module, survey: Survey, tiles: number): Helpers {
     const { file, direction } = this.#request ?? {};
-    const others = this.#own && !this.#pool && this.#info?.backend === "wasm";
-    if (!others || !file || !("blob" in file)) {
+    const alone = this.#pool || this.#info?.backend !== "wasm";
+    if (!this.#own || alone || !file || !("blob" in file)) {
       return { each: [], end: () => {} };
     }
-    return startHelpers(module, file.blob, direction, survey, tiles);
+    return startHelpers(this.#own.hire, module, file.blob, direction, survey, tiles);
   }
 
   dispose(): void {

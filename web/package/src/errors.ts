@@ -1,35 +1,41 @@
-/** What went wrong, for programs; the message says it for people. */
-export type ErrorCode =
+/** Every code, once: the type and the check at run time come from here. */
+const CODES = {
   /** The browser has no WebGPU, or the page is not served securely. */
-  | "no-webgpu"
+  "no-webgpu": true,
   /** WebGPU is there, a usable adapter is not. */
-  | "no-adapter"
+  "no-adapter": true,
   /** The file is no model that this package can read. */
-  | "model-invalid"
+  "model-invalid": true,
   /** The model could not be fetched. */
-  | "model-unreachable"
+  "model-unreachable": true,
   /** The model's SHA-256 is not the one that was asked for. */
-  | "model-corrupt"
+  "model-corrupt": true,
   /** The model does not take pictures of that size. */
-  | "size-unsupported"
+  "size-unsupported": true,
   /** The picture or the model is too large for this device. */
-  | "too-large"
+  "too-large": true,
   /** The device's memory is used up. */
-  | "out-of-memory"
+  "out-of-memory": true,
   /** The GPU was reset or taken away; the next call works on a new device. */
-  | "device-lost"
+  "device-lost": true,
   /** The call's `AbortSignal` was triggered. */
-  | "aborted"
+  aborted: true,
   /** The picture could not be decoded, fetched or read. */
-  | "picture-unreadable"
+  "picture-unreadable": true,
   /** This is nothing that can be translated. */
-  | "unsupported-source"
+  "unsupported-source": true,
   /** `dispose()` was called. */
-  | "disposed"
+  disposed: true,
   /** The worker could not be started, or died. */
-  | "worker-failed"
+  "worker-failed": true,
   /** A mistake of this package. */
-  | "internal";
+  internal: true,
+} as const;
+
+/** What went wrong, for programs; the message says it for people. */
+export type ErrorCode = keyof typeof CODES;
+
+const KNOWN: ReadonlySet<string> = new Set(Object.keys(CODES));
 
 /** The one kind of error that this package throws. */
 export class UgatitError extends Error {
@@ -43,30 +49,15 @@ export class UgatitError extends Error {
   }
 }
 
-const CODES: ReadonlySet<string> = new Set<ErrorCode>([
-  "no-webgpu",
-  "no-adapter",
-  "model-invalid",
-  "model-unreachable",
-  "model-corrupt",
-  "size-unsupported",
-  "too-large",
-  "out-of-memory",
-  "device-lost",
-  "aborted",
-  "picture-unreadable",
-  "unsupported-source",
-  "disposed",
-  "worker-failed",
-  "internal",
-]);
-
 /** Anything thrown, as an error of this package: with its own code, or with `code`. */
 export function asUgatitError(thrown: unknown, code: ErrorCode = "internal"): UgatitError {
   if (thrown instanceof UgatitError) return thrown;
-  const { code: own, message } = (thrown ?? {}) as { code?: unknown; message?: unknown };
+  const { code: own, message } = (thrown ?? {}) as {
+    code?: unknown;
+    message?: unknown;
+  };
   const text = typeof message === "string" && message !== "" ? message : String(thrown);
-  if (typeof own === "string" && CODES.has(own)) return new UgatitError(own as ErrorCode, text);
+  if (typeof own === "string" && KNOWN.has(own)) return new UgatitError(own as ErrorCode, text);
   return new UgatitError(code, text, { cause: thrown });
 }
 

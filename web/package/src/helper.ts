@@ -1,34 +1,33 @@
-import type { FromHelper, ToHelper } from "./protocol.js";
+import type { FromHelper, HelpTask, ToHelper } from "./protocol.js";
 import { type Tiles, createGlue } from "./wasm/glue.js";
 
-/** Answers a worker that asks for tiles: see `helpers.ts`. */
-export class Helper {
-  #tiles: Promise<Tiles> | undefined;
+/**
+ * Makes tiles for another worker: see `helpers.ts`. What it returns tells that worker what this one has died of, as
+ * a trap of the wasm module leaves its promises open.
+ */
+export function beHelper(task: HelpTask): (problem: string) => void {
+  const surveyed = survey(task);
+  // Told with the first tile.
+  surveyed.catch(() => {});
+  const { port } = task;
+  port.onmessage = async ({ data }: MessageEvent<ToHelper>) => {
+    const answer = await make(surveyed, data);
+    port.postMessage(answer, answer.tile ? [answer.tile.rgba.buffer] : []);
+  };
+  return (problem) => port.postMessage({ problem } satisfies FromHelper);
+}
 
-  async answer(message: ToHelper): Promise<FromHelper | undefined> {
-    if (message.kind === "help") {
-      this.#tiles = survey(message);
-      // Told with the first tile.
-      this.#tiles.catch(() => {});
-      return undefined;
-    }
-    try {
-      const tiles = await this.#tiles;
-      return {
-        tile: (await tiles?.run(message.i, message.rgba, () => true)) as FromHelper["tile"],
-      };
-    } catch (error) {
-      return { problem: String(error) };
-    }
+async function make(surveyed: Promise<Tiles>, { i, rgba }: ToHelper): Promise<FromHelper> {
+  try {
+    const tiles = await surveyed;
+    tiles.begin(i, rgba);
+    return { tile: await tiles.finish(() => true) };
+  } catch (error) {
+    return { problem: String(error) };
   }
 }
 
-async function survey({
-  module,
-  model,
-  direction,
-  survey,
-}: Extract<ToHelper, { kind: "help" }>): Promise<Tiles> {
+async function survey({ module, model, direction, survey }: HelpTask): Promise<Tiles> {
   const glue = createGlue();
   await glue.default({ module_or_path: module });
   const place = await glue.Place.open("wasm", "f32");

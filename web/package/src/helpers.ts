@@ -1,5 +1,5 @@
 import { UgatitError } from "./errors.js";
-import type { FromHelper, ToHelper } from "./protocol.js";
+import type { FromHelper, Hire, ToHelper } from "./protocol.js";
 import type { Helpers, Survey } from "./tiles.js";
 import type { Tile } from "./wasm/glue.js";
 
@@ -7,10 +7,11 @@ import type { Tile } from "./wasm/glue.js";
 const MOST = 7;
 
 /**
- * Workers that make tiles beside ours, as many as there are processors left: each runs the script of
- * this worker, opens the model and surveys the picture itself.
+ * Workers that make tiles beside ours, as many as there are processors left: each opens the model and
+ * surveys the picture itself.
  */
 export function startHelpers(
+  hire: Hire,
   module: WebAssembly.Module,
   model: Blob,
   direction: string | undefined,
@@ -18,32 +19,31 @@ export function startHelpers(
   tiles: number,
 ): Helpers {
   const processors = globalThis.navigator?.hardwareConcurrency ?? 1;
-  const count = Math.min(processors - 1, tiles - 1, MOST);
-  const workers: Worker[] = [];
-  try {
-    while (workers.length < count) {
-      workers.push(new Worker(globalThis.location.href, { type: "module", name: "ugatit" }));
-    }
-  } catch {
-    // No workers in workers here: we are alone.
-  }
-  const each = workers.map((worker) => {
-    worker.postMessage({ kind: "help", module, model, direction, survey } satisfies ToHelper);
+  const count = Math.max(0, Math.min(processors - 1, tiles - 1, MOST));
+  const ends: (() => void)[] = [];
+  const each = Array.from({ length: count }, () => {
+    const { port1: ours, port2: port } = new MessageChannel();
+    let lost = false;
+    let fail = () => {};
+    const dismiss = hire({ kind: "help", module, model, direction, survey, port }, () => {
+      lost = true;
+      fail();
+    });
+    ends.push(() => {
+      ours.close();
+      dismiss();
+    });
     return (i: number, rgba: Uint8Array<ArrayBuffer>) =>
       new Promise<Tile>((resolve, reject) => {
-        const fail = (event: Event) => {
-          event.preventDefault();
-          reject(new UgatitError("worker-failed", "A worker that helps has failed."));
-        };
-        worker.onerror = fail;
-        worker.onmessageerror = fail;
-        worker.onmessage = ({ data }: MessageEvent<FromHelper>) => {
+        fail = () => reject(new UgatitError("worker-failed", "A worker that helps has failed."));
+        if (lost) return fail();
+        ours.onmessageerror = fail;
+        ours.onmessage = ({ data }: MessageEvent<FromHelper>) => {
           if (data.tile) resolve(data.tile);
           else reject(new UgatitError("internal", data.problem ?? ""));
         };
-        worker.postMessage({ kind: "tile", i, rgba } satisfies ToHelper, [rgba.buffer]);
+        ours.postMessage({ i, rgba } satisfies ToHelper, [rgba.buffer]);
       });
   });
-  const end = () => workers.forEach((worker) => worker.terminate());
-  return { each, end };
+  return { each, end: () => ends.forEach((end) => end()) };
 }

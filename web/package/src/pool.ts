@@ -1,7 +1,7 @@
-// The threads of a module with shared memory: workers that run the script of the engine's worker, each with
-// an instance of the module on the same memory. Only in a worker, since whoever shares work waits for it.
+// The threads of a module with shared memory: workers of the page, each with an instance of the module on the
+// same memory. Only in a worker, since whoever shares work waits for it.
 
-import type { Code, ToThread } from "./protocol.js";
+import type { Code, Hire, ThreadTask } from "./protocol.js";
 import type { Running } from "./wasm/glue.js";
 import { createThreadedGlue } from "./wasm/threaded-glue.js";
 
@@ -19,31 +19,20 @@ export interface Pool {
  * Starts a module with shared memory and workers for its threads. It can compute at once: a thread that is
  * still starting takes its share when it is there.
  */
-export async function startPool({ module, threads }: Code): Promise<Pool> {
+export async function startPool({ module, threads }: Code, hire: Hire): Promise<Pool> {
   if (!threads || !globalThis.crossOriginIsolated) throw new TypeError("no memory to share here");
   const glue = createThreadedGlue();
   const { memory } = await glue.default({ module_or_path: module });
-  const workers: Worker[] = [];
-  try {
-    while (workers.length < threads.count - 1) {
-      const worker = new Worker(globalThis.location.href, { type: "module", name: "ugatit" });
-      workers.push(worker);
-      // Without it the others do its work.
-      worker.addEventListener("error", (event) => event.preventDefault());
-      const { alarm } = threads;
-      worker.postMessage({ kind: "thread", module, memory, alarm } satisfies ToThread);
-    }
-  } catch {
-    // No workers in workers here: whatever there is computes.
-  }
-  const count = workers.length + 1;
+  const { count, alarm } = threads;
   glue.startPool(count);
-  const end = () => workers.forEach((worker) => worker.terminate());
-  return { glue, threads: count, end };
+  const task: ThreadTask = { kind: "thread", module, memory, alarm };
+  // Whoever cannot start is missed by nobody: the others do its work.
+  const ends = Array.from({ length: count - 1 }, () => hire(task));
+  return { glue, threads: count, end: () => ends.forEach((end) => end()) };
 }
 
 /** Is a thread of another worker's pool, for as long as this worker lives. */
-export function beThread({ module, memory, alarm }: ToThread): void {
+export function beThread({ module, memory, alarm }: ThreadTask): void {
   const glue = createThreadedGlue();
   let panic: string | undefined;
   try {

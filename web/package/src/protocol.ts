@@ -68,24 +68,40 @@ export type ToWorker =
   | { kind: "code"; code: Code }
   | { kind: "load"; id: number; request: LoadRequest }
   | { kind: "translate"; id: number; request: TranslateRequest }
-  | { kind: "abort"; id: number };
-
-/** From a worker to one that helps it: `help` once, then a tile at a time. */
-export type ToHelper =
-  | {
-      kind: "help";
-      module: WebAssembly.Module;
-      model: Blob;
-      direction: string | undefined;
-      survey: Survey;
-    }
-  | { kind: "tile"; i: number; rgba: Uint8Array<ArrayBuffer> };
+  | { kind: "abort"; id: number }
+  /** The worker that was hired under that number could not start, or has failed. */
+  | { kind: "lost"; hired: number };
 
 /**
- * From a worker to one that is to be a thread of its pool. What ends a thread is told on the channel
- * `alarm`, since whoever waits for the thread hears nothing.
+ * What another worker is to do for ours. The page starts it: in Firefox `new Worker` within a worker sometimes
+ * never returns.
  */
-export interface ToThread {
+export type Task = HelpTask | ThreadTask;
+
+/** Has a worker do a task; `onLost` is called where it cannot start, or has failed. Gives what dismisses it. */
+export type Hire = (task: Task, onLost?: () => void) => () => void;
+
+/** To make tiles, asked for on the port one at a time. */
+export interface HelpTask {
+  kind: "help";
+  module: WebAssembly.Module;
+  model: Blob;
+  direction: string | undefined;
+  survey: Survey;
+  port: MessagePort;
+}
+
+/** A tile that is asked for. */
+export interface ToHelper {
+  i: number;
+  rgba: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * To be a thread of our pool. What ends a thread is told on the channel `alarm`, since whoever waits for the
+ * thread hears nothing.
+ */
+export interface ThreadTask {
   kind: "thread";
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
@@ -98,12 +114,17 @@ export interface FromHelper {
   problem?: string;
 }
 
-/** From the worker to the page; `plain` asks for the module without shared memory. */
+/**
+ * From the worker to the page; `plain` asks for the module without shared memory, `hire` for another worker, until
+ * `dismiss`.
+ */
 export type FromWorker =
   | { kind: "progress"; id: number; progress: Progress }
   | { kind: "loaded"; id: number; value: HostInfo }
   | { kind: "kept"; id: number; blob: Blob }
   | { kind: "plain" }
+  | { kind: "hire"; hired: number; task: Task }
+  | { kind: "dismiss"; hired: number }
   | { kind: "translated"; id: number; value: Output }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
 

@@ -13,8 +13,6 @@ const MOST = 16;
 export function threadCount(wanted: number | undefined): number {
   const { crossOriginIsolated, SharedArrayBuffer, BroadcastChannel, navigator } = globalThis;
   const { waitAsync } = globalThis.Atomics as { waitAsync?: unknown };
-  // Firefox ESR 153 sometimes never ends the loading of a module with threads, one time in five on a busy machine.
-  if (navigator?.userAgent.includes("Firefox/")) return 1;
   if (!crossOriginIsolated || !SharedArrayBuffer || !BroadcastChannel || !waitAsync) return 1;
   const count = wanted ?? navigator?.hardwareConcurrency ?? 1;
   return Number.isFinite(count) ? Math.min(Math.max(1, Math.floor(count)), MOST) : 1;

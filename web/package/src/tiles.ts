@@ -114,24 +114,44 @@ async function draw(
 
   const left = Array.from({ length: total }, (_, i) => i);
   let failed = false;
-  const work = async (make: Helpers["each"][number], ours: boolean) => {
+  const done = async (i: number, tile: Tile) => {
+    made.set(i, tile);
+    laying = laying.then(lay);
+    await laying;
+  };
+  const help = async (make: Helpers["each"][number]) => {
     for (let i = left.shift(); i !== undefined && !failed; i = left.shift()) {
+      let tile: Tile;
       try {
-        made.set(i, await make(i, read(i)));
-      } catch (error) {
-        if (ours) throw error;
+        tile = await make(i, read(i));
+      } catch {
         // Whatever became of the helper, we can do without.
         left.unshift(i);
         return;
       }
-      laying = laying.then(lay);
-      await laying;
+      await done(i, tile);
     }
   };
-  const own = () => work((i, rgba) => tiles.run(i, rgba, inner), true);
+  // While a GPU computes one tile, the one before is drawn and the next one is read.
+  const own = async () => {
+    const begun: number[] = [];
+    const begin = () => {
+      while (begun.length < tiles.underWay && left.length > 0) {
+        const i = left.shift()!;
+        tiles.begin(i, read(i));
+        begun.push(i);
+      }
+    };
+    begin();
+    for (let i = begun.shift(); i !== undefined && !failed; i = begun.shift()) {
+      const tile = await tiles.finish(inner);
+      begin();
+      await done(i, tile);
+    }
+  };
   step(0);
   try {
-    await Promise.all([own(), ...helpers.each.map((make) => work(make, false))]);
+    await Promise.all([own(), ...helpers.each.map(help)]);
     await own();
   } finally {
     failed = true;

@@ -8,6 +8,7 @@ import type {
   LoadRequest,
   Loaded,
   Output,
+  Task,
   ToWorker,
   TranslateRequest,
 } from "./protocol.js";
@@ -31,10 +32,14 @@ export class WorkerHost implements Host {
   /** Tells of a thread that has died, while the worker waits for its work. */
   #alarm: BroadcastChannel | undefined;
   #plain: () => Promise<Code>;
+  #start: () => Worker;
+  /** The workers that ours has asked for, by their numbers. */
+  #hired = new Map<number, Worker>();
 
-  /** `plain` gives the module without shared memory, where `code` is the other one. */
+  /** `start` starts a worker. `plain` gives the module without shared memory, where `code` is the other one. */
   constructor(start: () => Worker, code: Promise<Code>, plain: () => Promise<Code>) {
     this.#plain = plain;
+    this.#start = start;
     try {
       this.#worker = start();
     } catch (error) {
@@ -131,6 +136,12 @@ export class WorkerHost implements Host {
       this.#give(this.#plain());
       return;
     }
+    if (message.kind === "hire") return this.#hire(message.hired, message.task);
+    if (message.kind === "dismiss") {
+      this.#hired.get(message.hired)?.terminate();
+      this.#hired.delete(message.hired);
+      return;
+    }
     const call = this.#calls.get(message.id);
     if (message.kind === "kept") this.#keep(message.blob);
     else if (message.kind === "progress") call?.onProgress(message.progress);
@@ -139,10 +150,28 @@ export class WorkerHost implements Host {
     } else call?.resolve(message.value as never);
   }
 
+  #hire(hired: number, task: Task): void {
+    // Asked for before our worker was ended.
+    if (this.#failure) return;
+    const lost = () => this.#send({ kind: "lost", hired });
+    try {
+      const worker = this.#start();
+      this.#hired.set(hired, worker);
+      worker.addEventListener("error", (event) => {
+        event.preventDefault();
+        lost();
+      });
+      worker.addEventListener("messageerror", lost);
+      worker.postMessage(task, task.kind === "help" ? [task.port] : []);
+    } catch {
+      lost();
+    }
+  }
+
   #end(failure: UgatitError): void {
     if (this.#failure) return;
     this.#failure = failure;
-    this.#worker.terminate();
+    for (const worker of [this.#worker, ...this.#hired.values()]) worker.terminate();
     this.#alarm?.close();
     for (const call of this.#calls.values()) call.reject(failure);
   }

@@ -2,16 +2,13 @@
 
 import { Engine } from "./engine.js";
 import { asUgatitError } from "./errors.js";
-import { Helper } from "./helper.js";
-import type { Code, FromHelper, FromWorker, ToHelper, ToThread, ToWorker } from "./protocol.js";
+import { beHelper } from "./helper.js";
+import type { Code, FromWorker, Hire, Task, ToWorker } from "./protocol.js";
 import type { Progress } from "./types.js";
 
 interface Scope {
-  postMessage(message: FromWorker | FromHelper, transfer?: Transferable[]): void;
-  addEventListener(
-    type: "message",
-    listener: (event: MessageEvent<ToWorker | ToHelper | ToThread>) => void,
-  ): void;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker | Task>) => void): void;
   addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
   addEventListener(
     type: "unhandledrejection",
@@ -31,38 +28,40 @@ const askForPlain = () => {
   scope.postMessage({ kind: "plain" });
   return code;
 };
+/** What to call where a hired worker is lost. */
+const losses: (() => void)[] = [];
+const hire: Hire = (task, onLost = () => {}) => {
+  const hired = losses.push(onLost) - 1;
+  scope.postMessage({ kind: "hire", hired, task }, task.kind === "help" ? [task.port] : []);
+  return () => scope.postMessage({ kind: "dismiss", hired });
+};
 const engine = new Engine(nextCode(), {
-  startPool: async (code) => (await pool()).startPool(code),
+  startPool: async (code) => (await pool()).startPool(code, hire),
   askForPlain,
+  hire,
 });
+let die = (message: string): void => void engine.die(message);
 /** The calls that are in flight. */
 const calls = new Map<number, AbortController>();
 
 scope.addEventListener("message", ({ data }) => {
-  if (data.kind === "help" || data.kind === "tile") void help(data);
+  if (data.kind === "help") die = beHelper(data);
   else if (data.kind === "thread") void pool().then(({ beThread }) => beThread(data));
   else if (data.kind === "code") give(data.code);
   else if (data.kind === "abort") calls.get(data.id)?.abort();
+  else if (data.kind === "lost") losses[data.hired]?.();
   else void answer(data);
 });
 
 // A trap of the wasm module comes up here, since nobody waits for the tasks within.
 scope.addEventListener("error", (event) => {
   event.preventDefault();
-  engine.die(event.message);
+  die(event.message);
 });
 scope.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  engine.die(asUgatitError(event.reason).message);
+  die(asUgatitError(event.reason).message);
 });
-
-/** To another worker of ours, not to a page. */
-const helper = new Helper();
-
-async function help(message: ToHelper): Promise<void> {
-  const answer = await helper.answer(message);
-  if (answer) scope.postMessage(answer, answer.tile ? [answer.tile.rgba.buffer] : []);
-}
 
 async function answer(message: Extract<ToWorker, { id: number; request: unknown }>): Promise<void> {
   const { id } = message;

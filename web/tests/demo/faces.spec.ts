@@ -178,10 +178,17 @@ test("parts that do not arrive are said to be missing, and the page goes on", as
   browserName,
 }) => {
   const { server, demo } = await withoutServiceWorker(page, browserName);
-  await page.route("**/toon-head-*.js", (route) => route.abort());
+  let refused = 0;
+  await page.route("**/toon-head-*.js", (route) => {
+    refused++;
+    return route.abort();
+  });
   await demo.open();
   await demo.at("dice").click();
-  await expect(demo.at("problem")).toContainText("The parts of the faces did not arrive.");
+  await expect.poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(0);
+  await expect(demo.at("problem")).toContainText("The parts of the faces did not arrive.", {
+    timeout: 30_000,
+  });
   await demo.at("problem-close").click();
   await demo.sample();
   await demo.result();

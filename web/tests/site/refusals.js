@@ -1,5 +1,5 @@
-// The worker's browser refuses something, as `?` of its address says: `memory` that is shared, further
-// `workers`, or `thread`: threads die as soon as they run. Tells each worker that runs.
+// The worker's browser refuses something, as `?` of its address says: `memory` that is shared, or
+// `thread`: threads die as soon as they run. Tells each worker that runs.
 const refused = new URL(location.href).search.slice(1);
 
 const { Instance, Memory } = WebAssembly;
@@ -9,7 +9,6 @@ if (refused === "memory") {
     return new Memory(options);
   };
 }
-if (refused === "workers") globalThis.Worker = undefined;
 if (refused === "thread") {
   const runThread = () => {
     throw new WebAssembly.RuntimeError("unreachable");

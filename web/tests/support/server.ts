@@ -64,9 +64,27 @@ export async function serve(
     const headers = { "content-security-policy": policy.join("; "), ...more };
     void answer(request, response, [...folders, ...FOLDERS], headers);
   });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo;
+  const port = await listenAnew(server);
   return { origin: `http://localhost:${port}`, requests, close: () => close(server) };
+}
+
+/** The ports that this process has had. */
+const had = new Set<number>();
+
+/**
+ * Listens at a port that no server of this process has had: the browser may still know an origin of before, with its
+ * cache and its service worker, and would ask that instead of the new server.
+ */
+async function listenAnew(server: Server): Promise<number> {
+  for (;;) {
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo;
+    if (!had.has(port)) {
+      had.add(port);
+      return port;
+    }
+    await close(server);
+  }
 }
 
 function close(server: Server): Promise<void> {

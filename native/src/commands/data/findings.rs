@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ugatit::io::{PictureFacts, look_alikes, unread_picture};
 
-use super::report::{Case, Finding, Severity};
+use super::finding::{Case, Finding, Severity};
 use super::scan::{Scanned, progress_bar};
 
 /// Pictures whose small versions differ by no more, of 255, count as copies: saved again,

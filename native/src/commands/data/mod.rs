@@ -1,5 +1,6 @@
 //! `ugatit data`: looking after a dataset.
 
+mod finding;
 mod findings;
 mod print;
 mod report;

@@ -2,7 +2,8 @@
 
 use crate::console::line;
 
-use super::report::{FolderReport, Report, Severity, Spread};
+use super::finding::Severity;
+use super::report::{FolderReport, Report, Spread};
 
 /// How many cases of a finding are listed.
 const LISTED: usize = 5;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use ugatit::io::PictureFacts;
 
+use super::finding::{Finding, Severity};
 use super::findings;
 use super::scan::Scanned;
 
@@ -50,34 +51,6 @@ pub(super) struct Size {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) count: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
-    /// Training would stop, or its results could not be believed.
-    Error,
-    /// Worth knowing.
-    Warning,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) severity: Severity,
-    /// A word for programs.
-    pub(super) kind: &'static str,
-    pub(super) problem: String,
-    pub(super) advice: &'static str,
-    pub(super) cases: Vec<Case>,
-}
-
-/// One file, or several that belong together.
-#[derive(Debug, Serialize)]
-pub(super) struct Case {
-    #[serde(serialize_with = "crate::shown::list")]
-    pub(super) files: Vec<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) note: Option<String>,
 }
 
 impl Report {

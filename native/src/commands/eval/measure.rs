@@ -13,14 +13,14 @@ use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{PictureOptions, PictureSize, Prepared, Translation, Translator, prepare};
 use ugatit::{Error, Tensor};
 
-use crate::console;
 use crate::ranks::Crew;
+use crate::{console, hint};
 
 use super::Args;
 use super::data::{Data, Source};
 use super::picture_files::Folder;
 use super::results::{Failure, Measures, Pair, Side};
-use super::sent;
+use super::sent::{self, Finished};
 
 /// What came out.
 pub(super) struct Outcome {
@@ -45,13 +45,6 @@ struct Computed<'a> {
     identity: Option<Tensor>,
     /// At the same size.
     partner: Option<Picture>,
-}
-
-/// One picture with what was measured on it, and what a sheet shows of it.
-pub(super) struct Finished {
-    pub(super) index: usize,
-    pub(super) measures: Measures,
-    pub(super) group: Option<Vec<Picture>>,
 }
 
 /// The generators there are.
@@ -236,13 +229,13 @@ fn is_of_a_picture(error: &Error) -> bool {
 }
 
 fn failure(source: &Source, error: &Error, bar: &ProgressBar) -> Failure {
-    bar.suspend(|| console::error(error));
+    bar.suspend(|| console::error(hint::told(error)));
     // It may be its partner's.
     let input = match error {
         Error::Picture { path, .. } | Error::Io { path, .. } => path.clone(),
         _ => source.path.clone(),
     };
-    Failure { input, error: error.problem() }
+    Failure { input, error: hint::with(error.problem(), error) }
 }
 
 fn progress(total: usize, json: bool) -> ProgressBar {

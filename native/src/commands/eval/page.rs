@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use ugatit::eval::Summary;
+use ugatit::text::escape;
 
 use super::histogram;
 use super::results::{Measures, Pair, Results, Side};
@@ -23,7 +24,7 @@ pub(super) fn render(results: &Results) -> String {
 fn write_page(out: &mut String, results: &Results) -> fmt::Result {
     let model = results.model.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let title = if model.is_empty() { "Evaluation".into() } else { format!("Evaluation of {model}") };
-    let title = Text(&title);
+    let title = escape(&title);
     write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -37,20 +38,20 @@ fn write_page(out: &mut String, results: &Results) -> fmt::Result {
         writeln!(
             out,
             "<p class=\"faint\">Pictures of {}, {size}×{size} · {} · {} · {:.1} s</p>",
-            Text(&data),
-            Text(&results.program),
-            Text(device),
+            escape(&data),
+            escape(&results.program),
+            escape(device),
             results.seconds
         )?;
     }
     for text in &results.left_out {
-        writeln!(out, "<p class=\"note\">{}</p>", Text(text))?;
+        writeln!(out, "<p class=\"note\">{}</p>", escape(text))?;
     }
     if !results.failures.is_empty() {
         writeln!(out, "<div class=\"note\">Not measured:<ul>")?;
         for failure in &results.failures {
             let input = failure.input.display().to_string();
-            writeln!(out, "<li>{}: {}</li>", Text(&input), Text(&failure.error))?;
+            writeln!(out, "<li>{}: {}</li>", escape(&input), escape(&failure.error))?;
         }
         writeln!(out, "</ul></div>")?;
     }
@@ -137,8 +138,8 @@ fn write_distances(out: &mut String, results: &Results) -> fmt::Result {
             out,
             "<tr><th scope=\"row\">{} <span class=\"faint\">against {}</span></th>\
              <td>{:.4} <small>± {:.4}</small></td><td>{} of {}</td></tr>",
-            Text(&names[0]),
-            Text(&names[1]),
+            escape(&names[0]),
+            escape(&names[1]),
             kid.mean * 100.0,
             kid.std * 100.0,
             kid.subsets,
@@ -202,7 +203,7 @@ fn write_pictures(out: &mut String, side: &Side, small: bool) -> fmt::Result {
         let of_mark = marks.iter().filter(|(m, _)| *m == mark).map(|&(_, i)| i);
         let links: Vec<String> = of_mark
             .map(|i| {
-                format!("<a href=\"#{}-{}\">{}</a>", side.direction, i + 1, Text(&side.pictures[i].name))
+                format!("<a href=\"#{}-{}\">{}</a>", side.direction, i + 1, escape(&side.pictures[i].name))
             })
             .collect();
         if !links.is_empty() {
@@ -229,7 +230,7 @@ fn write_picture(
         "<section class=\"picture\" id=\"{}-{}\"><h3>{}",
         side.direction,
         index + 1,
-        Text(&picture.name)
+        escape(&picture.name)
     )?;
     if let Some(mark) = mark {
         write!(out, "<span class=\"badge {}\">{mark}</span>", mark.class())?;
@@ -242,7 +243,7 @@ fn write_picture(
              <figcaption>{1}</figcaption></figure>",
             shown.file,
             shown.what,
-            Text(&picture.name)
+            escape(&picture.name)
         )?;
     }
     write!(out, "</div><div class=\"figures\">")?;
@@ -303,23 +304,4 @@ fn marks(pictures: &[Measures]) -> Vec<(Mark, usize)> {
     let best = order.iter().take(count).map(|&(_, i)| (Mark::Best, i));
     let worst = order.iter().rev().take(count).map(|&(_, i)| (Mark::Worst, i));
     best.chain(worst).collect()
-}
-
-/// Text for HTML: what people call their files must not become markup.
-struct Text<'a>(&'a str);
-
-impl Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -6,8 +6,14 @@ use ugatit::io::Picture;
 
 use crate::ranks::Crew;
 
-use super::measure::Finished;
 use super::results::{Failure, Measures, Pair, Shown};
+
+/// One picture with what was measured on it, and what a sheet shows of it.
+pub(super) struct Finished {
+    pub(super) index: usize,
+    pub(super) measures: Measures,
+    pub(super) group: Option<Vec<Picture>>,
+}
 
 /// All that was measured of one direction, in the order of the pictures.
 pub(super) struct Sent {

@@ -9,11 +9,13 @@ use ugatit::device::Device;
 use ugatit::io::Dataset;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::run::{Free, RunConfig, RunNeeds, Start};
+use ugatit::text::grouped;
 use ugatit::text::memory;
 use ugatit::train::{self, Loader, Player, Session, StepConfig, TrainMemory};
 
-use crate::console::{grouped, line};
+use crate::console::line;
 use crate::device::Chosen;
+use crate::hint;
 use crate::ranks::Crew;
 
 /// Iterations that are timed, after one that compiles.
@@ -45,7 +47,7 @@ pub(super) fn run(
             name.split('.').next() == Some(network) && Player::BOTH.iter().any(|player| player.trains(name))
         });
         let (count, parameters) = own.fold((0, 0), |(n, sum), (_, shape)| (n + 1, sum + shape.elements()));
-        line(format_args!("{network:<8} {:>13} parameters in {count} tensors", grouped(parameters)));
+        line(format_args!("{network:<8} {:>13} parameters in {count} tensors", grouped(parameters as u64)));
     }
 
     // Without a GPU: what one would need, at the limits that every GPU grants.
@@ -63,7 +65,7 @@ pub(super) fn run(
                 line(format_args!("         {} with --recompute", memory(less.total())));
             }
         }
-        Err(error) => line(format_args!("memory   {error}")),
+        Err(error) => line(format_args!("memory   {}", hint::told(&error))),
     }
     let place = folder.unwrap_or(Path::new("."));
     let free = Free::for_each_of(crew.neighbours(), place);

@@ -16,7 +16,7 @@ use clap::{ArgAction, ValueEnum};
 use ugatit::graph::Arithmetic;
 use ugatit::io::PictureFormat;
 use ugatit::model::Direction;
-use ugatit::translate::{Fit, PictureOptions, PictureSize, Precision};
+use ugatit::translate::{Fit, Options, PictureSize, Precision, Tiling};
 
 use crate::console::Usage;
 use crate::device::{self, DeviceArgs};
@@ -27,7 +27,6 @@ use crate::ranks::Crew;
 use pipeline::Engine;
 use report::Reporter;
 use share::Shard;
-use tiling::Tiling;
 
 /// Translate pictures
 ///
@@ -170,8 +169,8 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
         FitChoice::Crop => Fit::Crop,
         FitChoice::Pad => Fit::Pad,
     };
-    let options = PictureOptions { size: args.size, fit };
-    args.tile.check(&model.config)?;
+    let options = Options { size: args.size, fit, tiles: args.tile };
+    tiling::check(args.tile, &model.config)?;
     if args.attention && !model.config.cam {
         return Err(Usage(
             "this model has no attention (it was trained with --g-cam false); leave out --attention".into(),
@@ -200,14 +199,13 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     for (path, problem) in &plan.failures {
         reporter.failed(path, problem);
     }
-    let how = pipeline::How { options, tiling: args.tile };
     // The weights were on the GPU only.
     let reopen = || {
         let chosen = device::reopen(&device_args, &stop)?;
         let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
         Engine::new(chosen, model, arithmetic, precision)
     };
-    pipeline::run(&plan.jobs, engine, &reopen, &how, &stop, &reporter);
+    pipeline::run(&plan.jobs, engine, &reopen, &options, &stop, &reporter);
     let stopped = stop.load(Ordering::Relaxed);
     let all_well = reporter.finish(stopped, crew);
     Ok(if stopped {

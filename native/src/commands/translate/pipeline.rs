@@ -12,21 +12,19 @@ use std::time::{Duration, Instant};
 use ugatit::Error;
 use ugatit::graph::Arithmetic;
 use ugatit::io::{
-    Model, Picture, PictureFormat, RemarkedPicture, read_picture_size, read_picture_with_remarks,
-    write_picture,
+    Model, PictureFormat, RemarkedPicture, read_picture_size, read_picture_with_remarks, write_picture,
 };
 use ugatit::model::GeneratorConfig;
 use ugatit::translate::{
-    Phase, PictureOptions, PictureSize, Precision, Prepared, TileOptions, Translated, Translation,
-    Translator, Watcher, prepare, resize,
+    Arranged, Options, Phase, PictureSize, Precision, Prepared, Translated, Translation, Translator, Watcher,
 };
 
 use crate::device::Chosen;
+use crate::hint;
 
 use super::flight::{Flight, MOST_PIXELS, Seat};
 use super::outputs::Job;
 use super::report::{Reporter, Size};
-use super::tiling::Tiling;
 
 /// How many pictures may wait before and after the computing.
 const WAITING: usize = 2;
@@ -61,37 +59,24 @@ impl Engine {
 /// Opens an engine again, after a GPU was lost.
 type Reopen<'a> = dyn Fn() -> anyhow::Result<Engine> + 'a;
 
-/// How every picture is translated.
-pub(super) struct How {
-    pub(super) options: PictureOptions,
-    pub(super) tiling: Tiling,
-}
-
 /// A picture before it is translated.
-enum Work {
-    Whole(Prepared),
-    InTiles(Picture, TileOptions),
-}
+struct Work(Arranged);
 
 impl Work {
     /// Reads a picture, with what there is to say of its file.
-    fn read(job: &Job, config: &GeneratorConfig, how: &How) -> ugatit::Result<(Self, Vec<String>)> {
+    fn read(job: &Job, config: &GeneratorConfig, options: &Options) -> ugatit::Result<(Self, Vec<String>)> {
         let RemarkedPicture { picture, remarks } = read_picture_with_remarks(&job.input)?;
-        let work = match how.tiling.of(config, &picture, &how.options) {
-            Some(tiles) => Self::InTiles(resize(config, picture, &how.options)?, tiles),
-            None => Self::Whole(prepare(config, &picture, &how.options)?),
-        };
-        Ok((work, remarks))
+        Ok((Self(Arranged::new(config, picture, options)?), remarks))
     }
 
     async fn translate(self, translator: &mut Translator, reporter: &Reporter) -> ugatit::Result<Done> {
         let mut watcher = Follower { reporter, tiles: 0 };
-        Ok(match self {
-            Self::Whole(prepared) => {
+        Ok(match self.0 {
+            Arranged::Whole(prepared) => {
                 let translation = translator.run_watched(&prepared.tensor, &mut watcher).await?;
                 Done::Whole(prepared, translation)
             }
-            Self::InTiles(picture, tiles) => {
+            Arranged::InTiles(picture, tiles) => {
                 let done = translator.translate_large(picture, &tiles, &mut watcher).await?;
                 Done::InTiles(done, watcher.tiles)
             }
@@ -138,7 +123,7 @@ impl Watcher for Follower<'_> {
 struct Computing<'a> {
     engine: Engine,
     reopen: &'a Reopen<'a>,
-    how: &'a How,
+    options: &'a Options,
     reporter: &'a Reporter,
     /// In a row.
     losses: u32,
@@ -177,7 +162,7 @@ impl Computing<'_> {
                 break;
             }
             let config = *self.engine.translator.config();
-            result = Work::read(job, &config, self.how).and_then(|(work, _)| self.attempt(work));
+            result = Work::read(job, &config, self.options).and_then(|(work, _)| self.attempt(work));
         }
         if result.is_ok() {
             self.losses = 0;
@@ -196,7 +181,7 @@ pub(super) fn run(
     jobs: &[Job],
     engine: Engine,
     reopen: &Reopen<'_>,
-    how: &How,
+    options: &Options,
     stop: &AtomicBool,
     reporter: &Reporter,
 ) {
@@ -205,7 +190,7 @@ pub(super) fn run(
     let flight = Flight::new(MOST_PIXELS);
     let next = AtomicUsize::new(0);
     let given_up = AtomicBool::new(false);
-    let mut computing = Computing { engine, reopen, how, reporter, losses: 0, given_up: &given_up };
+    let mut computing = Computing { engine, reopen, options, reporter, losses: 0, given_up: &given_up };
     let (computed, to_encode) = sync_channel::<Computed<'_>>(WAITING);
     let to_encode = Mutex::new(to_encode);
     thread::scope(|scope| {
@@ -221,9 +206,9 @@ pub(super) fn run(
                     // What is wrong with a file is found when it is read.
                     let size = || unless_it_panics(job, || read_picture_size(&job.input)).map_or(0, area);
                     let pixels = if read { size() } else { 0 };
-                    let result = result_pixels(&config, how, pixels);
+                    let result = result_pixels(&config, options, pixels);
                     let mut seat = flight.board(pixels.max(result));
-                    let work = read.then(|| unless_it_panics(job, || Work::read(job, &config, how)));
+                    let work = read.then(|| unless_it_panics(job, || Work::read(job, &config, options)));
                     // The picture is at the size of its result now.
                     seat.shrink(result);
                     if decoded.send((job, work, seat)).is_err() {
@@ -296,8 +281,8 @@ fn area((width, height): (usize, usize)) -> u64 {
 }
 
 /// The pixels of a picture's result.
-fn result_pixels(config: &GeneratorConfig, how: &How, pixels: u64) -> u64 {
-    match how.options.size {
+fn result_pixels(config: &GeneratorConfig, options: &Options, pixels: u64) -> u64 {
+    match options.size {
         PictureSize::Exact { width, height } => area((width, height)),
         PictureSize::Native => config.native_side().map_or(pixels, |side| area((side, side))),
     }
@@ -316,9 +301,9 @@ fn unless_it_panics<T>(job: &Job, work: impl FnOnce() -> ugatit::Result<T>) -> u
 /// An error without the picture's name, which is printed in front of it anyway. The name of a result stays.
 fn problem(job: &Job, error: &Error) -> String {
     match error {
-        Error::Output { .. } => error.to_string(),
+        Error::Output { .. } | Error::Exists { .. } => hint::told(error),
         Error::Io { path, .. } if *path != job.input => error.to_string(),
-        _ => error.problem(),
+        _ => hint::with(error.problem(), error),
     }
 }
 
@@ -328,8 +313,9 @@ mod tests {
 
     use tempfile::TempDir;
     use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
+    use ugatit::io::Picture;
     use ugatit::model::Direction;
-    use ugatit::translate::{Device, Fit, PictureSize};
+    use ugatit::translate::{Device, Tiling};
 
     use super::*;
 
@@ -359,15 +345,14 @@ mod tests {
 
     /// Translated and failed, and how often a device was opened again.
     fn translate(jobs: &[Job], first: Gpu, next: impl Fn() -> anyhow::Result<Gpu>) -> [usize; 3] {
-        let options = PictureOptions { size: PictureSize::Native, fit: Fit::Stretch };
-        let how = How { options, tiling: Tiling::Off };
+        let options = Options { tiles: Tiling::Never, ..Options::default() };
         let reporter = Reporter::new(jobs.len(), false, "a GPU".into());
         let reopened = AtomicUsize::new(0);
         let reopen = || {
             reopened.fetch_add(1, Ordering::Relaxed);
             engine(next()?)
         };
-        run(jobs, engine(first).unwrap(), &reopen, &how, &AtomicBool::new(false), &reporter);
+        run(jobs, engine(first).unwrap(), &reopen, &options, &AtomicBool::new(false), &reporter);
         let (translated, failed) = reporter.counts();
         [translated, failed, reopened.into_inner()]
     }

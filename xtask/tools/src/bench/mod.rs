@@ -62,7 +62,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         let mut text = String::new();
         let measured = training::on_cpu(&options.training, ranks.as_ref()).await?;
         if ranks.is_none_or(|ranks| ranks.rank() == 0) {
-            measured.write(&mut text, &report::Peaks::default())?;
+            measured.write(&mut text, 0.0)?;
             say(&text);
         }
         return Ok(());
@@ -72,7 +72,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         let measured = training::of_ranks(&gpu, &options.training, &ranks).await?;
         if ranks.rank() == 0 {
             let mut text = String::new();
-            measured.write(&mut text, &report::Peaks::default())?;
+            measured.write(&mut text, 0.0)?;
             say(&text);
         }
         return Ok(());

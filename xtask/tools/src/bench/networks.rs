@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use serde::Serialize;
 use ugatit::exec::{Executor, Parameters};
 use ugatit::gpu::Gpu;
 use ugatit::graph::{Graph, NodeId, fuse};
@@ -13,12 +14,25 @@ use ugatit::plan::{ParameterMap, Plan};
 use ugatit::{Tensor, cpu};
 
 use super::measure::{counted, enough, filled, median};
-use super::report::Network;
 
 /// ch and size of the light generators measured; the last only where it does not take minutes.
 const SIZES: [(usize, usize); 4] = [(16, 64), (32, 128), (64, 128), (64, 256)];
 
 const RUNS: usize = 5;
+
+#[derive(Serialize)]
+pub(crate) struct Network {
+    pub(crate) device: String,
+    pub(crate) ch: usize,
+    pub(crate) size: usize,
+    /// From the weights in memory to the first result: upload, compilation, one run.
+    pub(crate) first_ms: f64,
+    /// The median of later runs, upload and read-back included.
+    pub(crate) ms: f64,
+    pub(crate) gflop: f64,
+    pub(crate) weights_mib: f64,
+    pub(crate) memory_mib: Option<f64>,
+}
 
 pub(crate) async fn measure(gpu: &Gpu, large: bool) -> Result<Vec<Network>> {
     let mut rows = vec![];

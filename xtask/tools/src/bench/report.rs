@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use ugatit::exec::Timing;
 
+use super::networks::Network;
 use super::training::Training;
 
 #[derive(Serialize)]
@@ -70,20 +71,6 @@ impl Kernel {
     }
 }
 
-#[derive(Serialize)]
-pub(crate) struct Network {
-    pub(crate) device: String,
-    pub(crate) ch: usize,
-    pub(crate) size: usize,
-    /// From the weights in memory to the first result: upload, compilation, one run.
-    pub(crate) first_ms: f64,
-    /// The median of later runs, upload and read-back included.
-    pub(crate) ms: f64,
-    pub(crate) gflop: f64,
-    pub(crate) weights_mib: f64,
-    pub(crate) memory_mib: Option<f64>,
-}
-
 impl Report {
     pub(crate) fn new(adapter: &str) -> Self {
         let date = std::process::Command::new("date").arg("+%Y-%m-%d").output();
@@ -138,7 +125,7 @@ impl Report {
             )?;
         }
         if let Some(training) = &self.training {
-            training.write(text, peaks)?;
+            training.write(text, peaks.practical_gflops)?;
         }
         if self.networks.is_empty() {
             return Ok(());

@@ -24,7 +24,6 @@ use ugatit_mpi::{Ranks, Wire};
 use super::cpu::{self, label};
 use super::measure::{counted, enough, filled, median, python_with};
 use super::peer::Peer;
-use super::report::Peaks;
 use together::Together;
 use xtask::process::root;
 
@@ -400,7 +399,7 @@ pub(crate) async fn on_cpu(options: &TrainOptions, ranks: Option<&Ranks>) -> Res
 }
 
 impl Training {
-    pub(crate) fn write(&self, text: &mut String, peaks: &Peaks) -> std::fmt::Result {
+    pub(crate) fn write(&self, text: &mut String, practical_gflops: f64) -> std::fmt::Result {
         let gflops = self.gflop / self.ms * 1e3;
         writeln!(text, "\nOne iteration of training on {}: {}.\n", self.device, self.work)?;
         writeln!(text, "| | |\n|---|---|\n| an iteration | {:.1} ms |", self.ms)?;
@@ -412,7 +411,7 @@ impl Training {
             together.write(self.ms, text)?;
         }
         let Some(memory) = self.memory_mib else { return writeln!(text, "\n{}", self.operations) };
-        writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / peaks.practical_gflops)?;
+        writeln!(text, "| of the practical peak | {:.0} % |", 100.0 * gflops / practical_gflops)?;
         writeln!(text, "| GPU memory, all of it | {memory:.0} MiB |")?;
         if let Some(ms) = self.generator_ms {
             writeln!(text, "| one generator forward and backward, ch 16, 64x64 | {ms:.0} ms |")?;

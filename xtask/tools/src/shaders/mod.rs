@@ -84,10 +84,15 @@ fn variants(folder: &Path) -> Result<Vec<Variant>> {
     let list = folder.join("variants.toml");
     let text = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
     let list: List = toml::from_str(&text).with_context(|| list.display().to_string())?;
+    let shared = folder.join("constants.toml");
+    let text = fs::read_to_string(&shared).with_context(|| shared.display().to_string())?;
+    let shared: BTreeMap<String, u32> =
+        toml::from_str(&text).with_context(|| shared.display().to_string())?;
     let mut variants: Vec<Variant> = vec![];
     for (file, named) in list.always.into_iter().chain(list.training).chain(list.bench) {
         for (name, constants) in named {
-            let mut constants: Constants = constants.into_iter().map(|(k, v)| (k, i64::from(v))).collect();
+            let all = shared.clone().into_iter().chain(constants);
+            let mut constants: Constants = all.map(|(k, v)| (k, i64::from(v))).collect();
             for (loops, suffix) in [(0, ""), (1, "_loops")] {
                 constants.insert(LOOPS.into(), loops);
                 let read = &mut |f: &str| fs::read_to_string(folder.join(f)).ok();

@@ -12,34 +12,12 @@ use ugatit::Tensor;
 use ugatit::cpu;
 use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Op, fuse};
 use ugatit::io::Picture;
+use ugatit::random::Random;
 
 /// Inputs, outputs and kernel of the layers.
 const LAYERS: [[usize; 3]; 3] = [[3, 16, 5], [16, 32, 3], [32, 64, 3]];
 /// Cells of the grid on each side.
 const GRID: usize = 4;
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In 0..1.
-    fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
 
 /// The network, for pictures of one size.
 pub(super) struct Features {
@@ -57,7 +35,7 @@ impl Features {
         let (mut layers, mut weights) = (vec![], vec![]);
         for (index, [inputs, outputs, kernel]) in LAYERS.into_iter().enumerate() {
             let shape = [outputs, inputs, kernel, kernel];
-            let mut random = Random(index as u64);
+            let mut random = Random::seeded(index as u64);
             let deviation = (2.0 / (inputs * kernel * kernel) as f64).sqrt();
             let count: usize = shape.iter().product();
             let data = (0..count).map(|_| (deviation * random.normal()) as f32).collect();
@@ -137,7 +115,7 @@ mod tests {
     /// The first numbers of SplitMix64 with seed 0, as its authors' program gives them.
     #[test]
     fn the_random_numbers_are_the_known_ones() {
-        let mut random = Random(0);
+        let mut random = Random::seeded(0);
         assert_eq!([random.bits(), random.bits()], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
     }
 

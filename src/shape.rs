@@ -23,7 +23,7 @@ impl Shape {
     }
 
     /// Whether `usize`, which has 32 bits in a browser, holds the product of any of the extents.
-    pub(super) fn is_countable(&self) -> bool {
+    pub(crate) fn is_countable(&self) -> bool {
         self.0.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.max(1))).is_some()
     }
 
