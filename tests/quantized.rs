@@ -7,7 +7,7 @@
     reason = "the helpers of tests fail and report like the tests themselves"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ struct Layer {
     graph: Graph,
     y: NodeId,
     feed: HashMap<String, Tensor>,
-    quantized: BTreeMap<String, QuantizedMatrix>,
+    quantized: QuantizedMatrix,
 }
 
 impl Layer {
@@ -60,14 +60,14 @@ impl Layer {
         let data = weight.data().iter().enumerate().map(|(i, v)| (0.05 * v * size(i)) as f32).collect();
         let weight = Tensor::new([m, k], data).unwrap();
         let quantized = QuantizedMatrix::quantize(&weight, c, bits).unwrap();
-        Self { graph, y, feed, quantized: [("w".to_owned(), quantized)].into() }
+        Self { graph, y, feed, quantized }
     }
 
     /// What comes out, with the numbers that the bits stand for, in `f64`.
     fn expected(&self) -> Tensor<f64> {
         let mut feed: HashMap<&str, Tensor<f64>> =
             self.feed.iter().map(|(name, t)| (name.as_str(), t.map(|x| f64::from(*x)))).collect();
-        feed.insert("w", self.quantized["w"].dequantize().map(|x| f64::from(*x)));
+        feed.insert("w", self.quantized.dequantize().map(|x| f64::from(*x)));
         cpu::run(&self.graph, &[self.y], &|name| feed.get(name)).unwrap().remove(0)
     }
 
@@ -75,18 +75,19 @@ impl Layer {
         let feed: HashMap<&str, Tensor<T>> =
             self.feed.iter().map(|(n, t)| (n.as_str(), t.map(|x| T::from_f64(f64::from(*x))))).collect();
         let outputs = [self.y];
-        let mut walk =
-            cpu::Walk::<T>::new(&self.graph, &outputs, Arithmetic::Exact).with_quantized(&self.quantized);
+        let mut walk = cpu::Walk::<T>::new(&self.graph, &outputs, Arithmetic::Exact)
+            .with_quantized(Some(("w", &self.quantized)));
         while walk.step(&|name| feed.get(name)).unwrap() {}
         walk.finish().unwrap()[0].data().iter().map(|x| x.to_f64()).collect()
     }
 
     fn on_gpu(&self, target: &Target, pieces: usize) -> Vec<f64> {
-        let bits = |name: &str| self.quantized.get(name).map(QuantizedMatrix::bits);
+        let bits = Some(("w", self.quantized.bits()));
         let map = ParameterMap::with_quantized(&self.graph, target, bits).unwrap();
         assert_eq!(map.pieces().iter().filter(|piece| piece.name == "w").count(), pieces);
         let plan = Plan::compile(&self.graph, &[self.y], &map, target).unwrap();
-        let upload = Parameters::upload_quantized(gpu(), map, |name| self.feed.get(name), &self.quantized);
+        let matrix = Some(("w", &self.quantized));
+        let upload = Parameters::upload_quantized(gpu(), map, |name| self.feed.get(name), matrix);
         let mut executor = Executor::new(gpu(), plan, Arc::new(upload.unwrap())).unwrap();
         executor.poison(f32::NAN).unwrap();
         let found = pollster::block_on(executor.run(&[&self.feed["x"]])).unwrap();
@@ -149,8 +150,7 @@ fn what_is_not_finite_stays_so() {
 #[test]
 fn a_quantised_weight_is_read_by_nothing_else() {
     let matrix = |m, k| Tensor::zeros([m, k]);
-    let quantized: BTreeMap<_, _> =
-        [("w".to_owned(), QuantizedMatrix::quantize(&matrix(8, 128), 8, Bits::Four).unwrap())].into();
+    let quantized = QuantizedMatrix::quantize(&matrix(8, 128), 8, Bits::Four).unwrap();
     // Not flattened; another shape; other channels.
     for (x, m, flatten) in
         [(vec![1, 128], 8, false), (vec![1, 8, 4, 8], 8, true), (vec![1, 32, 2, 2], 8, true)]
@@ -163,12 +163,13 @@ fn a_quantised_weight_is_read_by_nothing_else() {
         let w = graph.parameter("w", [m, x.iter().product()]);
         let linear = Op::Linear { bias: false, activation: Activation::Identity };
         let outputs = [graph.add(linear, &[features, w]).unwrap()];
-        let mut walk = cpu::Walk::<f32>::new(&graph, &outputs, Arithmetic::Exact).with_quantized(&quantized);
+        let mut walk = cpu::Walk::<f32>::new(&graph, &outputs, Arithmetic::Exact)
+            .with_quantized(Some(("w", &quantized)));
         let feed = Tensor::zeros(x.as_slice());
         let error = (0..4).find_map(|_| walk.step(&|name| (name == "x").then_some(&feed)).err());
         assert!(matches!(&error, Some(Error::Shape(problem)) if problem.contains("`w`")), "{error:?}");
         if !flatten {
-            let map = ParameterMap::with_quantized(&graph, &gpu().target(), |_| Some(Bits::Four));
+            let map = ParameterMap::with_quantized(&graph, &gpu().target(), Some(("w", Bits::Four)));
             assert!(matches!(map, Err(Error::Shape(_))));
         }
     }
@@ -292,7 +293,7 @@ fn files_give_back_what_was_written() {
         assert_eq!(quantized(&rounded, bits), rounded);
         let mut whole = rounded.clone();
         whole.dequantize();
-        assert_eq!((whole.bits(), whole.quantized.len()), (None, 0));
+        assert_eq!((whole.bits(), &whole.quantized), (None, &None));
         let other = if bits == Bits::Eight { Bits::Four } else { Bits::Eight };
         assert_eq!(quantized(&rounded, other), quantized(&whole, other));
         // ONNX has the numbers that the bits stand for.
@@ -399,8 +400,7 @@ fn memory_is_that_of_the_bits() {
     // With what every browser grants, its rows are bound in blocks.
     let (graph, outputs) = ugatit::translate::network(&full, &[1, 3, 256, 256].into()).unwrap();
     let target = Target::browser(AdapterClass::Gpu);
-    let map =
-        ParameterMap::with_quantized(&graph, &target, |name| (name == KEY).then_some(Bits::Eight)).unwrap();
+    let map = ParameterMap::with_quantized(&graph, &target, Some((KEY, Bits::Eight))).unwrap();
     assert_eq!(map.pieces().iter().filter(|piece| piece.name == KEY).count(), 2);
     assert!(Plan::compile(&graph, &outputs, &map, &target).is_ok());
     // A light one has no such matrix.
@@ -420,7 +420,7 @@ fn training_begins_with_the_numbers_that_the_bits_stand_for() {
     let start = RunConfig { init: path, ..run }.start().unwrap();
     let inherited = start.inherited.unwrap();
     assert!(inherited.rounding().unwrap().contains("8 bits"));
-    assert_eq!(start.state.tensors["genA2B.FC.0.weight"], model.quantized[KEY].dequantize());
+    assert_eq!(start.state.tensors["genA2B.FC.0.weight"], model.quantized.unwrap().dequantize());
 }
 
 /// The most memory that this process has had so far, MB; 0 where the system does not say.

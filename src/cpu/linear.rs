@@ -46,25 +46,23 @@ pub(super) fn quantized<T: Real>(
     parallel::chunks(y, 1, columns, |i, y| {
         let (row, output) = (i / outputs, i % outputs);
         let x = &x[row * columns..][..columns];
-        let product = match weight.bits() {
-            Bits::Eight => vectorized(|| quantized_dot::<_, { Bits::Eight.block() }>(x, weight, output)),
-            Bits::Four => vectorized(|| quantized_dot::<_, { Bits::Four.block() }>(x, weight, output)),
-        };
+        let product = vectorized(|| quantized_dot(x, weight, output));
         y[0] = T::from_f64(product + bias.map_or(0.0, |bias| bias[output].to_f64()));
     });
     pointwise::activate(y, activation);
 }
 
-/// The product of `x` and a row of a matrix, whose blocks have `B` numbers.
+/// The product of `x` and a row of a matrix.
 #[inline(always)]
-fn quantized_dot<T: Real, const B: usize>(x: &[T], weight: &QuantizedMatrix, row: usize) -> f64 {
+fn quantized_dot<T: Real>(x: &[T], weight: &QuantizedMatrix, row: usize) -> f64 {
     let mut total = 0.0;
-    let mut levels = [0; B];
-    let mut blocks = weight.row(row).zip(x.as_chunks::<B>().0);
+    let bits = weight.bits();
+    let mut levels = [0; Bits::Eight.block()];
+    let mut blocks = weight.row(row).zip(x.chunks_exact(bits.block()));
     for _ in (0..x.len()).step_by(BLOCK) {
         let mut lanes = [T::default(); LANES];
-        for ((bytes, scale), x) in blocks.by_ref().take(BLOCK / B) {
-            weight.bits().unpack(bytes, &mut levels);
+        for ((bytes, scale), x) in blocks.by_ref().take(BLOCK / bits.block()) {
+            bits.unpack(bytes, &mut levels);
             let mut sums = [T::default(); LANES];
             for (x, levels) in x.as_chunks::<LANES>().0.iter().zip(levels.as_chunks::<LANES>().0) {
                 for ((sum, &x), &level) in sums.iter_mut().zip(x).zip(levels) {

@@ -1,7 +1,5 @@
 //! Walks a graph.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
 use crate::quantized::QuantizedMatrix;
@@ -33,7 +31,7 @@ pub struct Walk<'g, 'a, T> {
     outputs: &'g [NodeId],
     last_reader: Vec<usize>,
     values: Values<'a, T>,
-    quantized: Option<&'a BTreeMap<String, QuantizedMatrix>>,
+    quantized: Option<(&'a str, &'a QuantizedMatrix)>,
     next: usize,
 }
 
@@ -44,10 +42,10 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         Self { graph, outputs, last_reader: last_readers(graph, outputs), values, quantized: None, next: 0 }
     }
 
-    /// The walk with those parameters quantised, which nothing is fed for.
+    /// The walk with the parameter of that name quantised, which nothing is fed for.
     #[must_use]
-    pub fn with_quantized(self, quantized: &'a BTreeMap<String, QuantizedMatrix>) -> Self {
-        Self { quantized: Some(quantized), ..self }
+    pub fn with_quantized(self, quantized: Option<(&'a str, &'a QuantizedMatrix)>) -> Self {
+        Self { quantized, ..self }
     }
 
     /// The quantised matrix that a parameter is, if it is one.
@@ -55,10 +53,8 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// # Errors
     /// [`Error::Shape`] where it is of another shape, or read as anything but a linear layer's weight.
     fn quantized(&self, id: NodeId, node: &Node) -> Result<Option<&'a QuantizedMatrix>> {
-        let parameter = node.op == Op::Parameter;
-        let Some(matrix) = self.quantized.filter(|_| parameter).and_then(|all| all.get(&node.name)) else {
-            return Ok(None);
-        };
+        let named = self.quantized.filter(|(name, _)| *name == node.name && node.op == Op::Parameter);
+        let Some((_, matrix)) = named else { return Ok(None) };
         match self.graph.flattened_channels(id) {
             Some(channels) if matrix.shape() == node.shape && matrix.channels() == channels => {
                 Ok(Some(matrix))

@@ -1,7 +1,6 @@
 //! A model's parameters on a GPU.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use half::f16;
 use wgpu::BufferUsages as Usage;
@@ -38,10 +37,10 @@ impl Parameters {
         map: ParameterMap,
         read: impl Fn(&str) -> Option<&'a Tensor>,
     ) -> Result<Self> {
-        Self::upload_quantized(gpu, map, read, &BTreeMap::new())
+        Self::upload_quantized(gpu, map, read, None)
     }
 
-    /// [`Self::upload`] of a map some of whose parameters are quantised: those in `quantized`.
+    /// [`Self::upload`] of a map one of whose parameters is quantised, of that name.
     ///
     /// # Errors
     /// As [`Self::upload`].
@@ -49,17 +48,17 @@ impl Parameters {
         gpu: &Gpu,
         map: ParameterMap,
         read: impl Fn(&str) -> Option<&'a Tensor>,
-        quantized: &BTreeMap<String, QuantizedMatrix>,
+        quantized: Option<(&str, &QuantizedMatrix)>,
     ) -> Result<Self> {
         let allocate = |&bytes| gpu.buffer("parameters", bytes, STORED);
         let buffers = map.buffers.iter().map(allocate).collect::<Result<Vec<Buffer>>>()?;
         let parameters = Self { map, buffers };
         parameters.write(gpu, &parameters.buffers, 0, |name| read(name).map(Cow::Borrowed))?;
-        for (name, matrix) in quantized {
+        if let Some((name, matrix)) = quantized {
             parameters.write_quantized(gpu, name, matrix)?;
         }
         let missing = parameters.map.pieces.iter().find(|piece| match piece.storage {
-            Storage::Levels(_) => !quantized.contains_key(&piece.name),
+            Storage::Levels(_) => quantized.is_none_or(|(name, _)| name != piece.name),
             _ => false,
         });
         match missing.map(not_given) {

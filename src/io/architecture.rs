@@ -268,21 +268,21 @@ pub(super) fn assemble(
     config: &GeneratorConfig,
     sources: Sources<'_>,
 ) -> Result<BTreeMap<String, Tensor>> {
-    assemble_without(path, config, None, sources)
+    assemble_without(path, config, &[], sources)
 }
 
-/// [`assemble`], but for the tensor of a name that is quantised.
+/// [`assemble`], but for the tensors of those names.
 ///
 /// # Errors
 /// As [`assemble`].
 pub(super) fn assemble_without(
     path: &Path,
     config: &GeneratorConfig,
-    quantized: Option<&str>,
+    without: &[&str],
     mut sources: Sources<'_>,
 ) -> Result<BTreeMap<String, Tensor>> {
     let mut expected = parameters(config)?;
-    expected.retain(|(key, _)| Some(key.as_str()) != quantized);
+    expected.retain(|(key, _)| !without.contains(&key.as_str()));
     // First everything that costs nothing to check, so that a wrong file is refused at once.
     for (key, shape) in &expected {
         let Some(source) = sources.get(key) else {

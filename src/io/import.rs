@@ -1,6 +1,5 @@
 //! Checkpoints of other programs as models.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -150,7 +149,7 @@ fn read(
                     file_name(path)
                 )
             });
-            Ok(Model { config, direction, metadata, tensors, quantized: BTreeMap::new() })
+            Ok(Model { config, direction, metadata, tensors, quantized: None })
         })
         .collect()
 }

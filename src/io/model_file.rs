@@ -57,8 +57,8 @@ pub struct Model {
     pub metadata: ModelMetadata,
     /// The weights by official `state_dict` key, of the shapes that the architecture asks for.
     pub tensors: BTreeMap<String, Tensor>,
-    /// Those that are quantised, and not among the others.
-    pub quantized: BTreeMap<String, QuantizedMatrix>,
+    /// The full architecture's `FC.0.weight`, where it is quantised and not among the others.
+    pub quantized: Option<QuantizedMatrix>,
 }
 
 impl Model {
@@ -81,7 +81,7 @@ impl Model {
         };
         let sources: Sources<'_> = tensors.into_iter().map(|(k, t)| (k, source(t))).collect();
         let tensors = assemble(path, &config, sources)?;
-        Ok(Self { config, direction, metadata, tensors, quantized: BTreeMap::new() })
+        Ok(Self { config, direction, metadata, tensors, quantized: None })
     }
 
     /// The keys and shapes of a generator's tensors, in the order of the network.
@@ -94,7 +94,7 @@ impl Model {
 
     /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
-        let quantized: usize = self.quantized.values().map(|matrix| matrix.shape().elements()).sum();
+        let quantized = self.quantized.as_ref().map_or(0, |matrix| matrix.shape().elements());
         quantized + self.tensors.values().map(|t| t.data().len()).sum::<usize>()
     }
 
@@ -212,7 +212,7 @@ impl Model {
         let c = &self.config;
         let mut header: BTreeMap<String, String> = [
             ("format", "ugatit".to_owned()),
-            ("format_version", if self.quantized.is_empty() { 1 } else { FORMAT_VERSION }.to_string()),
+            ("format_version", if self.quantized.is_none() { 1 } else { FORMAT_VERSION }.to_string()),
             ("architecture", c.architecture().to_owned()),
             ("ch", c.ch.to_string()),
             ("n_res", c.n_res.to_string()),
@@ -322,9 +322,15 @@ fn own(
         license: contents.metadata.get("license").cloned(),
         provenance: contents.metadata.get("provenance").cloned(),
     };
-    let quantized = quantize::read(path, &config, &mut contents, file)?;
-    let there = quantized.keys().next().map(String::as_str);
-    let tensors = assemble_without(path, &config, there, sources(path, contents).into_iter().collect())?;
+    let quantized = quantize::read(path, &config, &contents, file)?;
+    let there = quantized.is_some();
+    contents.tensors.retain(|key, _| !(there && quantize::KEYS.contains(&key.as_str())));
+    let tensors = assemble_without(
+        path,
+        &config,
+        &quantize::KEYS[..usize::from(there)],
+        sources(path, contents).into_iter().collect(),
+    )?;
     Ok(Model { config, direction: found, metadata, tensors, quantized })
 }
 
@@ -372,7 +378,7 @@ fn foreign(
         ..ModelMetadata::default()
     };
     let tensors = assemble(path, &config, tensors)?;
-    Ok(Model { config, direction, metadata, tensors, quantized: BTreeMap::new() })
+    Ok(Model { config, direction, metadata, tensors, quantized: None })
 }
 
 /// The direction to use of those that a file has: the one asked for, or the first.

@@ -1,6 +1,5 @@
 //! The full generator's largest matrix in 8 or 4 bits: how a file has it, and how a model gets it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,13 +13,14 @@ use super::safetensors::{Contents, Entry};
 
 /// The field of a file's metadata that says how many bits the matrix has.
 pub(super) const QUANTIZATION: &str = "quantization";
-/// What the scales are called behind the matrix's own key.
+/// The tensors of the matrix: its levels and its scales.
+pub(super) const KEYS: [&str; 2] = [ADAPTIVE_KEY, SCALE_KEY];
 const SCALE_KEY: &str = "FC.0.weight.scale";
 
 impl Model {
     /// How many bits the largest matrix has, where it is quantised.
     pub fn bits(&self) -> Option<Bits> {
-        self.quantized.values().next().map(QuantizedMatrix::bits)
+        self.quantized.as_ref().map(QuantizedMatrix::bits)
     }
 
     /// Quantises the full architecture's largest matrix, `FC.0.weight`, which is nearly all of it. The provenance says
@@ -40,13 +40,13 @@ impl Model {
             ));
         }
         let channels = self.config.features();
-        let old = self.quantized.get(ADAPTIVE_KEY).map(QuantizedMatrix::dequantize);
+        let old = self.quantized.as_ref().map(QuantizedMatrix::dequantize);
         let matrix = old.as_ref().or_else(|| self.tensors.get(ADAPTIVE_KEY)).ok_or_else(|| {
             Error::Shape(format!("the model has no `{ADAPTIVE_KEY}`, so it cannot be quantised"))
         })?;
         let quantized = QuantizedMatrix::quantize(matrix, channels, bits)?;
         self.tensors.remove(ADAPTIVE_KEY);
-        self.quantized.insert(ADAPTIVE_KEY.into(), quantized);
+        self.quantized = Some(quantized);
         let origin = self.metadata.provenance.get_or_insert_default();
         let parting = if origin.is_empty() { "" } else { "; " };
         *origin += &format!("{parting}{ADAPTIVE_KEY} quantised to {bits} bits");
@@ -56,17 +56,17 @@ impl Model {
     /// The model with numbers of `f32` in place of a quantised matrix: those that its bits stand for. Of the published
     /// size that matrix takes 1 GiB.
     pub fn dequantize(&mut self) {
-        for (key, matrix) in std::mem::take(&mut self.quantized) {
-            self.tensors.insert(key, matrix.dequantize());
+        if let Some(matrix) = self.quantized.take() {
+            self.tensors.insert(ADAPTIVE_KEY.into(), matrix.dequantize());
         }
     }
 
     /// What a file has of quantised matrices.
     pub(super) fn quantized_entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.quantized.iter().flat_map(|(key, matrix)| {
+        self.quantized.iter().flat_map(|matrix| {
             let stored = Stored::new(matrix.bits(), matrix.shape().dims()[0], matrix.columns());
             [
-                Entry::bytes(key.clone(), &stored.levels, stored.dtype, matrix.levels()),
+                Entry::bytes(ADAPTIVE_KEY.into(), &stored.levels, stored.dtype, matrix.levels()),
                 Entry::bytes(SCALE_KEY.into(), &stored.scales, SCALE_TYPE, matrix.scales()),
             ]
         })
@@ -97,7 +97,7 @@ impl Stored {
     }
 }
 
-/// Takes the quantised matrix out of a file's tensors, where its metadata says that there is one. It stays where it
+/// The quantised matrix of a file, where its metadata says that there is one. It stays where it
 /// is in `file`, if that is given.
 ///
 /// # Errors
@@ -106,11 +106,11 @@ impl Stored {
 pub(super) fn read(
     path: &Path,
     config: &GeneratorConfig,
-    contents: &mut Contents<'_>,
+    contents: &Contents<'_>,
     file: Option<&Arc<Vec<u8>>>,
-) -> Result<BTreeMap<String, QuantizedMatrix>> {
+) -> Result<Option<QuantizedMatrix>> {
     let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
-    let Some(text) = contents.metadata.get(QUANTIZATION) else { return Ok(BTreeMap::new()) };
+    let Some(text) = contents.metadata.get(QUANTIZATION) else { return Ok(None) };
     let bits: Bits = text
         .parse()
         .map_err(|_| refuse(format!("its metadata `{QUANTIZATION}` is {text:?}; 8 and 4 bits are read")))?;
@@ -122,8 +122,8 @@ pub(super) fn read(
     let matrix = parameters(config)?.into_iter().find(|(key, _)| key == ADAPTIVE_KEY);
     let [rows, columns] = matrix.and_then(|(_, shape)| shape.matrix()).unwrap_or_default();
     let stored = Stored::new(bits, rows, columns);
-    let mut take = |key: &str, shape: &[usize], dtype: &str| {
-        let Some(view) = contents.tensors.remove(key) else {
+    let take = |key: &str, shape: &[usize], dtype: &str| {
+        let Some(view) = contents.tensors.get(key) else {
             return Err(Error::MissingTensor { path: path.into(), key: key.into(), expected: shape.into() });
         };
         if view.shape != shape {
@@ -152,5 +152,5 @@ pub(super) fn read(
     let shape = [rows, channels, columns / channels.max(1)];
     let matrix = QuantizedMatrix::new(bits, shape, levels, scales)
         .map_err(|error| refuse(format!("tensor `{ADAPTIVE_KEY}` of {bits} bits: {error}")))?;
-    Ok(BTreeMap::from([(ADAPTIVE_KEY.into(), matrix)]))
+    Ok(Some(matrix))
 }

@@ -132,30 +132,26 @@ impl ParameterMap {
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
     pub fn new(graph: &Graph, target: &Target) -> Result<Self> {
-        Self::with_quantized(graph, target, |_| None)
+        Self::with_quantized(graph, target, None)
     }
 
-    /// [`Self::new`] with those parameters quantised for whose name `quantized` gives the bits.
+    /// [`Self::new`] with the parameter of that name quantised to so many bits.
     ///
     /// # Errors
     /// As [`Self::new`]; [`Error::Shape`] where one is read as anything but the weight of a linear layer over
     /// flattened features.
-    pub fn with_quantized(
-        graph: &Graph,
-        target: &Target,
-        quantized: impl Fn(&str) -> Option<Bits>,
-    ) -> Result<Self> {
+    pub fn with_quantized(graph: &Graph, target: &Target, quantized: Option<(&str, Bits)>) -> Result<Self> {
         let mut leaves = vec![];
         for (id, node) in graph.parameters() {
             let layout = Layout::of_leaf(graph, id)?;
             let (name, shape) = (node.name.clone(), node.shape.clone());
-            let storage = match quantized(&name) {
-                Some(bits) => {
+            let storage = match quantized {
+                Some((quantized, bits)) if quantized == name => {
                     leaves.push(scales(graph, id, bits)?);
                     Storage::Levels(bits)
                 }
-                None if target.f16 && is_weight(graph, id) => Storage::F16,
-                None => Storage::F32,
+                _ if target.f16 && is_weight(graph, id) => Storage::F16,
+                _ => Storage::F32,
             };
             leaves.push(Leaf { name, shape, layout, storage });
         }

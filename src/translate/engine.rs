@@ -9,6 +9,7 @@ use crate::events::event;
 use crate::exec::{Executor, Parameters, PixelExecutor};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
+use crate::io::QUANTIZED_KEY;
 use crate::plan::{ParameterMap, Plan, Target};
 use crate::{QuantizedMatrix, Tensor, cpu};
 
@@ -18,12 +19,12 @@ use super::{INPUT, Phase, Precision, Watcher};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Weights {
     pub(super) tensors: BTreeMap<String, Tensor>,
-    pub(super) quantized: BTreeMap<String, QuantizedMatrix>,
+    pub(super) quantized: Option<QuantizedMatrix>,
 }
 
 impl From<BTreeMap<String, Tensor>> for Weights {
     fn from(tensors: BTreeMap<String, Tensor>) -> Self {
-        Self { tensors, quantized: BTreeMap::new() }
+        Self { tensors, quantized: None }
     }
 }
 
@@ -60,9 +61,10 @@ impl Engine {
                 let target = target(&gpu, precision)?;
                 let Weights { tensors, quantized } = weights;
                 let storing = Target { f16: target.f16 && half_weights, ..target.clone() };
-                let bits = |name: &str| quantized.get(name).map(QuantizedMatrix::bits);
+                let matrix = quantized.as_ref().map(|matrix| (QUANTIZED_KEY, matrix));
+                let bits = matrix.map(|(name, matrix)| (name, matrix.bits()));
                 let map = ParameterMap::with_quantized(graph, &storing, bits)?;
-                let upload = || Parameters::upload_quantized(&gpu, map, |name| tensors.get(name), &quantized);
+                let upload = || Parameters::upload_quantized(&gpu, map, |name| tensors.get(name), matrix);
                 let parameters = Arc::new(gpu.allocating(upload).await?);
                 Ok(Self::Gpu { gpu, parameters, f16: target.f16 })
             }
@@ -162,7 +164,8 @@ impl Engine {
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.tensors.get(name) };
                 let walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
-                let mut walk = walk.with_quantized(&weights.quantized);
+                let matrix = weights.quantized.as_ref().map(|matrix| (QUANTIZED_KEY, matrix));
+                let mut walk = walk.with_quantized(matrix);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;

@@ -138,7 +138,7 @@ impl Translator {
         let side = config.img_size;
         let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
         let target = Target { arithmetic: Arithmetic::default(), ..engine::target(gpu, precision)? };
-        let map = ParameterMap::with_quantized(&graph, &target, |name| quantized(name, bits))?;
+        let map = ParameterMap::with_quantized(&graph, &target, bits.map(|bits| (QUANTIZED_KEY, bits)))?;
         let plan = Plan::compile(&graph, &outputs, &map, &target)?;
         engine::compile_kernels(gpu, &plan, watcher).await
     }
@@ -257,11 +257,6 @@ pub fn processor_memory(config: &GeneratorConfig, side: usize) -> Result<u64> {
     Ok(cpu::memory::<f32>(&graph, &outputs, Arithmetic::default()))
 }
 
-/// The bits of a parameter of a model whose largest matrix has so many.
-fn quantized(name: &str, bits: Option<Bits>) -> Option<Bits> {
-    bits.filter(|_| name == QUANTIZED_KEY)
-}
-
 /// The GPU memory that translating one picture of `height` x `width` needs, in f32 but for a largest matrix of
 /// so many `bits`, whatever a GPU's limits are.
 ///
@@ -281,7 +276,7 @@ pub fn memory_need(
         arithmetic: Arithmetic::default(),
         ..Target::browser(AdapterClass::Gpu)
     };
-    let parameters = ParameterMap::with_quantized(&graph, &any, |name| quantized(name, bits))?;
+    let parameters = ParameterMap::with_quantized(&graph, &any, bits.map(|bits| (QUANTIZED_KEY, bits)))?;
     let plan = Plan::compile(&graph, &outputs, &parameters, &any)?;
     Ok(MemoryNeed { weights: parameters.bytes(), activations: plan.memory() })
 }

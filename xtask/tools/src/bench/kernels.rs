@@ -153,10 +153,9 @@ async fn quantized(gpu: &Gpu, bits: Bits) -> Result<Vec<Timing>> {
     let linear = Op::Linear { bias: false, activation: Activation::Identity };
     let outputs = [graph.add(linear, &[flat, weight])?];
     let matrix = QuantizedMatrix::quantize(&filled(&[rows, columns].into())?, channels, bits)?;
-    let map = ParameterMap::with_quantized(&graph, &gpu.target(), |_| Some(bits))?;
+    let map = ParameterMap::with_quantized(&graph, &gpu.target(), Some(("weight", bits)))?;
     let plan = Plan::compile(&graph, &outputs, &map, &gpu.target())?;
-    let quantized = BTreeMap::from([("weight".to_owned(), matrix)]);
-    let parameters = Parameters::upload_quantized(gpu, map, |_| None, &quantized)?;
+    let parameters = Parameters::upload_quantized(gpu, map, |_| None, Some(("weight", &matrix)))?;
     time_plan(gpu, plan, Arc::new(parameters)).await
 }
 
