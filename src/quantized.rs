@@ -146,9 +146,9 @@ impl QuantizedMatrix {
         let asked = [blocks * rows * bits.block_bytes(), blocks * rows * 2];
         let found = [levels.get().len(), scales.get().len()];
         if asked != found {
+            let [levels, scales] = asked;
             return Err(Error::Shape(format!(
-                "a matrix of {bits} bits with {rows} rows of {} columns has {asked:?} bytes of levels and scales, not {found:?}",
-                channels * pixels
+                "it has {levels} bytes of levels and {scales} of scales, no others"
             )));
         }
         let matrix = Self { bits, rows, channels, pixels, levels, scales };

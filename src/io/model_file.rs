@@ -261,7 +261,7 @@ pub(super) fn is_own(contents: &Contents<'_>) -> bool {
 /// A file that we wrote: its metadata says what it is, its tensors must fit.
 fn own(
     path: &Path,
-    mut contents: Contents<'_>,
+    contents: Contents<'_>,
     direction: Option<Direction>,
     file: Option<&Arc<Vec<u8>>>,
 ) -> Result<Model> {
@@ -323,14 +323,10 @@ fn own(
         provenance: contents.metadata.get("provenance").cloned(),
     };
     let quantized = quantize::read(path, &config, &contents, file)?;
-    let there = quantized.is_some();
-    contents.tensors.retain(|key, _| !(there && quantize::KEYS.contains(&key.as_str())));
-    let tensors = assemble_without(
-        path,
-        &config,
-        &quantize::KEYS[..usize::from(there)],
-        sources(path, contents).into_iter().collect(),
-    )?;
+    let rest = |key: &String| quantized.is_none() || !quantize::KEYS.contains(&key.as_str());
+    let sources = sources(path, contents).into_iter().filter(|(key, _)| rest(key)).collect();
+    let without = &quantize::KEYS[..usize::from(quantized.is_some())];
+    let tensors = assemble_without(path, &config, without, sources)?;
     Ok(Model { config, direction: found, metadata, tensors, quantized })
 }
 
