@@ -10,6 +10,7 @@ mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
+mod linear;
 mod row;
 #[cfg(feature = "training")]
 mod training;
