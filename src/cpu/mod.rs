@@ -41,5 +41,6 @@ pub(crate) use matmul::row_products;
 pub use memory::memory;
 pub use real::Real;
 pub use run::{Walk, run};
-#[cfg(not(target_arch = "wasm32"))]
+pub use values::Pool;
+#[cfg(any(feature = "training", not(target_arch = "wasm32")))]
 pub(crate) use vector::vectorized;

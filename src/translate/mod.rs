@@ -8,7 +8,7 @@
 //! Everything here that computes is async, so that a web page never blocks on it, and has a twin that blocks
 //! (`_blocking`) natively.
 
-mod engine;
+mod backend;
 mod freeze;
 mod large;
 mod pictures;
@@ -30,9 +30,9 @@ use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 use crate::quantized::Bits;
 
 pub use crate::device::Device;
-use engine::{Engine, Program, Weights};
+use backend::{Backend, Compiled, Weights};
 pub use large::{Tiles, survey_size, wants_tiles};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare, resize};
+pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 pub use whole::{Arranged, Options, Tiling};
@@ -83,10 +83,10 @@ impl Translation {
 pub struct Translator {
     config: GeneratorConfig,
     direction: Direction,
-    engine: Engine,
+    backend: Backend,
     arithmetic: Arithmetic,
     /// Compiled for a shape, the one used last in front.
-    programs: VecDeque<(Shape, Program)>,
+    programs: VecDeque<(Shape, Compiled)>,
 }
 
 impl Translator {
@@ -116,9 +116,9 @@ impl Translator {
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
         let weights = Weights { tensors: model.tensors, quantized: model.quantized };
-        let engine = Engine::new(device, &graph, weights, precision, true).await?;
+        let backend = Backend::new(device, &graph, weights, precision, true).await?;
         let arithmetic = Arithmetic::default();
-        Ok(Self { config, direction, engine, arithmetic, programs: VecDeque::new() })
+        Ok(Self { config, direction, backend, arithmetic, programs: VecDeque::new() })
     }
 
     /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on
@@ -137,10 +137,10 @@ impl Translator {
     ) -> Result<()> {
         let side = config.img_size;
         let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
-        let target = Target { arithmetic: Arithmetic::default(), ..engine::target(gpu, precision)? };
+        let target = Target { arithmetic: Arithmetic::default(), ..backend::target(gpu, precision)? };
         let map = ParameterMap::with_quantized(&graph, &target, bits.map(|bits| (QUANTIZED_KEY, bits)))?;
         let plan = Plan::compile(&graph, &outputs, &map, &target)?;
-        engine::compile_kernels(gpu, &plan, watcher).await
+        backend::compile_kernels(gpu, &plan, watcher).await
     }
 
     /// The translator with another [`Arithmetic`]; without this it is [`Arithmetic::Fast`], whose
@@ -152,7 +152,7 @@ impl Translator {
 
     /// How the tensors lie in the device's memory; never [`Precision::Auto`].
     pub fn precision(&self) -> Precision {
-        self.engine.precision()
+        self.backend.precision()
     }
 
     /// The model's architecture.
@@ -170,7 +170,7 @@ impl Translator {
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
-        self.engine.check()
+        self.backend.check()
     }
 
     /// Translates a batch `[N, img_ch, H, W]` in -1..1. H and W are multiples of 4, at least
@@ -194,16 +194,16 @@ impl Translator {
             None => {
                 event!(DEBUG, kept = self.programs.len(), "compiles a program for pictures {}", x.shape());
                 let (graph, outputs) = network(&self.config, x.shape())?;
-                let mut compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
+                let mut compiled = self.backend.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {
                     // The other sizes can be made again.
                     self.programs.clear();
-                    compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
+                    compiled = self.backend.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 }
                 (x.shape().clone(), compiled?)
             }
         };
-        let result = self.engine.run(&mut entry.1, x, watcher).await;
+        let result = self.backend.run(&mut entry.1, x, watcher).await;
         // A program whose run failed is not used again: what a browser tells only then may be that
         // there was no memory for it.
         if !matches!(result, Ok(_) | Err(Error::Aborted)) {

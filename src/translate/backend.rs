@@ -30,19 +30,19 @@ impl From<BTreeMap<String, Tensor>> for Weights {
 
 /// The weights on a device.
 #[derive(Debug)]
-pub(super) enum Engine {
+pub(super) enum Backend {
     Cpu { weights: Weights },
     Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
 }
 
 /// A graph made ready for a device.
 #[derive(Debug)]
-pub(super) enum Program {
+pub(super) enum Compiled {
     Cpu { graph: Graph, outputs: Vec<NodeId>, arithmetic: Arithmetic },
     Gpu(Box<Executor>),
 }
 
-impl Engine {
+impl Backend {
     /// Brings the parameters of `graph` onto a device. With f16, the weights are of f16 too if `half_weights`, else
     /// only the pictures between operations.
     pub(super) async fn new(
@@ -121,15 +121,15 @@ impl Engine {
         outputs: &[NodeId],
         arithmetic: Arithmetic,
         watcher: &mut impl Watcher,
-    ) -> Result<Program> {
+    ) -> Result<Compiled> {
         Ok(match self {
-            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
+            Self::Cpu { .. } => Compiled::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
             Self::Gpu { gpu, parameters, f16 } => {
                 let target = Target { arithmetic, f16: *f16, ..gpu.target() };
                 let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
                 compile_kernels(gpu, &plan, watcher).await?;
                 let executor = gpu.allocating(|| Executor::new(gpu, plan, parameters.clone()));
-                Program::Gpu(Box::new(executor.await?))
+                Compiled::Gpu(Box::new(executor.await?))
             }
         })
     }
@@ -153,12 +153,12 @@ impl Engine {
 
     pub(super) async fn run(
         &self,
-        program: &mut Program,
+        program: &mut Compiled,
         x: &Tensor,
         watcher: &mut impl Watcher,
     ) -> Result<Vec<Tensor>> {
         match program {
-            Program::Cpu { graph, outputs, arithmetic } => {
+            Compiled::Cpu { graph, outputs, arithmetic } => {
                 let Self::Cpu { weights } = self else {
                     return Err(Error::Internal("a program of another device".into()));
                 };
@@ -172,7 +172,7 @@ impl Engine {
                 }
                 walk.finish()
             }
-            Program::Gpu(executor) => {
+            Compiled::Gpu(executor) => {
                 watcher.report(Phase::Run, 0, 1).await?;
                 let results = executor.run(&[x]).await?;
                 watcher.report(Phase::Run, 1, 1).await?;
@@ -211,7 +211,7 @@ pub(super) async fn compile_kernels(gpu: &Gpu, plan: &Plan, watcher: &mut impl W
     watcher.report(Phase::Compile, kernels.len(), kernels.len()).await
 }
 
-impl Program {
+impl Compiled {
     /// Bytes of GPU memory beside the weights.
     pub(super) fn gpu_bytes(&self) -> u64 {
         match self {
