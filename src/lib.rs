@@ -23,6 +23,7 @@
 //! | [`device`] | what computes: the processor or a GPU |
 //! | [`io`] | files: pictures, models, datasets, official checkpoints, ONNX |
 //! | [`train`] | losses, optimiser, one iteration after another (with the feature `training`) |
+//! | [`quantized`] | matrices of 8 or 4 bits a number |
 //! | [`run`] | whole training runs in folders: settings, checkpoints, curves, sheets (natively, with the features `pictures` and `training`) |
 //! | [`eval`] | how near pictures are to each other |
 //! | [`tensor`], [`error`] | what the others speak of |
@@ -73,6 +74,7 @@ pub mod model;
 mod operations;
 #[doc(hidden)]
 pub mod plan;
+pub mod quantized;
 #[doc(hidden)]
 pub mod random;
 #[cfg(all(not(target_arch = "wasm32"), feature = "pictures", feature = "training"))]
@@ -91,6 +93,7 @@ pub mod translate;
 pub mod tune;
 
 pub use error::{Error, Result};
+pub use quantized::{Bits, QuantizedMatrix};
 pub use tensor::Tensor;
 
 /// Keeps the README's code compiling.

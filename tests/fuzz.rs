@@ -121,6 +121,14 @@ fn write_seeds() {
     let model = Model::new(config, Direction::A2B, metadata, tensors.clone()).unwrap();
     put("safetensors", "own.safetensors", &model.to_bytes(Precision::F16).unwrap());
     put("safetensors", "own_f32.safetensors", &model.to_bytes(Precision::F32).unwrap());
+    // The smallest full model whose matrix can be quantised.
+    let full = GeneratorConfig { ch: 2, img_size: 16, light: false, ..config };
+    for bits in ugatit::Bits::BOTH {
+        let mut model =
+            Model::new(full, Direction::A2B, ModelMetadata::default(), weights(&full, 1)).unwrap();
+        model.quantize(bits).unwrap();
+        put("safetensors", &format!("own_{bits}_bits.safetensors"), &model.to_bytes(Precision::F16).unwrap());
+    }
     put("safetensors", "pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 5\n");
     put("safetensors", "page", b"<!doctype html><title>404</title>");
 

@@ -284,10 +284,20 @@ fn together() -> Vec<Sample> {
 /// The kernels that no operation launches.
 fn is_of_no_operation(name: &str) -> bool {
     // An iteration's end: tests/session.rs makes training diverge. What only the benchmark runs. The ends of a plan
-    // from bytes to bytes: src/exec/pixels.rs.
-    ["accumulate_", "adam", "gradient_squares", "step_report", "matmul_", "micro_", "pixels_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    // from bytes to bytes: src/exec/pixels.rs. Quantised weights, which are no inputs: tests/quantized.rs.
+    [
+        "linear_8_bits",
+        "linear_4_bits",
+        "accumulate_",
+        "adam",
+        "gradient_squares",
+        "step_report",
+        "matmul_",
+        "micro_",
+        "pixels_",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 #[test]

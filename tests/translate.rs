@@ -228,10 +228,10 @@ fn sizes_are_read_as_people_write_them() {
 #[test]
 fn memory_grows_with_the_picture() {
     let config = GeneratorConfig::default();
-    let need = memory_need(&config, 256, 256).unwrap();
+    let need = memory_need(&config, None, 256, 256).unwrap();
     // 10.6 M parameters; padding the three colours and aligning each tensor takes little.
     assert!((10_589_888 * 4..42 << 20).contains(&need.weights), "{}", need.weights);
-    let larger = memory_need(&config, 512, 512).unwrap();
+    let larger = memory_need(&config, None, 512, 512).unwrap();
     assert!(need.activations > 256 * 256 * 64 * 4 && larger.activations > 3 * need.activations);
 }
 

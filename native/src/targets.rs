@@ -88,5 +88,10 @@ pub(crate) fn description(path: &Path, model: &Model, f16: bool) -> String {
         model.config.ch,
         grouped(model.parameter_count() as u64),
         if f16 { "f16" } else { "f32" }
-    )
+    ) + &quantized(model)
+}
+
+/// What there is to say of a matrix that is quantised.
+pub(crate) fn quantized(model: &Model) -> String {
+    model.bits().map_or_else(String::new, |bits| format!(", FC.0.weight of {bits} bits"))
 }

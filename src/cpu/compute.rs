@@ -85,8 +85,14 @@ pub(super) fn compute<T: Real>(
             })
         }
         Op::Linear { bias, activation } => values.fresh(node, |x, y| {
-            let columns = graph.shape(node.inputs[0]).dims()[1];
-            linear::linear(x.get(0), x.get(1), bias.then(|| x.get(2)), columns, *activation, y);
+            let bias = bias.then(|| x.get(2));
+            match x.quantized(1) {
+                Some(weight) => linear::quantized(x.get(0), weight, bias, *activation, y),
+                None => {
+                    let columns = graph.shape(node.inputs[0]).dims()[1];
+                    linear::linear(x.get(0), x.get(1), bias, columns, *activation, y);
+                }
+            }
         }),
         Op::NormCoefficients(op) => values.fresh(node, |x, y| {
             let [_, channels, h, w] = extents(0);

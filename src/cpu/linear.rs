@@ -1,8 +1,10 @@
 //! Fully connected layers, and what else works on matrices of a few rows.
 
 use crate::graph::{Activation, CamInput};
+use crate::quantized::{Bits, QuantizedMatrix};
 
 use super::matmul::{Matrix, Shared};
+use super::vector::vectorized;
 use super::{Real, parallel, pointwise};
 
 /// Columns that are summed in `T` before they join the `f64` sum.
@@ -28,6 +30,51 @@ pub(super) fn linear<T: Real>(
         y[0] = T::from_f64(product + bias.map_or(0.0, |bias| bias[output].to_f64()));
     });
     pointwise::activate(y, activation);
+}
+
+/// [`linear`] with a quantised weight: its numbers are unpacked a block at a time, as they are multiplied.
+pub(super) fn quantized<T: Real>(
+    x: &[T],
+    weight: &QuantizedMatrix,
+    bias: Option<&[T]>,
+    activation: Activation,
+    y: &mut [T],
+) {
+    let columns = weight.columns();
+    let outputs = weight.shape().dims()[0];
+    let x = weight.arranged(x);
+    parallel::chunks(y, 1, columns, |i, y| {
+        let (row, output) = (i / outputs, i % outputs);
+        let x = &x[row * columns..][..columns];
+        let product = vectorized(|| quantized_dot(x, weight, output));
+        y[0] = T::from_f64(product + bias.map_or(0.0, |bias| bias[output].to_f64()));
+    });
+    pointwise::activate(y, activation);
+}
+
+/// The product of `x` and a row of a matrix.
+#[inline(always)]
+fn quantized_dot<T: Real>(x: &[T], weight: &QuantizedMatrix, row: usize) -> f64 {
+    let mut total = 0.0;
+    let bits = weight.bits();
+    let mut levels = [0; Bits::Eight.block()];
+    let mut blocks = weight.row(row).zip(x.chunks_exact(bits.block()));
+    for _ in (0..x.len()).step_by(BLOCK) {
+        let mut lanes = [T::default(); LANES];
+        for ((bytes, scale), x) in blocks.by_ref().take(BLOCK / bits.block()) {
+            bits.unpack(bytes, &mut levels);
+            let mut sums = [T::default(); LANES];
+            for (x, levels) in x.as_chunks::<LANES>().0.iter().zip(levels.as_chunks::<LANES>().0) {
+                for ((sum, &x), &level) in sums.iter_mut().zip(x).zip(levels) {
+                    *sum += x * T::from_level(level);
+                }
+            }
+            let scale = T::from_f32(scale);
+            lanes.iter_mut().zip(sums).for_each(|(lane, sum)| *lane += sum * scale);
+        }
+        total += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+    }
+    total
 }
 
 fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {

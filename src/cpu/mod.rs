@@ -42,5 +42,5 @@ pub use memory::memory;
 pub use real::Real;
 pub use run::{Walk, run};
 pub use values::Pool;
-#[cfg(feature = "training")]
+#[cfg(any(feature = "training", not(target_arch = "wasm32")))]
 pub(crate) use vector::vectorized;

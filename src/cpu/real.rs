@@ -31,6 +31,12 @@ pub trait Real:
     fn from_f64(x: f64) -> Self;
 
     /// Exactly this value.
+    fn from_f32(x: f32) -> Self;
+
+    /// Exactly this value.
+    fn from_level(x: i8) -> Self;
+
+    /// Exactly this value.
     fn to_f64(self) -> f64;
 
     /// The hyperbolic tangent.
@@ -43,6 +49,16 @@ impl Real for f32 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x as Self
+    }
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn from_level(x: i8) -> Self {
+        Self::from(x)
     }
 
     #[inline(always)]
@@ -62,6 +78,16 @@ impl Real for f64 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        Self::from(x)
+    }
+
+    #[inline(always)]
+    fn from_level(x: i8) -> Self {
+        Self::from(x)
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Arithmetic, Graph, Node, NodeId, Op};
+use crate::quantized::QuantizedMatrix;
 use crate::tensor::Tensor;
 
 use super::Real;
@@ -30,6 +31,7 @@ pub struct Walk<'g, 'a, T> {
     outputs: &'g [NodeId],
     last_reader: Vec<usize>,
     values: Values<'a, T>,
+    quantized: Option<(&'a str, &'a QuantizedMatrix)>,
     next: usize,
 }
 
@@ -42,7 +44,33 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// A walk at its beginning, in memory that walks before have used.
     pub fn reusing(pool: Pool<T>, graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
         let values = Values::new(graph.nodes().len(), arithmetic, pool);
-        Self { graph, outputs, last_reader: last_readers(graph, outputs), values, next: 0 }
+        Self { graph, outputs, last_reader: last_readers(graph, outputs), values, quantized: None, next: 0 }
+    }
+
+    /// The walk with the parameter of that name quantised, which nothing is fed for.
+    #[must_use]
+    pub fn with_quantized(self, quantized: Option<(&'a str, &'a QuantizedMatrix)>) -> Self {
+        Self { quantized, ..self }
+    }
+
+    /// The quantised matrix that a parameter is, if it is one.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where it is of another shape, or read as anything but a linear layer's weight.
+    fn quantized(&self, id: NodeId, node: &Node) -> Result<Option<&'a QuantizedMatrix>> {
+        let named = self.quantized.filter(|(name, _)| *name == node.name && node.op == Op::Parameter);
+        let Some((_, matrix)) = named else { return Ok(None) };
+        match self.graph.flattened_channels(id) {
+            Some(channels) if matrix.shape() == node.shape && matrix.channels() == channels => {
+                Ok(Some(matrix))
+            }
+            _ => Err(Error::Shape(format!(
+                "`{}` {} is quantised as {matrix:?} over {} channels, and is read otherwise",
+                node.name,
+                node.shape,
+                matrix.channels()
+            ))),
+        }
     }
 
     /// Computes the next node, if there is one.
@@ -55,6 +83,10 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         };
         self.next += 1;
         if self.last_reader[id.index()] == 0 {
+            return Ok(true);
+        }
+        if let Some(matrix) = self.quantized(id, node)? {
+            self.values.set(id, Value::Quantized(matrix));
             return Ok(true);
         }
         addressable::<T>(node)?;

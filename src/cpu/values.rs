@@ -1,6 +1,7 @@
 //! The tensors that a walk over a graph holds at a time.
 
 use crate::graph::{Arithmetic, Node, NodeId};
+use crate::quantized::QuantizedMatrix;
 
 use super::Real;
 #[cfg(feature = "training")]
@@ -10,6 +11,7 @@ use super::kept::Kept;
 pub(super) enum Value<'a, T> {
     Absent,
     Fed(&'a [T]),
+    Quantized(&'a QuantizedMatrix),
     Owned(Vec<T>),
 }
 
@@ -78,7 +80,7 @@ impl<'a, T: Real> Values<'a, T> {
 
     pub(super) fn get(&self, id: NodeId) -> &[T] {
         match &self.values[id.index()] {
-            Value::Absent => &[],
+            Value::Absent | Value::Quantized(_) => &[],
             Value::Fed(data) => data,
             Value::Owned(data) => data,
         }
@@ -87,7 +89,7 @@ impl<'a, T: Real> Values<'a, T> {
     /// The tensor, for good where this executor made it, else a copy.
     pub(super) fn take(&mut self, id: NodeId) -> Vec<T> {
         match std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            Value::Absent => vec![],
+            Value::Absent | Value::Quantized(_) => vec![],
             Value::Fed(data) => data.to_vec(),
             Value::Owned(data) => data,
         }
@@ -200,6 +202,14 @@ pub(super) struct Inputs<'v, T> {
 impl<'v, T: Real> Inputs<'v, T> {
     pub(super) fn get(self, position: usize) -> &'v [T] {
         self.values.get(self.node.inputs[position])
+    }
+
+    /// The input at `position` where it is quantised.
+    pub(super) fn quantized(self, position: usize) -> Option<&'v QuantizedMatrix> {
+        match self.values.values[self.node.inputs[position].index()] {
+            Value::Quantized(matrix) => Some(matrix),
+            _ => None,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
-use crate::plan::ParameterMap;
+use crate::plan::{ParameterMap, Piece, Storage, scales_of};
+use crate::quantized::QuantizedMatrix;
 use crate::tensor::Tensor;
 
 use super::flush;
@@ -36,11 +37,55 @@ impl Parameters {
         map: ParameterMap,
         read: impl Fn(&str) -> Option<&'a Tensor>,
     ) -> Result<Self> {
+        Self::upload_quantized(gpu, map, read, None)
+    }
+
+    /// [`Self::upload`] of a map one of whose parameters is quantised, of that name.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub fn upload_quantized<'a>(
+        gpu: &Gpu,
+        map: ParameterMap,
+        read: impl Fn(&str) -> Option<&'a Tensor>,
+        quantized: Option<(&str, &QuantizedMatrix)>,
+    ) -> Result<Self> {
         let allocate = |&bytes| gpu.buffer("parameters", bytes, STORED);
         let buffers = map.buffers.iter().map(allocate).collect::<Result<Vec<Buffer>>>()?;
         let parameters = Self { map, buffers };
         parameters.write(gpu, &parameters.buffers, 0, |name| read(name).map(Cow::Borrowed))?;
-        Ok(parameters)
+        if let Some((name, matrix)) = quantized {
+            parameters.write_quantized(gpu, name, matrix)?;
+        }
+        let missing = parameters.map.pieces.iter().find(|piece| match piece.storage {
+            Storage::Levels(_) => quantized.is_none_or(|(name, _)| name != piece.name),
+            _ => false,
+        });
+        match missing.map(not_given) {
+            Some(error) => Err(error),
+            None => Ok(parameters),
+        }
+    }
+
+    /// Writes a quantised matrix, as it is in memory: its rows are ordered as a GPU reads them.
+    fn write_quantized(&self, gpu: &Gpu, name: &str, matrix: &QuantizedMatrix) -> Result<()> {
+        let pieces = |name: &str| &self.map.pieces[self.map.get(name).unwrap_or_default()];
+        let scales = scales_of(name);
+        let row_bytes = matrix.columns() * matrix.bits().number() / 8;
+        let mut in_flight = InFlight::default();
+        for piece in pieces(name).iter().chain(pieces(&scales)) {
+            let bytes = match piece.storage {
+                Storage::Levels(bits) if bits == matrix.bits() && piece.shape == matrix.shape() => {
+                    let first = piece.first_element / matrix.columns() * row_bytes;
+                    let count = piece.elements().len() / matrix.columns() * row_bytes;
+                    &matrix.levels()[first..first + count]
+                }
+                Storage::Scales if piece.shape.elements() * 2 == matrix.scales().len() => matrix.scales(),
+                _ => return Err(not_given(piece)),
+            };
+            in_flight.write(gpu, &self.buffers[piece.buffer], piece.offset, bytes)?;
+        }
+        flush(gpu)
     }
 
     /// Writes a tensor for each piece into `buffers`, which lie as those of the map do from the
@@ -52,31 +97,28 @@ impl Parameters {
         first: usize,
         read: impl Fn(&str) -> Option<Cow<'a, Tensor>>,
     ) -> Result<()> {
-        let mut in_flight = 0;
+        let mut in_flight = InFlight::default();
         let range = first..first + buffers.len();
         for piece in self.map.pieces.iter().filter(|piece| range.contains(&piece.buffer)) {
-            let tensor = read(&piece.name).filter(|t| t.shape() == &piece.shape).ok_or_else(|| {
-                Error::Shape(format!("parameter `{}` {} was not given", piece.name, piece.shape))
-            })?;
+            let half = match piece.storage {
+                Storage::F32 => false,
+                Storage::F16 => true,
+                Storage::Levels(_) | Storage::Scales => continue,
+            };
+            let tensor = read(&piece.name).filter(|t| t.shape() == &piece.shape);
+            let tensor = tensor.ok_or_else(|| not_given(piece))?;
             let packed = piece.layout.pack(&tensor.data()[piece.elements()]);
             let halves: Option<Vec<f16>> =
-                piece.half.then(|| packed.iter().map(|value| f16::from_f32(*value)).collect());
+                half.then(|| packed.iter().map(|value| f16::from_f32(*value)).collect());
             let packed: &[u8] =
                 halves.as_ref().map_or(bytemuck::cast_slice(&packed), |h| bytemuck::cast_slice(h));
-            for (i, chunk) in packed.chunks(CHUNK).enumerate() {
-                let offset = piece.offset + (i * CHUNK) as u64;
-                gpu.queue().write_buffer(&buffers[piece.buffer - first], offset, chunk);
-                in_flight += chunk.len();
-                if in_flight >= CHUNK {
-                    flush(gpu)?;
-                    in_flight = 0;
-                }
-            }
+            in_flight.write(gpu, &buffers[piece.buffer - first], piece.offset, packed)?;
         }
         flush(gpu)
     }
 
-    /// Reads back what [`Self::write`] wrote, or kernels since then: hands each tensor to `keep`.
+    /// Reads back what [`Self::write`] wrote, or kernels since then: hands each tensor to `keep`, but for those that
+    /// are quantised.
     pub(crate) async fn read(
         &self,
         gpu: &Gpu,
@@ -90,14 +132,15 @@ impl Parameters {
         // The blocks of one parameter stand side by side.
         for pieces in self.map.pieces.chunk_by(|a, b| a.name == b.name) {
             let shape = &pieces[0].shape;
-            if !range.contains(&pieces[0].buffer) {
+            let quantized = matches!(pieces[0].storage, Storage::Levels(_) | Storage::Scales);
+            if quantized || !range.contains(&pieces[0].buffer) {
                 continue;
             }
             let mut data = Vec::with_capacity(shape.elements());
             for piece in pieces {
                 let from = &buffers[piece.buffer - first];
                 let packed = download(gpu, &staging, from, piece.offset, piece.bytes()).await?;
-                let packed: Cow<'_, [f32]> = match piece.half {
+                let packed: Cow<'_, [f32]> = match piece.storage == Storage::F16 {
                     true => {
                         bytemuck::cast_slice::<u32, f16>(&packed).iter().map(|value| value.to_f32()).collect()
                     }
@@ -115,6 +158,30 @@ impl Parameters {
     pub fn map(&self) -> &ParameterMap {
         &self.map
     }
+}
+
+/// What is on its way to a GPU.
+#[derive(Default)]
+struct InFlight(usize);
+
+impl InFlight {
+    /// Writes `bytes`, waiting in between, so that no more than [`CHUNK`] are in flight.
+    fn write(&mut self, gpu: &Gpu, buffer: &wgpu::Buffer, mut offset: u64, bytes: &[u8]) -> Result<()> {
+        for chunk in bytes.chunks(CHUNK) {
+            gpu.queue().write_buffer(buffer, offset, chunk);
+            offset += chunk.len() as u64;
+            self.0 += chunk.len();
+            if self.0 >= CHUNK {
+                flush(gpu)?;
+                self.0 = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_given(piece: &Piece) -> Error {
+    Error::Shape(format!("parameter `{}` {} was not given", piece.name, piece.shape))
 }
 
 /// Reads so many bytes of a buffer, in pieces of the size of `staging`.

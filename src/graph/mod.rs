@@ -99,6 +99,27 @@ impl Graph {
         self.iter().filter(|(_, n)| n.op == Op::Input)
     }
 
+    /// The channels of the features that a parameter multiplies, where it is read as the weight of linear layers
+    /// over flattened features only.
+    pub(crate) fn flattened_channels(&self, parameter: NodeId) -> Option<usize> {
+        let mut found = None;
+        for reader in self.nodes.iter().filter(|node| node.inputs.contains(&parameter)) {
+            let weighs = matches!(reader.op, Op::Linear { .. })
+                && reader.inputs.iter().enumerate().all(|(i, input)| (i == 1) == (*input == parameter));
+            let x = self.node(reader.inputs[0]);
+            let [_, channels, ..] = x
+                .inputs
+                .first()
+                .filter(|_| weighs && x.op == Op::Flatten)
+                .and_then(|&x| self.shape(x).nchw())?;
+            if found.is_some_and(|other| other != channels) {
+                return None;
+            }
+            found = Some(channels);
+        }
+        found
+    }
+
     fn push(&mut self, op: Op, inputs: Vec<NodeId>, shape: Shape, name: String) -> NodeId {
         self.nodes.push(Node { op, inputs, shape, name });
         NodeId(self.nodes.len() as u32 - 1)

@@ -24,7 +24,7 @@ const ATTENTION_KEY: &str = "conv1x1.weight";
 /// Of the normalisation behind the first upsampling.
 const GAMMA_KEY: &str = "UpBlock2.3.gamma";
 /// A tensor of what makes gamma and beta for AdaLIN and AdaIN.
-const ADAPTIVE_KEY: &str = "FC.0.weight";
+pub(crate) const ADAPTIVE_KEY: &str = "FC.0.weight";
 
 /// Parts of names that wrappers add: `torch.nn.DataParallel`, `torch.compile`, fully sharded training,
 /// activation checkpointing; Lightning's and others' checkpoints. No key of a generator has such a part.
@@ -266,9 +266,23 @@ pub(super) fn parameters(config: &GeneratorConfig) -> Result<Vec<(String, Shape)
 pub(super) fn assemble(
     path: &Path,
     config: &GeneratorConfig,
+    sources: Sources<'_>,
+) -> Result<BTreeMap<String, Tensor>> {
+    assemble_without(path, config, &[], sources)
+}
+
+/// [`assemble`], but for the tensors of those names.
+///
+/// # Errors
+/// As [`assemble`].
+pub(super) fn assemble_without(
+    path: &Path,
+    config: &GeneratorConfig,
+    without: &[&str],
     mut sources: Sources<'_>,
 ) -> Result<BTreeMap<String, Tensor>> {
-    let expected = parameters(config)?;
+    let mut expected = parameters(config)?;
+    expected.retain(|(key, _)| !without.contains(&key.as_str()));
     // First everything that costs nothing to check, so that a wrong file is refused at once.
     for (key, shape) in &expected {
         let Some(source) = sources.get(key) else {

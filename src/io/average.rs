@@ -17,12 +17,18 @@ impl Model {
     /// zero is no part.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is no model, where their architectures or directions differ, and
+    /// [`Error::Config`] where there is no model or one is quantised, where their architectures or directions differ, and
     /// as [`Self::check_weights`].
     pub fn average(parts: &[(Self, f64)]) -> Result<Self> {
         let Some((first, _)) = parts.first() else {
             return Err(Error::Config("an average needs at least one model".into()));
         };
+        if let Some((model, bits)) = parts.iter().find_map(|(model, _)| Some((model, model.bits()?))) {
+            return Err(Error::Config(format!(
+                "{} is quantised to {bits} bits; average the models that such ones were made of, and quantise the average",
+                kind(model)
+            )));
+        }
         let weights: Vec<f64> = parts.iter().map(|(_, weight)| *weight).collect();
         let total = Self::check_weights(&weights)?;
         for (model, _) in parts {

@@ -149,7 +149,7 @@ fn read(
                     file_name(path)
                 )
             });
-            Ok(Model { config, direction, metadata, tensors })
+            Ok(Model { config, direction, metadata, tensors, quantized: None })
         })
         .collect()
 }

@@ -35,6 +35,7 @@ pub(crate) mod open;
 mod picture;
 #[cfg(feature = "pictures")]
 mod picture_file;
+mod quantize;
 #[cfg(feature = "pictures")]
 mod repair;
 mod resize;
@@ -45,6 +46,7 @@ mod tensorflow;
 mod unread;
 
 pub use crate::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
+pub(crate) use architecture::ADAPTIVE_KEY as QUANTIZED_KEY;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub(crate) use atomic::remove_temporaries;
 #[cfg(not(target_arch = "wasm32"))]

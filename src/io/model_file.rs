@@ -3,17 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::Tensor;
 use crate::error::{Error, Result};
 use crate::model::{DecoderNorm, Dialect, Direction, GeneratorConfig};
+use crate::quantized::QuantizedMatrix;
 
-use super::architecture::{Networks, Source, Sources, Told, assemble, check_finite, infer, parameters};
+use super::architecture::{
+    Networks, Source, Sources, Told, assemble, assemble_without, check_finite, infer, parameters,
+};
 use super::fold::fold;
-use super::safetensors::{self, Contents};
+use super::quantize::{self, QUANTIZATION};
+use super::safetensors::{self, Contents, Entry};
 
-/// The version of the model file that is written, and the newest one that is read.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version of the model file that is read. Written is the oldest that says all: 2 of a model with a
+/// quantised matrix, else 1.
+pub const FORMAT_VERSION: u32 = 2;
 /// The size that a light generator is taken to be trained at where nothing says it.
 pub(super) const USUAL_SIZE: usize = 256;
 
@@ -51,6 +57,8 @@ pub struct Model {
     pub metadata: ModelMetadata,
     /// The weights by official `state_dict` key, of the shapes that the architecture asks for.
     pub tensors: BTreeMap<String, Tensor>,
+    /// The full architecture's `FC.0.weight`, where it is quantised and not among the others.
+    pub quantized: Option<QuantizedMatrix>,
 }
 
 impl Model {
@@ -73,7 +81,7 @@ impl Model {
         };
         let sources: Sources<'_> = tensors.into_iter().map(|(k, t)| (k, source(t))).collect();
         let tensors = assemble(path, &config, sources)?;
-        Ok(Self { config, direction, metadata, tensors })
+        Ok(Self { config, direction, metadata, tensors, quantized: None })
     }
 
     /// The keys and shapes of a generator's tensors, in the order of the network.
@@ -86,7 +94,8 @@ impl Model {
 
     /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
-        self.tensors.values().map(|t| t.data().len()).sum()
+        let quantized = self.quantized.as_ref().map_or(0, |matrix| matrix.shape().elements());
+        quantized + self.tensors.values().map(|t| t.data().len()).sum::<usize>()
     }
 
     /// The model in the bytes of a safetensors file; `path` is for messages.
@@ -118,8 +127,22 @@ impl Model {
         let path = path.as_ref();
         let contents = safetensors::parse(path, bytes)?;
         match is_own(&contents) {
-            true => own(path, contents, direction),
+            true => own(path, contents, direction, None),
             false => foreign(path, contents, direction, decoder_norm),
+        }
+    }
+
+    /// [`Self::from_bytes`] of a file that is given away: a quantised matrix stays where it is in it, without a copy.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
+    pub fn from_vec(path: impl AsRef<Path>, bytes: Vec<u8>, direction: Option<Direction>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = Arc::new(bytes);
+        let contents = safetensors::parse(path, &file)?;
+        match is_own(&contents) {
+            true => own(path, contents, direction, Some(&file)),
+            false => foreign(path, contents, direction, None),
         }
     }
 
@@ -161,8 +184,12 @@ impl Model {
     }
 
     fn write(&self, out: &mut dyn std::io::Write, precision: Precision) -> std::io::Result<()> {
-        let tensors = self.tensors.iter().map(|(key, t)| (key.clone(), t.shape(), t.data()));
-        safetensors::write(out, &self.header(), tensors, precision == Precision::F16)
+        let half = precision == Precision::F16;
+        let floats =
+            self.tensors.iter().map(|(key, t)| Entry::floats(key.clone(), t.shape(), t.data(), half));
+        let mut entries: Vec<Entry<'_>> = floats.chain(self.quantized_entries()).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        safetensors::write(out, &self.header(), &entries)
     }
 
     pub(super) fn check_range(&self, path: &Path, precision: Precision) -> Result<()> {
@@ -185,7 +212,7 @@ impl Model {
         let c = &self.config;
         let mut header: BTreeMap<String, String> = [
             ("format", "ugatit".to_owned()),
-            ("format_version", FORMAT_VERSION.to_string()),
+            ("format_version", if self.quantized.is_none() { 1 } else { FORMAT_VERSION }.to_string()),
             ("architecture", c.architecture().to_owned()),
             ("ch", c.ch.to_string()),
             ("n_res", c.n_res.to_string()),
@@ -209,6 +236,9 @@ impl Model {
                 header.insert(key.into(), value);
             }
         }
+        if let Some(bits) = self.bits() {
+            header.insert(QUANTIZATION.into(), bits.to_string());
+        }
         let m = &self.metadata;
         for (key, value) in [
             ("domain_a", &m.domain_a),
@@ -229,7 +259,12 @@ pub(super) fn is_own(contents: &Contents<'_>) -> bool {
 }
 
 /// A file that we wrote: its metadata says what it is, its tensors must fit.
-fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Result<Model> {
+fn own(
+    path: &Path,
+    contents: Contents<'_>,
+    direction: Option<Direction>,
+    file: Option<&Arc<Vec<u8>>>,
+) -> Result<Model> {
     let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
     let field = |key: &str| {
         contents
@@ -287,8 +322,12 @@ fn own(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Res
         license: contents.metadata.get("license").cloned(),
         provenance: contents.metadata.get("provenance").cloned(),
     };
-    let tensors = assemble(path, &config, sources(path, contents).into_iter().collect())?;
-    Ok(Model { config, direction: found, metadata, tensors })
+    let quantized = quantize::read(path, &config, &contents, file)?;
+    let rest = |key: &String| quantized.is_none() || !quantize::KEYS.contains(&key.as_str());
+    let sources = sources(path, contents).into_iter().filter(|(key, _)| rest(key)).collect();
+    let without = &quantize::KEYS[..usize::from(quantized.is_some())];
+    let tensors = assemble_without(path, &config, without, sources)?;
+    Ok(Model { config, direction: found, metadata, tensors, quantized })
 }
 
 /// The normalisation of the decoder that a file's metadata name.
@@ -335,7 +374,7 @@ fn foreign(
         ..ModelMetadata::default()
     };
     let tensors = assemble(path, &config, tensors)?;
-    Ok(Model { config, direction, metadata, tensors })
+    Ok(Model { config, direction, metadata, tensors, quantized: None })
 }
 
 /// The direction to use of those that a file has: the one asked for, or the first.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::graph::Shape;
+use crate::quantized::Bits;
 use crate::tensor::Tensor;
 
 use super::architecture::{Source, check_finite, network_and_key, without_wrappers};
@@ -23,6 +24,8 @@ pub(crate) struct Networks {
     pub(crate) tensors: BTreeMap<String, Tensor>,
     /// Of another shape.
     pub(crate) others: BTreeMap<String, Shape>,
+    /// The bits of a matrix that was quantised: its numbers are those that they stand for.
+    pub(crate) rounded: Option<Bits>,
 }
 
 impl Networks {
@@ -54,8 +57,11 @@ impl Networks {
         if !is_own(&contents) {
             return self.state_dicts(path, fold(path, sources(path, contents))?, wanted);
         }
-        let Model { direction, tensors, .. } = Model::from_bytes(path, &bytes, None)?;
-        for (key, tensor) in tensors {
+        let mut model = Model::from_bytes(path, &bytes, None)?;
+        self.rounded = self.rounded.or(model.bits());
+        model.dequantize();
+        let direction = model.direction;
+        for (key, tensor) in model.tensors {
             self.add(format!("{}.{key}", direction.network()), tensor, wanted);
         }
         Ok(())

@@ -198,21 +198,24 @@ pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Contents<'a>> {
 ///
 /// # Errors
 /// What `out` reports.
-pub(crate) fn write<'a>(
+pub(crate) fn write(
     out: &mut dyn Write,
     metadata: &BTreeMap<String, String>,
-    tensors: impl Iterator<Item = (String, &'a Shape, &'a [f32])> + Clone,
-    half: bool,
+    entries: &[Entry<'_>],
 ) -> std::io::Result<()> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::to_value(metadata)?);
-    let (dtype, size) = if half { ("F16", 2) } else { ("F32", 4) };
     let mut begin = 0_u64;
-    for (name, shape, data) in tensors.clone() {
-        let end = begin + data.len() as u64 * size;
-        let shape = shape.dims().iter().map(|&d| d as u64).collect();
-        let entry = Entry { dtype: dtype.into(), shape, data_offsets: [begin, end] };
-        header.insert(name, serde_json::to_value(entry)?);
+    for entry in entries {
+        let (dtype, bytes) = match entry.data {
+            Data::Floats { values, half: false } => ("F32", 4 * values.len()),
+            Data::Floats { values, half: true } => ("F16", 2 * values.len()),
+            Data::Bytes { dtype, bytes } => (dtype, bytes.len()),
+        };
+        let end = begin + bytes as u64;
+        let shape = entry.shape.iter().map(|&d| d as u64).collect();
+        let listed = Listed { dtype: dtype.into(), shape, data_offsets: [begin, end] };
+        header.insert(entry.name.clone(), serde_json::to_value(listed)?);
         begin = end;
     }
     let mut header = serde_json::to_vec(&header)?;
@@ -220,8 +223,11 @@ pub(crate) fn write<'a>(
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    for (_, _, data) in tensors {
-        write_elements(out, data, half)?;
+    for entry in entries {
+        match entry.data {
+            Data::Floats { values, half } => write_elements(out, values, half)?,
+            Data::Bytes { bytes, .. } => out.write_all(bytes)?,
+        }
     }
     Ok(())
 }
@@ -244,9 +250,37 @@ pub(crate) fn write_elements(out: &mut dyn Write, values: &[f32], half: bool) ->
     Ok(())
 }
 
+/// A tensor to write.
+#[derive(Clone)]
+pub(crate) struct Entry<'a> {
+    pub(crate) name: String,
+    shape: Vec<usize>,
+    data: Data<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Data<'a> {
+    /// Written as `f16` or `f32`.
+    Floats { values: &'a [f32], half: bool },
+    /// Written as they are.
+    Bytes { dtype: &'static str, bytes: &'a [u8] },
+}
+
+impl<'a> Entry<'a> {
+    /// Numbers that are written as `f16`, or as `f32`.
+    pub(crate) fn floats(name: String, shape: &Shape, values: &'a [f32], half: bool) -> Self {
+        Self { name, shape: shape.dims().to_vec(), data: Data::Floats { values, half } }
+    }
+
+    /// Bytes of that type.
+    pub(crate) fn bytes(name: String, shape: &[usize], dtype: &'static str, bytes: &'a [u8]) -> Self {
+        Self { name, shape: shape.to_vec(), data: Data::Bytes { dtype, bytes } }
+    }
+}
+
 /// Numbers have 64 bits in the file, whatever this machine counts in.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct Listed {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: [u64; 2],
@@ -254,7 +288,7 @@ struct Entry {
 
 struct Header {
     metadata: BTreeMap<String, String>,
-    tensors: BTreeMap<String, Entry>,
+    tensors: BTreeMap<String, Listed>,
 }
 
 impl<'de> Deserialize<'de> for Header {

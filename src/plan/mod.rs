@@ -19,8 +19,8 @@ use crate::shader::{Kernel, Shader};
 
 use layout::Layout;
 pub use memory::{Assignment, Demand, assign};
-pub(crate) use parameters::Leaf;
-pub use parameters::{ParameterMap, Piece};
+pub(crate) use parameters::{Leaf, scales_of};
+pub use parameters::{ParameterMap, Piece, Storage};
 pub use select::AdapterClass;
 use tuning::Tuning;
 
@@ -112,13 +112,6 @@ pub struct Bound {
     pub bytes: u64,
     /// Whether it is a tensor of f16.
     pub half: bool,
-}
-
-impl Bound {
-    /// The vec4s in it.
-    pub(crate) fn quads(&self) -> u64 {
-        self.bytes / if self.half { 8 } else { 16 }
-    }
 }
 
 /// One kernel launch. Kernels check no bounds, so that only this crate makes launches.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, Shape};
+use crate::quantized::Bits;
 
 use super::Target;
 use super::layout::Layout;
@@ -24,8 +25,38 @@ pub struct Piece {
     pub buffer: usize,
     /// Where in that buffer, in bytes.
     pub offset: u64,
-    /// Whether it lies there as f16.
-    pub half: bool,
+    /// What it lies there as.
+    pub storage: Storage,
+}
+
+/// What the numbers of a parameter lie in GPU memory as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded, half the memory.
+    F16,
+    /// The levels of a [`crate::QuantizedMatrix`], in its own order of columns.
+    Levels(Bits),
+    /// The scales of one, two in the place of an f32.
+    Scales,
+}
+
+impl Storage {
+    /// Bytes in GPU memory, padding included.
+    fn bytes(self, layout: Layout) -> u64 {
+        match self {
+            Self::F32 | Self::Scales => layout.bytes(),
+            Self::F16 => layout.bytes() / 2,
+            Self::Levels(bits) => layout.bytes() / 32 * bits.number() as u64,
+        }
+    }
+}
+
+/// What the scales of a quantised parameter are called.
+pub(crate) fn scales_of(name: &str) -> String {
+    format!("{name}.scale")
 }
 
 impl Piece {
@@ -41,7 +72,7 @@ impl Piece {
 
     /// Bytes in GPU memory, padding included.
     pub fn bytes(&self) -> u64 {
-        bytes(self.layout, self.half)
+        self.storage.bytes(self.layout)
     }
 }
 
@@ -54,12 +85,8 @@ pub(crate) struct Leaf {
     pub(crate) shape: Shape,
     /// How its readers want it.
     pub(crate) layout: Layout,
-    /// Whether it may lie there as f16.
-    pub(crate) half: bool,
-}
-
-fn bytes(layout: Layout, half: bool) -> u64 {
-    if half { layout.bytes() / 2 } else { layout.bytes() }
+    /// What it may lie there as.
+    pub(crate) storage: Storage,
 }
 
 /// Whether only convolutions and linear layers read a parameter, as their weight: the large ones.
@@ -69,6 +96,23 @@ fn is_weight(graph: &Graph, parameter: NodeId) -> bool {
         let weighs = matches!(reader.op, Op::Conv2d(_) | Op::Linear { .. });
         positions.all(|position| weighs && position == 1)
     })
+}
+
+/// The scales of a parameter that is to be quantised.
+fn scales(graph: &Graph, parameter: NodeId, bits: Bits) -> Result<Leaf> {
+    let Node { name, shape, .. } = graph.node(parameter);
+    let blocks = shape.matrix().filter(|[m, k]| m.is_multiple_of(4) && k.is_multiple_of(bits.block()));
+    let channels = graph.flattened_channels(parameter).filter(|channels| channels.is_multiple_of(4));
+    let (Some([m, k]), Some(_)) = (blocks, channels) else {
+        return Err(Error::Shape(format!(
+            "`{name}` {shape} cannot be read as quantised to {bits} bits: it is no weight of a linear layer over flattened features, in whole blocks of {}",
+            bits.block()
+        )));
+    };
+    let blocks = k / bits.block();
+    // Two in each of the numbers that the layout counts.
+    let layout = Layout::Rows { n: 1, k: m * blocks / 2 };
+    Ok(Leaf { name: scales_of(name), shape: [m, blocks].into(), layout, storage: Storage::Scales })
 }
 
 /// All parameters of a graph, or of several.
@@ -88,12 +132,29 @@ impl ParameterMap {
     /// # Errors
     /// [`Error::GpuLimit`] where a parameter can't be bound on this adapter.
     pub fn new(graph: &Graph, target: &Target) -> Result<Self> {
-        let leaf = |(id, node): (NodeId, &Node)| {
+        Self::with_quantized(graph, target, None)
+    }
+
+    /// [`Self::new`] with the parameter of that name quantised to so many bits.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Error::Shape`] where one is read as anything but the weight of a linear layer over
+    /// flattened features.
+    pub fn with_quantized(graph: &Graph, target: &Target, quantized: Option<(&str, Bits)>) -> Result<Self> {
+        let mut leaves = vec![];
+        for (id, node) in graph.parameters() {
             let layout = Layout::of_leaf(graph, id)?;
-            let half = target.f16 && is_weight(graph, id);
-            Ok(Leaf { name: node.name.clone(), shape: node.shape.clone(), layout, half })
-        };
-        let leaves = graph.parameters().map(leaf).collect::<Result<Vec<_>>>()?;
+            let (name, shape) = (node.name.clone(), node.shape.clone());
+            let storage = match quantized {
+                Some((quantized, bits)) if quantized == name => {
+                    leaves.push(scales(graph, id, bits)?);
+                    Storage::Levels(bits)
+                }
+                _ if target.f16 && is_weight(graph, id) => Storage::F16,
+                _ => Storage::F32,
+            };
+            leaves.push(Leaf { name, shape, layout, storage });
+        }
         let mut map = Self::default();
         map.append(&leaves, u64::from(target.alignment), target)?;
         Ok(map)
@@ -124,8 +185,8 @@ impl ParameterMap {
         let largest = target.max_binding.min(room);
         for leaf in leaves {
             let first = self.pieces.len();
-            for (layout, first_element) in blocks(leaf.layout, leaf.half, largest) {
-                let bytes = bytes(layout, leaf.half);
+            for (layout, first_element) in blocks(leaf.layout, leaf.storage, largest) {
+                let bytes = leaf.storage.bytes(layout);
                 if bytes > largest {
                     return Err(target.limit(format!(
                         "parameter `{}` {} needs {} MiB in one binding, the adapter allows {} MiB",
@@ -143,7 +204,7 @@ impl ParameterMap {
                     first_element,
                     buffer,
                     offset,
-                    half: leaf.half,
+                    storage: leaf.storage,
                 });
             }
             let entry = (first..self.pieces.len(), leaf.layout);
@@ -215,7 +276,7 @@ impl ParameterMap {
 
 /// Blocks of rows of at most `max_binding` bytes, each with its first element. Only the
 /// weights of linear layers can be cut.
-fn blocks(layout: Layout, half: bool, max_binding: u64) -> Vec<(Layout, usize)> {
+fn blocks(layout: Layout, storage: Storage, max_binding: u64) -> Vec<(Layout, usize)> {
     let (rows, row_elements, block): (usize, usize, &dyn Fn(usize) -> Layout) = match layout {
         Layout::LinearWeight { m, k } => (m, k, &move |m| Layout::LinearWeight { m, k }),
         Layout::FlattenedWeight { m, c, pixels } => {
@@ -223,7 +284,7 @@ fn blocks(layout: Layout, half: bool, max_binding: u64) -> Vec<(Layout, usize)> 
         }
         _ => return vec![(layout, 0)],
     };
-    let fitting = usize::try_from((max_binding / bytes(block(4), half)).max(1)).unwrap_or(usize::MAX);
+    let fitting = usize::try_from((max_binding / storage.bytes(block(4))).max(1)).unwrap_or(usize::MAX);
     let fitting = fitting.saturating_mul(4);
     (0..rows).step_by(fitting).map(|first| (block(fitting.min(rows - first)), first * row_elements)).collect()
 }
@@ -240,7 +301,7 @@ mod tests {
             name: name.into(),
             shape: [bytes / 4].into(),
             layout: Layout::Rows { n: 1, k: bytes / 4 },
-            half: false,
+            storage: Storage::F32,
         };
         let map = ParameterMap::of_groups(&[vec![vector("a", 4096), vector("b", 4500)]], 4096, &limits);
         assert_eq!(map.unwrap().buffers, [4096, 8192]);

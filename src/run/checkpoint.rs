@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::io::open::mapped;
-use crate::io::safetensors::{self, View};
+use crate::io::safetensors::{self, Entry, View};
 use crate::io::write_atomically;
 use crate::tensor::Tensor;
 use crate::train::{Moments, StepConfig, TrainState};
@@ -92,7 +92,9 @@ impl Checkpoint<'_> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-        write_atomically(path, true, |out| safetensors::write(out, &metadata, list.iter().cloned(), false))
+        let entry = |(name, shape, data)| Entry::floats(name, shape, data, false);
+        let entries: Vec<Entry<'_>> = list.into_iter().map(entry).collect();
+        write_atomically(path, true, |out| safetensors::write(out, &metadata, &entries))
     }
 
     /// Whether a file is one that [`Self::save`] wrote, by what it says of itself.

@@ -12,7 +12,7 @@ use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
 use super::folder::RunFolder;
 use super::helper::lead;
-use super::inherit::Inherited;
+use super::inherit::{Inherited, InheritedNetwork};
 use super::models::write_models;
 use super::needs::{Free, RECOMPUTES, RunNeeds};
 use super::page::RunPhase;
@@ -160,11 +160,11 @@ impl Run {
             config.iterations(),
             dataset.root.display()
         ))?;
-        if let Some(Inherited { source, networks }) = &inherited {
-            records.note(format!("the weights are those of {}, where they fit", source.display()))?;
-            for network in networks {
-                records.note(network.to_string())?;
-            }
+        if let Some(inherited) = &inherited {
+            let source = inherited.source.display();
+            records.note(format!("the weights are those of {source}, where they fit"))?;
+            let networks = inherited.networks.iter().map(InheritedNetwork::to_string);
+            networks.chain(inherited.rounding()).try_for_each(|line| records.note(line))?;
         }
         let run = Self {
             folder,

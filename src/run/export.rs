@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::graph::Shape;
-use crate::io::{safetensors, write_atomically};
+use crate::io::safetensors::{self, Entry};
+use crate::io::write_atomically;
 use crate::tensor::Tensor;
 use crate::train::{Player, TrainState};
 
 use super::checkpoint::Checkpoint;
-
-/// A tensor to write: its key, shape and elements.
-type Entry<'a> = (String, &'a Shape, &'a [f32]);
 
 impl Checkpoint<'_> {
     /// Writes the state into `folder`, for `safetensors.torch.load_file`:
@@ -41,9 +39,7 @@ impl Checkpoint<'_> {
             ("step".to_owned(), self.state.step.to_string()),
         ]);
         for (name, entries) in &files {
-            write_atomically(&path(name), overwrite, |out| {
-                safetensors::write(out, &metadata, entries.iter().cloned(), false)
-            })?;
+            write_atomically(&path(name), overwrite, |out| safetensors::write(out, &metadata, entries))?;
         }
         Ok(files.keys().map(|name| path(name)).collect())
     }
@@ -52,9 +48,14 @@ impl Checkpoint<'_> {
 /// The files by name, without ending.
 fn files(state: &TrainState<f32>) -> Result<BTreeMap<String, Vec<Entry<'_>>>> {
     let mut files: BTreeMap<String, Vec<Entry<'_>>> = BTreeMap::new();
-    let mut add = |name: &str, ending: &str, prefix: &str, shape, data| {
+    let mut add = |name: &str, ending: &str, prefix: &str, shape: &Shape, data| {
         let (network, key) = name.split_once('.').unwrap_or(("", name));
-        files.entry(format!("{network}{ending}")).or_default().push((format!("{prefix}{key}"), shape, data));
+        files.entry(format!("{network}{ending}")).or_default().push(Entry::floats(
+            format!("{prefix}{key}"),
+            shape,
+            data,
+            false,
+        ));
     };
     for (name, tensor) in &state.tensors {
         add(name, "", "", tensor.shape(), tensor.data());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::io::Networks;
+use crate::quantized::Bits;
 use crate::train::{Player, TrainState};
 
 use super::checkpoint::Checkpoint;
@@ -23,6 +24,20 @@ pub struct Inherited {
     pub source: PathBuf,
     /// Of each network.
     pub networks: Vec<InheritedNetwork>,
+    /// The bits of its largest matrix, where that was quantised: the run begins with the numbers that they stand for.
+    pub rounded: Option<Bits>,
+}
+
+impl Inherited {
+    /// What there is to say of a source that was quantised.
+    pub fn rounding(&self) -> Option<String> {
+        let say = |bits| {
+            format!(
+                "FC.0.weight is the one that {bits} bits stand for; the model that was quantised has it exactly"
+            )
+        };
+        self.rounded.map(say)
+    }
 }
 
 /// What one network has taken over.
@@ -97,7 +112,8 @@ impl RunConfig {
             let all = layers.iter().filter_map(key).count();
             InheritedNetwork { name, taken: all - fresh.len(), fresh }
         });
-        let inherited = Inherited { source: self.init.clone(), networks: networks.collect() };
+        let inherited =
+            Inherited { source: self.init.clone(), networks: networks.collect(), rounded: found.rounded };
         for (name, tensor) in found.tensors {
             if let Some(average) = state.ema.get_mut(&name) {
                 average.clone_from(&tensor);

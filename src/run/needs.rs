@@ -96,7 +96,7 @@ impl RunNeeds {
         };
 
         let gpu_sheets = if on_gpu {
-            let need = translate::memory_need(&step.generator, config.img_size, config.img_size)?;
+            let need = translate::memory_need(&step.generator, None, config.img_size, config.img_size)?;
             (need.weights + need.activations) * if config.ema > 0.0 { 4 } else { 2 }
         } else {
             0

@@ -9,16 +9,30 @@ use crate::events::event;
 use crate::exec::{Executor, Parameters, PixelExecutor};
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId};
+use crate::io::QUANTIZED_KEY;
 use crate::plan::{ParameterMap, Plan, Target};
-use crate::{Tensor, cpu};
+use crate::{QuantizedMatrix, Tensor, cpu};
 
 use super::{INPUT, KEPT_BYTES, Phase, Precision, Watcher};
+
+/// A model's weights by name; those of 8 or 4 bits beside the others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Weights {
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) quantized: Option<QuantizedMatrix>,
+}
+
+impl From<BTreeMap<String, Tensor>> for Weights {
+    fn from(tensors: BTreeMap<String, Tensor>) -> Self {
+        Self { tensors, quantized: None }
+    }
+}
 
 /// The weights on a device.
 #[derive(Debug)]
 pub(super) enum Backend {
     Cpu {
-        weights: BTreeMap<String, Tensor>,
+        weights: Weights,
         /// Memory for the next picture.
         pool: Mutex<cpu::Pool<f32>>,
     },
@@ -42,7 +56,7 @@ impl Backend {
     pub(super) async fn new(
         device: Device,
         graph: &Graph,
-        weights: BTreeMap<String, Tensor>,
+        weights: Weights,
         precision: Precision,
         half_weights: bool,
     ) -> Result<Self> {
@@ -53,9 +67,12 @@ impl Backend {
             }
             Device::Gpu(gpu) => {
                 let target = target(&gpu, precision)?;
-                let map =
-                    ParameterMap::new(graph, &Target { f16: target.f16 && half_weights, ..target.clone() })?;
-                let upload = || Parameters::upload(&gpu, map, |name| weights.get(name));
+                let Weights { tensors, quantized } = weights;
+                let storing = Target { f16: target.f16 && half_weights, ..target.clone() };
+                let matrix = quantized.as_ref().map(|matrix| (QUANTIZED_KEY, matrix));
+                let bits = matrix.map(|(name, matrix)| (name, matrix.bits()));
+                let map = ParameterMap::with_quantized(graph, &storing, bits)?;
+                let upload = || Parameters::upload_quantized(&gpu, map, |name| tensors.get(name), matrix);
                 let parameters = Arc::new(gpu.allocating(upload).await?);
                 Ok(Self::Gpu { gpu, parameters, f16: target.f16 })
             }
@@ -78,10 +95,10 @@ impl Backend {
         }
     }
 
-    /// A copy of the weights.
+    /// A copy of the weights, but for those that are quantised: what has such a weight takes no other size.
     pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         match self {
-            Self::Cpu { weights, .. } => Ok(weights.clone()),
+            Self::Cpu { weights, .. } => Ok(weights.tensors.clone()),
             Self::Gpu { gpu, parameters, .. } => {
                 let mut weights = BTreeMap::new();
                 let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
@@ -153,11 +170,13 @@ impl Backend {
                 let Self::Cpu { weights, pool } = self else {
                     return Err(Error::Internal("a program of another device".into()));
                 };
-                let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
+                let feed = |name: &str| if name == INPUT { Some(x) } else { weights.tensors.get(name) };
                 let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut memory = std::mem::take(&mut *lock());
                 memory.allow(cpu::memory::<f32>(graph, outputs, *arithmetic) / size_of::<f32>() as u64);
-                let mut walk = cpu::Walk::reusing(memory, graph, &outputs[..], *arithmetic);
+                let walk = cpu::Walk::reusing(memory, graph, &outputs[..], *arithmetic);
+                let matrix = weights.quantized.as_ref().map(|matrix| (QUANTIZED_KEY, matrix));
+                let mut walk = walk.with_quantized(matrix);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;

@@ -285,7 +285,8 @@ impl Translator {
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
         // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
         let backend =
-            Backend::new(self.backend.device(), &graph, weights, self.backend.precision(), false).await?;
+            Backend::new(self.backend.device(), &graph, weights.into(), self.backend.precision(), false)
+                .await?;
         let rounding = rounding(config);
         let pixels = if config.img_ch == 3 {
             let down = rounding == Rounding::Down;

@@ -24,12 +24,13 @@ use crate::error::{Error, Result};
 use crate::events::event;
 use crate::gpu::Gpu;
 use crate::graph::{Arithmetic, Graph, NodeId, Shape, fuse};
-use crate::io::Model;
+use crate::io::{Model, QUANTIZED_KEY};
 use crate::model::{Direction, Generator, GeneratorConfig};
 use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
+use crate::quantized::Bits;
 
 pub use crate::device::Device;
-use backend::{Backend, Compiled};
+use backend::{Backend, Compiled, Weights};
 pub use large::{Tiles, survey_size, wants_tiles};
 pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
 pub use tiles::{Rect, TileGrid, TileOptions};
@@ -115,13 +116,15 @@ impl Translator {
         let (config, direction) = (model.config, model.direction);
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
-        let backend = Backend::new(device, &graph, model.tensors, precision, true).await?;
+        let weights = Weights { tensors: model.tensors, quantized: model.quantized };
+        let backend = Backend::new(device, &graph, weights, precision, true).await?;
         let arithmetic = Arithmetic::default();
         Ok(Self { config, direction, backend, arithmetic, programs: VecDeque::new() })
     }
 
     /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on
-    /// its way. What one of that device compiles later is there already.
+    /// its way. What one of that device compiles later is there already. `bits` are those of its
+    /// largest matrix, where that is quantised.
     ///
     /// # Errors
     /// [`Error::Config`] where there can be no such model, what the device reports, [`Error::GpuLimit`] where it has
@@ -129,13 +132,15 @@ impl Translator {
     pub async fn prepare(
         gpu: &Gpu,
         config: &GeneratorConfig,
+        bits: Option<Bits>,
         precision: Precision,
         watcher: &mut impl Watcher,
     ) -> Result<()> {
         let side = config.img_size;
         let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
         let target = Target { arithmetic: Arithmetic::default(), ..backend::target(gpu, precision)? };
-        let plan = Plan::compile(&graph, &outputs, &ParameterMap::new(&graph, &target)?, &target)?;
+        let map = ParameterMap::with_quantized(&graph, &target, bits.map(|bits| (QUANTIZED_KEY, bits)))?;
+        let plan = Plan::compile(&graph, &outputs, &map, &target)?;
         backend::compile_kernels(gpu, &plan, watcher).await
     }
 
@@ -253,12 +258,18 @@ pub fn processor_memory(config: &GeneratorConfig, side: usize) -> Result<u64> {
     Ok(cpu::memory::<f32>(&graph, &outputs, Arithmetic::default()))
 }
 
-/// The GPU memory that translating one picture of `height` x `width` needs, in f32, whatever a
-/// GPU's limits are.
+/// The GPU memory that translating one picture of `height` x `width` needs, in f32 but for a largest matrix of
+/// so many `bits`, whatever a GPU's limits are.
 ///
 /// # Errors
-/// [`Error::Config`] where the model cannot take that size.
-pub fn memory_need(config: &GeneratorConfig, height: usize, width: usize) -> Result<MemoryNeed> {
+/// [`Error::Config`] where the model cannot take that size; [`Error::Shape`] where it has no matrix that can be
+/// quantised.
+pub fn memory_need(
+    config: &GeneratorConfig,
+    bits: Option<Bits>,
+    height: usize,
+    width: usize,
+) -> Result<MemoryNeed> {
     let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
     let any = Target {
         max_binding: u64::MAX,
@@ -266,7 +277,7 @@ pub fn memory_need(config: &GeneratorConfig, height: usize, width: usize) -> Res
         arithmetic: Arithmetic::default(),
         ..Target::browser(AdapterClass::Gpu)
     };
-    let parameters = ParameterMap::new(&graph, &any)?;
+    let parameters = ParameterMap::with_quantized(&graph, &any, bits.map(|bits| (QUANTIZED_KEY, bits)))?;
     let plan = Plan::compile(&graph, &outputs, &parameters, &any)?;
     Ok(MemoryNeed { weights: parameters.bytes(), activations: plan.memory() })
 }

@@ -26,6 +26,20 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
     coded(code, &text)
 }
 
+/// What opening a model of so many bytes is rejected with: a GPU that cannot hold it can hold a smaller one.
+pub(crate) fn not_opened(error: &Error, name: &str, bytes: usize) -> JsValue {
+    let code = match error {
+        Error::OutOfMemory { .. } => "out-of-memory",
+        Error::GpuLimit { .. } => "too-large",
+        _ => return thrown(error),
+    };
+    let text = format!(
+        "The GPU cannot hold the weights of {name}, {} MB: {error}. Close other tabs, use the backend \"wasm\", or make the full model smaller with `ugatit import --quantize 8` or 4.",
+        bytes / 1_000_000
+    );
+    coded(code, &text)
+}
+
 /// An `Error` of that code.
 fn coded(code: &str, text: &str) -> JsValue {
     let error = JsError::new(text);

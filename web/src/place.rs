@@ -93,9 +93,10 @@ impl Place {
         #[wasm_bindgen(unchecked_param_type = "Hook")] hook: Function,
     ) -> Promise {
         let (device, config, precision) = (self.device.clone(), metadata.config(), self.precision);
+        let bits = metadata.get("quantization").and_then(|text| text.parse().ok());
         future_to_promise(async move {
             if let (Device::Gpu(gpu), Some(config)) = (device, config) {
-                let _ = Translator::prepare(&gpu, &config, precision, &mut Hook::new(hook)).await;
+                let _ = Translator::prepare(&gpu, &config, bits, precision, &mut Hook::new(hook)).await;
             }
             Ok(JsValue::UNDEFINED)
         })

@@ -10,7 +10,7 @@ use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::error::thrown;
+use crate::error::not_opened;
 use crate::held::Held;
 use crate::hook::Hook;
 use crate::page::set;
@@ -24,6 +24,7 @@ const TYPES: &str = r#"
 export type Hook = (phase: "compile" | "run" | "tile", done: number, total: number) => boolean;
 export interface SessionInfo {
   light: boolean; size: number; channels: number; ch: number; parameters: number;
+  quantization?: 8 | 4;
   direction: "A2B" | "B2A"; domainA?: string; domainB?: string; license?: string; provenance?: string;
   backend: "webgpu" | "wasm"; adapter: string; software: boolean; notice?: string;
 }
@@ -71,7 +72,9 @@ impl Session {
         place: Place,
         direction: Option<String>,
     ) -> std::result::Result<Session, JsValue> {
-        Self::try_open(model, &name, place, direction.as_deref()).await.map_err(|e| thrown(&e))
+        let bytes = model.len();
+        let opened = Self::try_open(model, &name, place, direction.as_deref()).await;
+        opened.map_err(|error| not_opened(&error, &name, bytes))
     }
 
     /// What there is to know of the model and where it runs.
@@ -205,8 +208,7 @@ fn picture_size(size: &JsValue, img_size: usize) -> Result<PictureSize> {
 impl Session {
     async fn try_open(model: Vec<u8>, name: &str, place: Place, direction: Option<&str>) -> Result<Self> {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
-        let read = Model::from_bytes(name, &model, direction)?;
-        drop(model);
+        let read = Model::from_vec(name, model, direction)?;
         page::pause().await;
         let (config, info) = (read.config, info(&read, &place));
         let translator = Translator::with_precision(place.device, read, place.precision).await?;
@@ -221,6 +223,9 @@ fn info(model: &Model, place: &Place) -> Object {
     set(&info, "channels", model.config.img_ch as f64);
     set(&info, "ch", model.config.ch as f64);
     set(&info, "parameters", model.parameter_count() as f64);
+    if let Some(bits) = model.bits() {
+        set(&info, "quantization", bits.number() as f64);
+    }
     set(&info, "direction", model.direction.to_string());
     let about = &model.metadata;
     for (key, value) in [

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ugatit::Bits;
 use ugatit::io::{
     ImportOptions, Model, ModelMetadata, Precision, checkpoint_directions, is_tensorflow_checkpoint,
     read_checkpoint,
@@ -17,7 +18,7 @@ use crate::targets::{Directions, description, directions, parse_directions, targ
 /// Read are checkpoints of UGATIT-pytorch and photo2cartoon (.pt), and those of the authors' own program in
 /// TensorFlow, which is not needed for it. A checkpoint is read, never run: a pickle that would call
 /// something is refused. The files load in PyTorch with safetensors.torch.load_file. Of a training run,
-/// or of model files, this makes smaller ones (--f16), or ones that say more of themselves.
+/// or of model files, this makes smaller ones (--f16, --quantize), or ones that say more of themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A checkpoint: .pt, or of TensorFlow its folder or its .index; a training run's folder, a model file, or a
@@ -32,6 +33,10 @@ pub(crate) struct Args {
     /// Half the file's size, three decimal digits a weight
     #[arg(long)]
     f16: bool,
+    /// Store the largest matrix of a full model, nearly all of it, in 8 or 4 bits: a quarter or an eighth of the file,
+    /// of the memory and of the download
+    #[arg(long, value_name = "BITS")]
+    quantize: Option<Bits>,
     /// Height and width of the training pictures; a light checkpoint does not tell
     #[arg(long, value_name = "N")]
     size: Option<usize>,
@@ -69,8 +74,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let models = models(args)?;
     let targets = targets(&directions(&models), &args.output, "safetensors", args.force)?;
-    for (model, path) in models.iter().zip(&targets) {
-        save(args, model, path)?;
+    for (mut model, path) in models.into_iter().zip(&targets) {
+        save(args, &mut model, path)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,7 +85,10 @@ fn is_checkpoint(path: &Path) -> bool {
     file || is_tensorflow_checkpoint(path)
 }
 
-fn save(args: &Args, model: &Model, path: &Path) -> ugatit::Result<()> {
+fn save(args: &Args, model: &mut Model, path: &Path) -> ugatit::Result<()> {
+    if let Some(bits) = args.quantize {
+        model.quantize(bits)?;
+    }
     let precision = if args.f16 { Precision::F16 } else { Precision::F32 };
     model.save(path, precision, args.force)?;
     line(description(path, model, args.f16));
@@ -110,8 +118,8 @@ fn checkpoint(args: &Args) -> anyhow::Result<()> {
         metadata: metadata(args),
     };
     for (direction, path) in there.into_iter().zip(&targets) {
-        for model in read_checkpoint(&args.checkpoint, Some(direction), &options)? {
-            save(args, &model, path)?;
+        for mut model in read_checkpoint(&args.checkpoint, Some(direction), &options)? {
+            save(args, &mut model, path)?;
             let dialect = model.config.dialect;
             if model.config.light && args.size.is_none() && dialect != Dialect::Photo2cartoon {
                 line(

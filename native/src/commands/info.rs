@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
+use ugatit::Bits;
 use ugatit::io::{Model, checkpoint_directions, is_tensorflow_checkpoint};
 use ugatit::model::GeneratorConfig;
 use ugatit::text::grouped;
@@ -12,6 +13,7 @@ use ugatit::translate::memory_need;
 
 use crate::console::line;
 use crate::models;
+use crate::targets::quantized;
 
 /// Show a model's architecture, size, memory need and origin
 #[derive(Debug, clap::Args)]
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
     let (c, m) = (&model.config, &model.metadata);
-    let need = memory_need(c, c.img_size, c.img_size)?;
+    let need = memory_need(c, model.bits(), c.img_size, c.img_size)?;
     Ok(json!({
         "direction": model.direction.to_string(),
         "architecture": c.architecture(),
@@ -58,7 +60,7 @@ fn describe(model: &Model) -> anyhow::Result<serde_json::Value> {
         "decoder_norm": c.decoder_norm.name(), "cam": c.cam, "smoothing": c.smoothing,
         "ch": c.ch, "n_res": c.n_res, "n_res_decoder": c.n_res_decoder,
         "img_size": c.img_size, "img_ch": c.img_ch,
-        "parameters": model.parameter_count(),
+        "parameters": model.parameter_count(), "quantization": model.bits().map(Bits::number),
         "memory": { "weights": need.weights, "activations": need.activations },
         "domain_a": m.domain_a, "domain_b": m.domain_b,
         "license": m.license, "provenance": m.provenance,
@@ -73,7 +75,7 @@ fn decoder(config: &GeneratorConfig) -> String {
 
 fn print(model: &Model) -> anyhow::Result<()> {
     let (c, m) = (&model.config, &model.metadata);
-    let need = memory_need(c, c.img_size, c.img_size)?;
+    let need = memory_need(c, model.bits(), c.img_size, c.img_size)?;
     let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".into());
     line(format_args!("{} ({})", model.direction, model.direction.network()));
     let size = match (c.has_one_size(), c.native_side()) {
@@ -88,7 +90,7 @@ fn print(model: &Model) -> anyhow::Result<()> {
         ("attention", if c.cam { "yes".into() } else { "none: trained without G_CAM".into() }),
         ("blocks", format!("{} in the encoder, {} in the decoder", c.n_res, c.n_res_decoder)),
         ("pictures", format!("{size} {0}x{0}, {1} channels", c.img_size, c.img_ch)),
-        ("parameters", grouped(model.parameter_count() as u64)),
+        ("parameters", grouped(model.parameter_count() as u64) + &quantized(model)),
         (
             "memory",
             format!(

@@ -54,13 +54,17 @@ impl Model {
     /// at least 8 (of a model of photo2cartoon of 16, at least 32), and any such for a light model; a full
     /// one has a fixed size.
     ///
-    /// With [`Precision::F16`] the weights are stored as `f16`; everything computes in `f32`.
+    /// With [`Precision::F16`] the weights are stored as `f16`; everything computes in `f32`. Of a quantised matrix the
+    /// numbers are stored that its bits stand for.
     ///
     /// # Errors
     /// [`Error::Output`] where a weight is too large for f16; [`Error::Config`] where the file
     /// would exceed the 2 GiB that ONNX has.
     pub fn to_onnx(&self, precision: Precision) -> Result<Vec<u8>> {
         let path = Path::new("the model's ONNX bytes");
+        if let Some(whole) = self.whole() {
+            return whole.to_onnx(precision);
+        }
         self.check_range(path, precision)?;
         let mut bytes = vec![];
         self.onnx_file(precision)?.write(&mut bytes).map_err(Error::io(path))?;
@@ -76,9 +80,19 @@ impl Model {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save_onnx(&self, path: impl AsRef<Path>, precision: Precision, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
+        if let Some(whole) = self.whole() {
+            return whole.save_onnx(path, precision, overwrite);
+        }
         self.check_range(path, precision)?;
         let file = self.onnx_file(precision)?;
         super::write_atomically(path, overwrite, |out| file.write(out))
+    }
+
+    /// The model without quantised matrices, where it has one.
+    fn whole(&self) -> Option<Self> {
+        let mut whole = self.bits().map(|_| self.clone())?;
+        whole.dequantize();
+        Some(whole)
     }
 
     fn onnx_file(&self, precision: Precision) -> Result<File<'_>> {

@@ -1,7 +1,7 @@
 //! The operations of the networks.
 
 use crate::catalogue::{
-    cam_weight, concat, conv2d, flatten, linear, norm_apply, norm_coefficients, pointwise, reduce, resample,
+    cam_weight, concat, conv2d, flatten, norm_apply, norm_coefficients, pointwise, reduce, resample,
     resample_grad, scale, sum_channels, sum_splits,
 };
 use crate::error::{Error, Result};
@@ -268,52 +268,6 @@ impl Lowering<'_> {
         let reduction = self.reduce(self.operand(x)?, [n, c, h * w], 3, variants, "norm moments")?;
         self.moments.insert(x, reduction);
         Ok(reduction)
-    }
-
-    pub(super) fn linear(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        has_bias: bool,
-        activation: Activation,
-    ) -> Result<()> {
-        // Over flattened features the weight's columns lie as the features do.
-        let source = self.graph.node(node.inputs[0]);
-        let (x, in_quads) = if source.op == Op::Flatten {
-            let [_, c, h, w] = self.image(source.inputs[0])?;
-            (self.operand(source.inputs[0])?, h * w * quads(c))
-        } else {
-            let [_, k] = self.matrix(node.inputs[0])?;
-            (self.operand(node.inputs[0])?, quads(k))
-        };
-        let Some([n, m]) = node.shape.matrix() else {
-            return Err(Error::Internal("a linear layer's result must be a matrix".into()));
-        };
-        let divided = self.divided_rows(node.inputs[1])?;
-        let bias = if has_bias { self.operand(node.inputs[2])? } else { x };
-        let y = self.result(id)?;
-        let shader = if in_quads >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
-        let (activation, slope) = activation_code(activation);
-        let mut first_quad = 0;
-        for Divided { weight: block, divisor, divides } in divided {
-            let block_quads = block.quads() as usize / in_quads / 4;
-            let params = linear::Params {
-                in_quads: in_quads as u32,
-                out_quads: quads(m) as u32,
-                first_quad: first_quad as u32,
-                has_bias: u32::from(has_bias),
-                activation,
-                slope,
-                divides,
-                reserved_1: 0,
-            };
-            let bindings = [x, block, bias, divisor, self.whole(y)];
-            let label = format!("linear {}→{m}", 4 * in_quads);
-            let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
-            self.step(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
-            first_quad += block_quads;
-        }
-        Ok(())
     }
 
     pub(super) fn resample(&mut self, id: NodeId, node: &Node, pad: usize, upsample: usize) -> Result<()> {

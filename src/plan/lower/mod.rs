@@ -12,6 +12,7 @@ mod group_norm;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
+mod linear;
 mod pool;
 mod row;
 #[cfg(feature = "training")]
@@ -34,7 +35,7 @@ use absorbed::Absorbed;
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
 use super::select;
-use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Target, Terminal};
+use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Storage, Target, Terminal};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -326,7 +327,7 @@ impl<'a> Lowering<'a> {
         Ok(pieces
             .map(|i| {
                 let piece = &self.parameters.pieces[i];
-                Bound { memory: Memory::Piece(i), bytes: piece.bytes(), half: piece.half }
+                Bound { memory: Memory::Piece(i), bytes: piece.bytes(), half: piece.storage == Storage::F16 }
             })
             .collect())
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::plan::layout::Layout;
-use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Target};
+use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Storage, Target};
 
 use super::super::config::StepConfig;
 use super::super::penalty;
@@ -212,7 +212,7 @@ fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
                 Some(_) => {}
                 None => {
                     known.insert(name.clone(), leaves.len());
-                    leaves.push(Leaf { name, shape, layout, half: false });
+                    leaves.push(Leaf { name, shape, layout, storage: Storage::F32 });
                 }
             }
         }

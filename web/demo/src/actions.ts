@@ -1,13 +1,13 @@
 /** What a person can do, and what the page then knows. One job runs at a time; a new one ends the one before. */
-import { type BackendChoice, type Probe, probe, type Progress, type Translator } from "ugatit-web";
+import { type BackendChoice, type Probe, probe, type Progress, Translator } from "ugatit-web";
 import { announce } from "./announce.ts";
 import { isWhole, type Rect } from "./crop-geometry.ts";
 import type { Engine } from "./engine.ts";
 import { newFace, type Face } from "./faces/face.ts";
-import { errorCode, PageError, problem, problemOf } from "./messages.ts";
+import { errorCode, ofModel, PageError, problem, problemOf } from "./messages.ts";
 import { composes, domains, pageModels, isModelFile, isPyTorchFile, wantsFaces } from "./models.ts";
 import { facePicture, openPicture, type Picture } from "./picture.ts";
-import { advance, startWork } from "./progress.ts";
+import { advance, megabytes, startWork } from "./progress.ts";
 import { type Sample, samples } from "./samples.ts";
 import type { Direction, ModelSet, SizeChoice, Store } from "./state.ts";
 
@@ -120,9 +120,12 @@ export class Actions {
         const opened: { file: File; translator: Translator }[] = [];
         try {
           for (const file of files.slice(0, 2)) {
-            const translator = await this.engine.load(file, signal, (p) =>
-              this.#progress(signal, p),
-            );
+            await this.#tellSize(file, signal);
+            const translator = await this.engine
+              .load(file, signal, (p) => this.#progress(signal, p))
+              .catch((error: unknown) => {
+                throw ofModel(error);
+              });
             opened.push({ file, translator });
           }
         } catch (error) {
@@ -143,6 +146,16 @@ export class Actions {
         this.#useModels(models, models.info?.direction ?? "A2B");
       },
     );
+  }
+
+  /** What is about to be opened; what is wrong with it will be told by opening it. */
+  async #tellSize(file: File, signal: AbortSignal): Promise<void> {
+    const facts = await Translator.inspect(file, signal).catch(() => null);
+    if (!facts || signal.aborted) return;
+    const { quantization } = facts.metadata;
+    const bits = quantization ? `, its largest matrix of ${quantization} bits` : "";
+    announce(`Opening ${file.name}, ${megabytes(facts.bytes)} MB${bits}.`);
+    this.#progress(signal, { phase: "verify", done: 0, total: facts.bytes });
   }
 
   resetModels(): void {

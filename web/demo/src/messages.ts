@@ -44,6 +44,11 @@ const SENTENCES: Record<string, [what: string, todo: string, retry: boolean]> = 
     "Crop it, or choose the model's size.",
     false,
   ],
+  "model-too-large": [
+    "The model is too large for this machine.",
+    "Make it smaller with “ugatit import --quantize 8” or 4, and open that.",
+    false,
+  ],
   "out-of-memory": [
     "The GPU has too little memory left for this.",
     "Choose the model's size, crop the picture, or close other tabs.",
@@ -122,6 +127,12 @@ export class PageError extends Error {
   }
 }
 
+/** An error of opening a model: what is too large then is the model, no picture. */
+export function ofModel(error: unknown): unknown {
+  if (!["too-large", "out-of-memory"].includes(errorCode(error))) return error;
+  return Object.assign(new Error((error as Error).message), { code: "model-too-large" });
+}
+
 /** What an error that was thrown means to the user; null where they cancelled themselves. */
 export function problemOf(error: unknown): Problem | null {
   const code = errorCode(error);
@@ -129,7 +140,9 @@ export function problemOf(error: unknown): Problem | null {
   if (!(code in SENTENCES) || code === "internal") console.error(error);
   const found = problem(code);
   // The library knows more about a model or a size than a sentence made in advance: which tensor, which number.
-  const detailed = ["model-invalid", "size-unsupported", "too-large"].includes(code);
+  const detailed = ["model-invalid", "model-too-large", "size-unsupported", "too-large"].includes(
+    code,
+  );
   return detailed && error instanceof Error && error.message
     ? { ...found, what: `${found.what} ${sentence(error.message)}` }
     : found;

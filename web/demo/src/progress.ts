@@ -21,6 +21,9 @@ const STRETCH: Record<Work["phase"], number> = {
 
 export const STRETCHES = 4;
 
+/** Bytes of a model from which on it is worth a word how far it is. */
+const LARGE = 32e6;
+
 export function startWork(): Work {
   return { phase: "check", done: 0, total: 0, since: performance.now() };
 }
@@ -63,6 +66,10 @@ export function phaseName(work: Work): string {
 /** What is going on, with counts, short enough for a small screen. */
 export function phaseText(work: Work): string {
   const { phase, done, total } = work;
+  // A large file takes a while to be read.
+  if (phase === "verify" && total >= LARGE) {
+    return `Model, reading ${megabytes(done)} of ${megabytes(total)} MB`;
+  }
   if (phase === "check" || phase === "verify" || (total <= 0 && done <= 0)) return phaseName(work);
   if (phase === "download") {
     return `Model, ${megabytes(done)}${total > 0 ? ` of ${megabytes(total)}` : ""} MB`;

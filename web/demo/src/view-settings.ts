@@ -1,5 +1,5 @@
 /** Direction, attention, size and model. */
-import type { BackendChoice } from "ugatit-web";
+import type { BackendChoice, TranslatorInfo } from "ugatit-web";
 import type { Actions } from "./actions.ts";
 import { button, closeBeside, element, input } from "./dom.ts";
 import { domains, shipped } from "./models.ts";
@@ -133,12 +133,17 @@ function facts({ models }: Readonly<State>): [name: string, text: string][] {
     ],
     ["Directions", directions],
     ["Kind", `${info.light ? "light" : "full"}, ch ${info.ch}, ${info.size} px`],
-    ["Size", `${info.parameters.toLocaleString("en")} parameters, ${megabytes(info.bytes)} MB`],
+    ["Size", size(info)],
     ["Licence", info.license ?? "not known"],
     ["Made", info.provenance],
     ["Adapter", info.backend === "wasm" ? "none, the processor" : info.adapter],
   ];
   return found.filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== "");
+}
+
+function size({ parameters, bytes, quantization }: TranslatorInfo): string {
+  const bits = quantization ? `, most of them of ${quantization} bits` : "";
+  return `${parameters.toLocaleString("en")} parameters${bits}, ${megabytes(bytes)} MB`;
 }
 
 function fact(name: string, text: string): HTMLElement[] {

@@ -1,6 +1,13 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
-import { type Metadata, type ModelBytes, type ModelFile, modelName, readModel } from "./model.js";
+import {
+  type Metadata,
+  type ModelBytes,
+  type ModelFile,
+  modelName,
+  noRoom,
+  readModel,
+} from "./model.js";
 import type { Pool } from "./pool.js";
 import type {
   Code,
@@ -32,6 +39,9 @@ export interface OwnThread {
   askForPlain(): Promise<Code>;
   hire: Hire;
 }
+
+/** Bytes of a model that may be more than the page's memory has room for. */
+const LARGE = 1 << 27;
 
 type OnProgress = (progress: Progress) => void;
 
@@ -183,7 +193,11 @@ export class Engine implements Host {
     throwIfAborted(signal);
     const session = await this.#watch(async () =>
       glue.Session.open(model.bytes, modelName(file), await opening, direction),
-    );
+    ).catch((error: UgatitError) => {
+      // What a module dies of that is given so much is that there is no room.
+      if (error.code !== "internal" || model.bytes.length < LARGE) throw error;
+      throw noRoom(modelName(file), model.bytes.length);
+    });
     if (signal.aborted || this.#disposed) {
       session.free();
       throw aborted();

@@ -8,6 +8,7 @@ export type {
   Direction,
   Fit,
   LoadOptions,
+  ModelFacts,
   ModelSource,
   PictureSource,
   Probe,

@@ -2,7 +2,7 @@ import { type Hashed, keep, recall } from "./cache.js";
 import { dataBlob } from "./data-url.js";
 import { UgatitError, aborted, throwIfAborted } from "./errors.js";
 import { sha256 } from "./sha256.js";
-import type { Progress } from "./types.js";
+import type { ModelFacts, Progress } from "./types.js";
 
 /** A model to load: the absolute address of a file, or a file. */
 export type ModelFile = { url: string } | { blob: Blob };
@@ -56,13 +56,25 @@ export async function readModel(
       return { ...kept, fromCache: true, keep: async () => {} };
     }
   }
-  const blob = "url" in file ? inside(file.url) : file.blob;
-  const bytes = blob
-    ? new Uint8Array(await blob.arrayBuffer())
-    : await download((file as { url: string }).url, name, onProgress, signal, onMetadata);
+  const onHeader = (header: Header) => {
+    refuseTooLarge(header, name);
+    if (header.metadata) onMetadata(header.metadata);
+  };
+  const blob = ofBlob(file);
+  let bytes: Uint8Array<ArrayBuffer>;
+  if (blob) {
+    const verify = (done: number) => onProgress({ phase: "verify", done, total: blob.size });
+    // The last step is the hash.
+    const most = blob.size - 1;
+    const report = (done: number) => verify(Math.max(0, Math.min(done, most)));
+    bytes = await collect(blob.stream(), blob.size, name, report, onHeader, signal);
+  } else {
+    const { url } = file as { url: string };
+    bytes = await download(url, name, onProgress, signal, onHeader);
+  }
   throwIfAborted(signal);
   const total = bytes.length;
-  onProgress({ phase: "verify", done: 0, total });
+  if (!blob) onProgress({ phase: "verify", done: 0, total });
   checkForModel(bytes, name);
   const hash = await sha256(bytes);
   throwIfAborted(signal);
@@ -84,10 +96,11 @@ export async function readModel(
   };
 }
 
-/** The content of a `data:` address. */
-function inside(url: string): Blob | undefined {
+/** What is here already: a blob, or the content of a `data:` address. */
+function ofBlob(file: ModelFile): Blob | undefined {
+  if ("blob" in file) return file.blob;
   try {
-    return dataBlob(url);
+    return dataBlob(file.url);
   } catch (error) {
     throw unreachable(`The model's address cannot be read: ${(error as Error).message}.`);
   }
@@ -98,14 +111,29 @@ async function download(
   name: string,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
-  onMetadata: (metadata: Metadata) => void,
+  onHeader: (header: Header) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  return asking(url, name, signal, (response) => {
+    const total = lengthOf(response);
+    const report = (done: number) =>
+      onProgress({ phase: "download", done, total: done <= total ? total : 0 });
+    return collect(response.body, total, name, report, onHeader, signal);
+  });
+}
+
+/** What `read` makes of the answer to a request. */
+async function asking<T>(
+  url: string,
+  name: string,
+  signal: AbortSignal,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
   try {
     const response = await fetch(url, { signal });
     if (!response.ok) {
       throw unreachable(`${name}: the server answered ${response.status} for ${url}.`);
     }
-    return await collect(response, name, onProgress, onMetadata);
+    return await read(response);
   } catch (error) {
     if (signal.aborted) throw aborted();
     if (error instanceof UgatitError) throw error;
@@ -129,72 +157,179 @@ function unreachable(what: string): UgatitError {
   );
 }
 
-/** The body of a response, as it comes in. */
-async function collect(
-  response: Response,
-  name: string,
-  onProgress: (progress: Progress) => void,
-  onMetadata: (metadata: Metadata) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
+/** How long a body is; 0 where that is not known. */
+function lengthOf(response: Response): number {
   // Of a compressed answer the length is that of the compressed bytes, which nobody shows us.
   const encoding = response.headers.get("content-encoding") ?? "identity";
-  const length = Number(response.headers.get("content-length") ?? 0);
-  const total = encoding === "identity" ? length : 0;
-  onProgress({ phase: "download", done: 0, total });
-  if (!response.body) return new Uint8Array(await response.arrayBuffer());
-  const chunks: Uint8Array[] = [];
+  return encoding === "identity" ? Number(response.headers.get("content-length") ?? 0) : 0;
+}
+
+/**
+ * A file as it comes in, in memory that is taken once where `total` says how much: a large model is there
+ * once and not twice.
+ */
+async function collect(
+  body: ReadableStream<Uint8Array> | null,
+  total: number,
+  name: string,
+  report: (done: number) => void,
+  onHeader: (header: Header) => void,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes = room(total, name);
   let done = 0;
-  let told = false;
-  const reader = response.body.getReader();
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    if (chunks.length === 0) {
-      try {
-        refuseWebPage(next.value, name);
-      } catch (error) {
-        void reader.cancel().catch(() => {});
-        throw error;
-      }
-    }
+  report(done);
+  let header: Header | undefined;
+  await each(body, (chunk) => {
+    throwIfAborted(signal);
+    if (done === 0) refuseWebPage(chunk, name);
     // A header that is longer than any of ours is read with the weights.
-    const hopeful = !told && done < LONGEST_HEADER;
-    chunks.push(next.value);
-    done += next.value.length;
-    const metadata = hopeful && metadataOf(chunks.length > 1 ? joined(chunks, done) : next.value);
-    if (metadata) {
-      told = true;
-      onMetadata(metadata);
+    const hopeful = !header && done < LONGEST_HEADER;
+    if (done + chunk.length > bytes.length) {
+      const larger = room(Math.max(2 * bytes.length, done + chunk.length), name);
+      larger.set(bytes.subarray(0, done));
+      bytes = larger;
     }
-    onProgress({ phase: "download", done, total: done <= total ? total : 0 });
+    bytes.set(chunk, done);
+    done += chunk.length;
+    header = hopeful ? headerOf(bytes.subarray(0, done)) : header;
+    if (hopeful && header) onHeader(header);
+    report(done);
+    return true;
+  });
+  return done < bytes.length ? bytes.slice(0, done) : bytes;
+}
+
+/** Gives `use` the pieces of a stream, as long as it wants more. */
+async function each(
+  body: ReadableStream<Uint8Array> | null,
+  use: (chunk: Uint8Array) => boolean,
+): Promise<void> {
+  const reader = body?.getReader();
+  try {
+    let more = true;
+    while (reader && more) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      more = use(value);
+    }
+  } finally {
+    void reader?.cancel().catch(() => {});
   }
-  return joined(chunks, done);
+}
+
+function room(length: number, name: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    throw noRoom(name, length);
+  }
+}
+
+/** What a page is told that got no memory for a model. */
+export function noRoom(name: string, bytes: number): UgatitError {
+  return new UgatitError(
+    "too-large",
+    `This browser has no memory for ${name}, ${megabytes(bytes)}. ${SMALLER}`,
+  );
 }
 
 /** Headers of generators have some 15 kB. */
 const LONGEST_HEADER = 1 << 20;
 
-/** What the beginning of a file says of it, if it is one of ours, and if that much is there. */
-function metadataOf(start: Uint8Array): Metadata | undefined {
+/** What the header of a model file tells. */
+interface Header {
+  /** If it is one of ours. */
+  metadata?: Metadata;
+  /** The size of the file. */
+  bytes: number;
+  /** The memory that a page needs to open it: the file, and its numbers as f32. */
+  memory: number;
+}
+
+/** How many bytes an f32 has for each byte of a number that becomes one. */
+const WIDER: Record<string, number> = { F64: 0.5, F32: 1, F16: 2, BF16: 2 };
+
+/** What the beginning of a file says of it, if that much is there. */
+function headerOf(start: Uint8Array): Header | undefined {
   if (start.length < 8) return undefined;
   const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
   if (start.length < 8 + length) return undefined;
   try {
-    const header: unknown = JSON.parse(new TextDecoder().decode(start.subarray(8, 8 + length)));
-    const { __metadata__ } = header as { __metadata__?: Metadata };
-    return __metadata__?.format === "ugatit" ? __metadata__ : undefined;
+    const { __metadata__: metadata, ...tensors } = JSON.parse(
+      new TextDecoder().decode(start.subarray(8, 8 + length)),
+    ) as { __metadata__?: Metadata } & Record<string, Listed>;
+    let bytes = 8 + length;
+    let floats = 0;
+    for (const {
+      dtype,
+      data_offsets: [from, to],
+    } of Object.values(tensors)) {
+      bytes += to - from;
+      floats += (to - from) * (WIDER[dtype] ?? 0);
+    }
+    const ours = metadata?.format === "ugatit" ? { metadata } : {};
+    return { ...ours, bytes, memory: bytes + floats };
   } catch {
     // What is wrong with it will be found when it is whole.
     return undefined;
   }
 }
 
-function joined(chunks: Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
+interface Listed {
+  dtype: string;
+  data_offsets: [number, number];
+}
+
+/** What a module's memory holds at most, less what translating takes. */
+const MOST = 3.75 * 2 ** 30;
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`;
+
+/** What to do about a model that is too large. */
+const SMALLER =
+  "A full model takes a quarter of that when made with `ugatit import --quantize 8`, and an eighth with 4.";
+
+/** Refuses a model that no page can hold before its weights are on their way. */
+function refuseTooLarge({ bytes, memory }: Header, name: string): void {
+  if (!(memory > MOST)) return;
+  throw new UgatitError(
+    "too-large",
+    `${name} has ${megabytes(bytes)} and needs ${megabytes(memory)} of memory; ` +
+      `a page has ${megabytes(MOST)} for it. ${SMALLER}`,
+  );
+}
+
+/** What a model file says of itself, without its weights. */
+export async function inspectFile(file: ModelFile, signal: AbortSignal): Promise<ModelFacts> {
+  const name = modelName(file);
+  let found: Header | undefined;
+  let start = new Uint8Array();
+  const read = (body: ReadableStream<Uint8Array> | null) =>
+    each(body, (chunk) => {
+      throwIfAborted(signal);
+      if (start.length === 0) refuseWebPage(chunk, name);
+      const both = new Uint8Array(start.length + chunk.length);
+      both.set(start);
+      both.set(chunk, start.length);
+      start = both;
+      found = headerOf(start);
+      return !found && start.length < LONGEST_HEADER;
+    });
+  const blob = ofBlob(file);
+  if (blob) await read(blob.stream());
+  else await asking((file as { url: string }).url, name, signal, ({ body }) => read(body));
+  if (!found) {
+    throw new UgatitError("model-invalid", `${name} does not begin as a model does.`);
   }
-  return bytes;
+  const { metadata = {}, ...sizes } = found;
+  let problem: string | null = null;
+  try {
+    refuseTooLarge(found, name);
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  return { ...sizes, metadata, problem };
 }
 
 /** Many servers answer a wrong address with their front page and the status 200. */

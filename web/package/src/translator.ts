@@ -3,13 +3,14 @@
 import { startWorker, threadedModule, wasmModule } from "./assets.js";
 import { Engine } from "./engine.js";
 import { UgatitError, asUgatitError, orAborted, throwIfAborted } from "./errors.js";
-import type { ModelFile } from "./model.js";
+import { type ModelFile, inspectFile } from "./model.js";
 import { capture } from "./picture.js";
 import type { Code, Host, LoadRequest, Loaded, Output } from "./protocol.js";
 import { isProcessor, threadCount } from "./threads.js";
 import { TranslationResult } from "./translation.js";
 import type {
   LoadOptions,
+  ModelFacts,
   ModelSource,
   PictureSource,
   Progress,
@@ -39,7 +40,7 @@ export class Translator {
    * Loads a model: from an address, or from the bytes of a `.safetensors` file.
    *
    * @throws {UgatitError} `model-unreachable`, `model-invalid`, `model-corrupt`, `no-webgpu`,
-   * `no-adapter`, `out-of-memory`, `worker-failed`, `aborted`
+   * `no-adapter`, `too-large`, `out-of-memory`, `worker-failed`, `aborted`
    */
   static async load(model: ModelSource, options: LoadOptions = {}): Promise<Translator> {
     throwIfAborted(options.signal);
@@ -53,6 +54,20 @@ export class Translator {
       throw asUgatitError(error);
     }
     return translator;
+  }
+
+  /**
+   * What a model file says of itself: its size, the memory that it needs, its metadata. Only the beginning
+   * of the file is fetched, so that a page can say what it is about to load, and what it cannot.
+   *
+   * @throws {UgatitError} `model-unreachable`, `model-invalid`, `aborted`
+   */
+  static async inspect(model: ModelSource, signal?: AbortSignal): Promise<ModelFacts> {
+    try {
+      return await inspectFile(asFile(model), signal ?? new AbortController().signal);
+    } catch (error) {
+      throw asUgatitError(error);
+    }
   }
 
   /** What the model is, and what it runs on. */

@@ -58,6 +58,18 @@ export interface LoadOptions {
   onNotice?: (text: string) => void;
 }
 
+/** What a model file says of itself before it is loaded: see `Translator.inspect`. */
+export interface ModelFacts {
+  /** The size of the file. */
+  bytes: number;
+  /** The memory that the page needs to open it. */
+  memory: number;
+  /** The file's own words; empty where it is a bare `state_dict`. `quantization` is "8" or "4". */
+  metadata: Record<string, string>;
+  /** Why no page can hold it, in a sentence; `null` where one can. */
+  problem: string | null;
+}
+
 /** What a loaded model is, and what it runs on. */
 export interface TranslatorInfo {
   /** The light architecture, which takes pictures of any size. */
@@ -77,6 +89,8 @@ export interface TranslatorInfo {
   /** Who made the model, and of what. */
   provenance?: string;
   parameters: number;
+  /** How many bits the numbers of the full architecture's largest matrix have, where it is quantised. */
+  quantization?: 8 | 4;
   backend: "webgpu" | "wasm";
   /** The adapter's name, or what the processor is called. */
   adapter: string;

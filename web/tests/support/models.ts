@@ -84,6 +84,29 @@ export function renamedModel(model: Buffer, metadata: Record<string, string>): B
   return Buffer.concat([withLength(JSON.stringify(header)), model.subarray(start)]);
 }
 
+/** The beginning of a full model of 512x512 pictures in f32, which no page can hold, and a little more. */
+export function hugeModel(): Buffer {
+  const metadata = {
+    format: "ugatit",
+    format_version: "1",
+    architecture: "full",
+    ch: "64",
+    n_res: "4",
+    n_res_decoder: "4",
+    img_size: "512",
+    img_ch: "3",
+    direction: "A2B",
+  };
+  const [rows, columns] = [256, 256 * 128 * 128];
+  const whole = 4 * rows * columns;
+  const header = {
+    __metadata__: metadata,
+    "FC.0.weight": { dtype: "F32", shape: [rows, columns], data_offsets: [0, whole] },
+    rest: { dtype: "F32", shape: [2_621_440], data_offsets: [whole, whole + 4 * 2_621_440] },
+  };
+  return Buffer.concat([withLength(JSON.stringify(header)), Buffer.alloc(1 << 20)]);
+}
+
 /** Files that are no models, each in its own way. */
 export function brokenModels(good: Buffer): Record<string, Buffer> {
   const start = 8 + Number(good.readBigUInt64LE(0));

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
-import { SHIPPED, brokenModels, goldenModel } from "./models.ts";
+import { SHIPPED, brokenModels, goldenModel, hugeModel } from "./models.ts";
 import { DIST, OUT, PACKAGE, ROOT, program } from "./paths.ts";
 import { turned } from "./exif.ts";
 
@@ -36,6 +36,14 @@ export default function setup(): void {
 
   const checkpoint = join(ROOT, "tests/golden/tiny_params_0000005.pt");
   execFileSync(program(), ["import", checkpoint, "-o", join(OUT, "tiny"), "--size", "96"]);
+
+  const full = join(OUT, "golden/gen_full_ch8_32.safetensors");
+  for (const bits of ["8", "4"]) {
+    const model = `web/tests/out/quantized/${bits}.safetensors`;
+    execFileSync(program(), ["import", full, "--quantize", bits, "-o", join(ROOT, model)]);
+    native("demo/portrait.png", model, `quantized-${bits}.png`, "32", "stretch");
+  }
+  write("huge.safetensors", hugeModel());
 
   const size = String(SHIPPED.size);
   for (const name of FACES) {

@@ -143,6 +143,9 @@ fn say_inherited(inherited: &Inherited) {
     for network in &inherited.networks {
         line(format_args!("  {network}"));
     }
+    if let Some(rounding) = inherited.rounding() {
+        line(format_args!("  {rounding}"));
+    }
 }
 
 /// An error that has ended the training, with where the same command goes on.

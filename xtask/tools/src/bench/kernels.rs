@@ -1,15 +1,17 @@
 //! Every kernel of the catalogue at the sizes of the standard generator (light, ch 64, 256x256).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use ugatit::catalogue::ALL;
-use ugatit::exec::Timing;
+use ugatit::exec::{Parameters, Timing};
 use ugatit::gpu::Gpu;
 use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, Norm, NormInput, NormKind, Op};
-use ugatit::plan::{AdapterClass, Target, select};
+use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target, select};
+use ugatit::{Bits, QuantizedMatrix};
 
-use super::measure::time_graph;
+use super::measure::{filled, time_graph, time_plan};
 use super::report::{Kernel, Peaks};
 
 /// The convolutions: input channels, output channels, output extent, window, stride, upsample.
@@ -106,6 +108,9 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
         let taken = class == gpu.target().class;
         add(&mut rows, time_graph(gpu, &graph, &outputs, &target).await?, peaks, taken);
     }
+    for bits in Bits::BOTH {
+        add(&mut rows, quantized(gpu, bits).await?, peaks, true);
+    }
     let own = gpu.target().class;
     for class in [own, AdapterClass::Gpu, AdapterClass::Software] {
         let missing = || ALL.iter().any(|s| !is_measured(&rows, s.name));
@@ -134,6 +139,24 @@ fn add(rows: &mut Vec<Kernel>, timings: impl IntoIterator<Item = Timing>, peaks:
         }
     }
     rows.extend(longest.values().map(|timing| Kernel::new(timing, peaks, taken)));
+}
+
+/// The launch of a linear layer over flattened features whose weight is quantised: of the full generator's
+/// columns, and 16 of its rows.
+async fn quantized(gpu: &Gpu, bits: Bits) -> Result<Vec<Timing>> {
+    let (channels, side, rows) = (256, 64, 16);
+    let columns = channels * side * side;
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, channels, side, side]);
+    let flat = graph.add(Op::Flatten, &[x])?;
+    let weight = graph.parameter("weight", [rows, columns]);
+    let linear = Op::Linear { bias: false, activation: Activation::Identity };
+    let outputs = [graph.add(linear, &[flat, weight])?];
+    let matrix = QuantizedMatrix::quantize(&filled(&[rows, columns].into())?, channels, bits)?;
+    let map = ParameterMap::with_quantized(&graph, &gpu.target(), Some(("weight", bits)))?;
+    let plan = Plan::compile(&graph, &outputs, &map, &gpu.target())?;
+    let parameters = Parameters::upload_quantized(gpu, map, |_| None, Some(("weight", &matrix)))?;
+    time_plan(gpu, plan, Arc::new(parameters)).await
 }
 
 /// A graph with every operation but the convolution, over `c` channels of `size` x `size`.

@@ -69,10 +69,10 @@ pub(crate) fn no_parameters(gpu: &Gpu) -> Result<Arc<Parameters>> {
 }
 
 /// The median time of each launch of a plan; without timestamps, the whole run's time on each.
-pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan) -> Result<Vec<Timing>> {
+pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan, parameters: Arc<Parameters>) -> Result<Vec<Timing>> {
     let inputs = plan.inputs().iter().map(|t| filled(&t.shape)).collect::<Result<Vec<_>>>()?;
     let inputs: Vec<&Tensor> = inputs.iter().collect();
-    let mut executor = Executor::new(gpu, plan, no_parameters(gpu)?)?;
+    let mut executor = Executor::new(gpu, plan, parameters)?;
     executor.run(&inputs).await?;
     let (mut runs, mut times) = (vec![], vec![]);
     while !enough(&times) {
@@ -110,5 +110,6 @@ pub(crate) async fn time_graph(
     outputs: &[NodeId],
     target: &Target,
 ) -> Result<Vec<Timing>> {
-    time_plan(gpu, Plan::compile(graph, outputs, &ParameterMap::default(), target)?).await
+    let plan = Plan::compile(graph, outputs, &ParameterMap::default(), target)?;
+    time_plan(gpu, plan, no_parameters(gpu)?).await
 }

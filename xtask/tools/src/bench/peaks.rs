@@ -5,11 +5,11 @@ use ugatit::catalogue::{ALL, matmul, micro};
 use ugatit::gpu::Gpu;
 use ugatit::plan::Plan;
 
-use super::measure::time_plan;
+use super::measure::{no_parameters, time_plan};
 use super::report::{Peaks, Rate};
 
 async fn seconds(gpu: &Gpu, plan: Plan) -> Result<f64> {
-    Ok(time_plan(gpu, plan).await?.iter().map(|t| t.seconds).sum())
+    Ok(time_plan(gpu, plan, no_parameters(gpu)?).await?.iter().map(|t| t.seconds).sum())
 }
 
 pub(crate) async fn measure(gpu: &Gpu) -> Result<Peaks> {
