@@ -7,13 +7,12 @@ mod support;
 use support::engine::gpu;
 use ugatit::device::Device;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
-use ugatit::graph::Arithmetic;
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
     GanType, GpuTrainer, Player, Session, StepConfig, StepGraph, StepReport, TrainState, memory,
 };
-use ugatit::{Tensor, cpu};
+use ugatit::Tensor;
 
 fn config(light: bool, gan_type: GanType) -> StepConfig {
     let generator = GeneratorConfig {
