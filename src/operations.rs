@@ -1,5 +1,6 @@
 //! Nothing is forgotten of an operation: each has a function on the processor, a kernel, a gradient and a form in ONNX,
 //! or says why it has none.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
 use std::collections::BTreeSet;
 

@@ -5,6 +5,7 @@
 mod support;
 
 use support::engine::gpu;
+use ugatit::Tensor;
 use ugatit::device::Device;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::model::GeneratorConfig;
@@ -12,7 +13,6 @@ use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
     GanType, GpuTrainer, Player, Session, StepConfig, StepGraph, StepReport, TrainState, memory,
 };
-use ugatit::Tensor;
 
 fn config(light: bool, gan_type: GanType) -> StepConfig {
     let generator = GeneratorConfig {

@@ -5,15 +5,8 @@ mod common;
 
 use std::fs;
 
-use common::{Done, Place, checkpoint};
+use common::{Place, translate};
 use image::{ImageFormat, RgbaImage};
-
-/// `translate` with the official checkpoint on the processor.
-fn translate(place: &Place, arguments: &[&str]) -> Done {
-    let model = checkpoint();
-    let fixed = ["translate", "--device", "cpu", "--model", model.to_str().unwrap()];
-    place.run(&[&fixed, arguments].concat())
-}
 
 #[test]
 fn folders_keep_names_and_places() {

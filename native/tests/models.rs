@@ -9,7 +9,7 @@ use std::process::Command;
 
 #[cfg(not(feature = "mpi"))]
 use common::Done;
-use common::{Place, checkpoint};
+use common::{Place, checkpoint, translate};
 
 #[test]
 fn models_are_imported_described_and_used() {

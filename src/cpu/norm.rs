@@ -15,7 +15,7 @@ const LANES: usize = 8;
 
 /// Mean and sum of squared deviations of one plane.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Moments {
+pub(super) struct Statistics {
     pub(super) mean: f64,
     pub(super) squares: f64,
 }
@@ -45,7 +45,7 @@ impl<T: Real> Map<T> {
     }
 
     /// Instance normalisation.
-    fn instance(m: Moments, pixels: usize, eps: f64) -> Self {
+    fn instance(m: Statistics, pixels: usize, eps: f64) -> Self {
         Self::new(m.mean, 1.0 / (m.squares / pixels as f64 + eps).sqrt(), 0.0)
     }
 
@@ -89,7 +89,7 @@ pub(super) fn norm<T: Real>(
     let residual = |plane: usize| residual.map(|r| &r[plane * pixels..][..pixels]);
     match affine {
         None => with_activation!(norm.activation, f => parallel::chunks(y, pixels, pixels, |plane, y| {
-            Map::instance(moments(y), pixels, eps).apply(y, residual(plane), f);
+            Map::instance(statistics(y), pixels, eps).apply(y, residual(plane), f);
         })),
         Some(affine) => {
             let maps = affine_maps(y, channels, pixels, norm, &affine);
@@ -113,7 +113,7 @@ pub(super) fn coefficients<T: Real>(
     let eps = f64::from(norm.eps);
     let maps = match affine {
         Some(affine) => affine_maps(x, channels, pixels, norm, &affine),
-        None => x.chunks(pixels).map(|plane| Map::instance(moments(plane), pixels, eps)).collect(),
+        None => x.chunks(pixels).map(|plane| Map::instance(statistics(plane), pixels, eps)).collect(),
     };
     for (y, maps) in y.chunks_mut(3 * channels).zip(maps.chunks(channels)) {
         for (c, map) in maps.iter().enumerate() {
@@ -139,8 +139,8 @@ fn affine_maps<T: Real>(
     norm: Norm,
     affine: &Affine<'_, T>,
 ) -> Vec<Map<T>> {
-    let mut planes = vec![Moments::default(); x.len() / pixels];
-    parallel::chunks(&mut planes, 1, pixels, |plane, m| m[0] = moments(&x[plane * pixels..][..pixels]));
+    let mut planes = vec![Statistics::default(); x.len() / pixels];
+    parallel::chunks(&mut planes, 1, pixels, |plane, m| m[0] = statistics(&x[plane * pixels..][..pixels]));
 
     let (count, eps) = (pixels as f64, f64::from(norm.eps));
     let fewer = if norm.kind == NormKind::LayerInstance && norm.unbiased { 1.0 } else { 0.0 };
@@ -168,15 +168,15 @@ fn affine_maps<T: Real>(
     maps
 }
 
-pub(super) fn moments<T: Real>(x: &[T]) -> Moments {
+pub(super) fn statistics<T: Real>(x: &[T]) -> Statistics {
     vectorized(
         #[inline(always)]
-        || moments_of(x),
+        || statistics_of(x),
     )
 }
 
 #[inline(always)]
-fn moments_of<T: Real>(x: &[T]) -> Moments {
+fn statistics_of<T: Real>(x: &[T]) -> Statistics {
     let origin = x[0];
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     let chunks = x.chunks_exact(LANES);
@@ -197,5 +197,5 @@ fn moments_of<T: Real>(x: &[T]) -> Moments {
     let deviations = squares - sum * sum / count;
     // Not `f64::max`, which makes 0 of NaN.
     let squares = if deviations < 0.0 { 0.0 } else { deviations };
-    Moments { mean: origin.to_f64() + sum / count, squares }
+    Statistics { mean: origin.to_f64() + sum / count, squares }
 }

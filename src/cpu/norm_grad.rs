@@ -5,14 +5,14 @@
 
 use crate::graph::{Norm, NormInput, NormKind};
 
-use super::norm::{Moments, layer_channels, moments};
+use super::norm::{Statistics, layer_channels, statistics};
 use super::vector::vectorized;
 use super::{Real, parallel};
 
 /// What the gradients need of one plane, `mean` being that of the plane.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    moments: Moments,
+    statistics: Statistics,
     /// Sum of `g`.
     g: f64,
     /// Sum of `g * (x - mean)`.
@@ -96,8 +96,8 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
     let mut planes = Vec::with_capacity(sums.len());
     let together = layer_channels(norm.kind, channels);
     for layer_sums in sums.chunks(together) {
-        let mean = layer_sums.iter().map(|s| s.moments.mean).sum::<f64>() / together as f64;
-        let squares = |s: &Sums| s.moments.squares + pixels as f64 * (s.moments.mean - mean).powi(2);
+        let mean = layer_sums.iter().map(|s| s.statistics.mean).sum::<f64>() / together as f64;
+        let squares = |s: &Sums| s.statistics.squares + pixels as f64 * (s.statistics.mean - mean).powi(2);
         let layer = inverse(layer_sums.iter().map(squares).sum(), pixels * together);
         for &sums in layer_sums {
             let at = |values: &[T]| values[planes.len() % values.len()].to_f64();
@@ -105,8 +105,8 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
                 Some((rho, gamma)) => (rho.map_or(0.0, at), at(gamma)),
                 None => (1.0, 1.0),
             };
-            let instance = inverse(sums.moments.squares, pixels);
-            planes.push(Plane { sums, rho, gamma, instance, layer, offset: sums.moments.mean - mean });
+            let instance = inverse(sums.statistics.squares, pixels);
+            planes.push(Plane { sums, rho, gamma, instance, layer, offset: sums.statistics.mean - mean });
         }
     }
     planes
@@ -114,7 +114,7 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
 
 fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
     const LANES: usize = 8;
-    let moments = moments(x);
+    let statistics = statistics(x);
     let (g_sum, product) = vectorized(
         #[inline(always)]
         || {
@@ -123,19 +123,19 @@ fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
             for (i, (x, g)) in x_chunks.remainder().iter().zip(g_chunks.remainder()).enumerate() {
                 let g = g.to_f64();
                 sums[i] += g;
-                products[i] += g * (x.to_f64() - moments.mean);
+                products[i] += g * (x.to_f64() - statistics.mean);
             }
             for (x, g) in x_chunks.zip(g_chunks) {
                 for i in 0..LANES {
                     let g = g[i].to_f64();
                     sums[i] += g;
-                    products[i] += g * (x[i].to_f64() - moments.mean);
+                    products[i] += g * (x[i].to_f64() - statistics.mean);
                 }
             }
             (sums.iter().sum(), products.iter().sum())
         },
     );
-    Sums { moments, g: g_sum, gx: product }
+    Sums { statistics, g: g_sum, gx: product }
 }
 
 /// The gradient of x: `a * g + b * (x - mean) + c` with `a`, `b`, `c` for each plane.
@@ -171,7 +171,7 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
             c -= p.layer * mean + along * p.offset;
         }
         let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
-        let mean = p.sums.moments.mean;
+        let mean = p.sums.statistics.mean;
         vectorized(
             #[inline(always)]
             || {

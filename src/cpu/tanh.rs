@@ -8,7 +8,7 @@ const SMALL: f32 = 0.625;
 /// From here on the result is 1.
 const LARGE: f32 = 9.02;
 /// `tanh(x) = x + x³ P(x²)` for `|x| < SMALL`, relative error 4.4e-9 before rounding.
-const P: [f32; 5] = [-0.333_332_8, 0.133_314_42, -0.053_739_712, 0.020_639_079, -0.005_704_978_5];
+const P: [f32; 5] = [-0.333_332_8, 0.133_314_42, -0.053_739_71, 0.020_639_079, -0.005_704_978_5];
 /// `exp(r) = 1 + r + r² Q(r)` for `|r| <= ln 2 / 2`, relative error 3.1e-9 before rounding.
 const Q: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_39, 0.008_368_71, 0.001_381_461];
 /// What makes an `f32` round to a whole number when it is added.

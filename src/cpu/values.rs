@@ -36,6 +36,12 @@ impl<T> Pool<T> {
         self.limit = self.limit.max(elements);
     }
 
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> u64 {
+        let elements = self.free.iter().map(Vec::capacity).sum::<usize>() + self.scratch.capacity();
+        (elements * size_of::<T>()) as u64
+    }
+
     /// Takes memory that nobody reads any more.
     pub fn give(&mut self, memory: Vec<T>) {
         self.free.push(memory);

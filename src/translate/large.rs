@@ -10,7 +10,7 @@ use crate::io::{Picture, Rounding};
 use crate::model::GeneratorConfig;
 use crate::plan::layout::Layout;
 
-use super::engine::{Engine, Program};
+use super::backend::{Backend, Compiled};
 use super::freeze::{fold, frozen, surveyed};
 use super::pictures::{SMALLEST, Translated, rounding};
 use super::tiles::{Rect, TileGrid, TileOptions};
@@ -49,7 +49,7 @@ pub fn survey_size(config: &GeneratorConfig, width: usize, height: usize) -> (us
 #[derive(Debug)]
 enum Maker {
     /// Of a tensor.
-    Tensor(Program),
+    Tensor(Compiled),
     /// Of bytes, on a GPU.
     Pixels(Box<PixelExecutor>),
 }
@@ -71,7 +71,7 @@ pub struct Tiles {
     grid: TileGrid,
     img_ch: usize,
     rounding: Rounding,
-    engine: Engine,
+    backend: Backend,
     maker: Maker,
     begun: VecDeque<Begun>,
     survey: Translation,
@@ -109,12 +109,12 @@ impl Tiles {
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
-        self.engine.check()
+        self.backend.check()
     }
 
     /// Bytes of GPU memory for the weights and one tile, however large the picture is.
     pub fn gpu_bytes(&self) -> u64 {
-        self.engine.gpu_bytes()
+        self.backend.gpu_bytes()
             + match &self.maker {
                 Maker::Tensor(program) => program.gpu_bytes(),
                 Maker::Pixels(executor) => executor.memory(),
@@ -205,7 +205,7 @@ impl Tiles {
         };
         let whole = match (&mut self.maker, x) {
             (Maker::Tensor(program), Some(x)) => {
-                let results = self.engine.run(program, &x, watcher).await?;
+                let results = self.backend.run(program, &x, watcher).await?;
                 let Translation { image, .. } = Translation::new(results)?;
                 Picture::from_tensor_rounded(&image, 0, self.rounding)?
             }
@@ -271,8 +271,8 @@ impl Translator {
         let (graph, outputs) = network(config, x.shape())?;
         let wanted = outputs.len();
         let (graph, outputs, keys) = surveyed(&graph, &outputs)?;
-        let mut program = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await?;
-        let mut results = self.engine.run(&mut program, &x, watcher).await?;
+        let mut program = self.backend.compile(&graph, &outputs, self.arithmetic, watcher).await?;
+        let mut results = self.backend.run(&mut program, &x, watcher).await?;
         drop(program);
         let coefficients = results.split_off(wanted);
         let survey = Translation::new(results)?;
@@ -280,25 +280,25 @@ impl Translator {
         let [height, width] = grid.tile();
         let (graph, outputs) = network(config, &[1, config.img_ch, height, width].into())?;
         let (graph, outputs) = frozen(&graph, &outputs[..1])?;
-        let mut weights = self.engine.weights().await?;
+        let mut weights = self.backend.weights().await?;
         fold(&mut weights, &keys.into_iter().zip(coefficients).collect())?;
         weights.retain(|key, _| graph.parameters().any(|(_, node)| node.name == *key));
         // Folded weights are rounded a second time where they are of f16, and no normalisation makes up for it.
-        let engine =
-            Engine::new(self.engine.device(), &graph, weights, self.engine.precision(), false).await?;
+        let backend =
+            Backend::new(self.backend.device(), &graph, weights, self.backend.precision(), false).await?;
         let rounding = rounding(config);
         let pixels = if config.img_ch == 3 {
             let down = rounding == Rounding::Down;
-            engine.compile_pixels(&graph, &outputs, self.arithmetic, down, watcher).await?
+            backend.compile_pixels(&graph, &outputs, self.arithmetic, down, watcher).await?
         } else {
             None
         };
         let maker = match pixels {
             Some(executor) => Maker::Pixels(Box::new(executor)),
-            None => Maker::Tensor(engine.compile(&graph, &outputs, self.arithmetic, watcher).await?),
+            None => Maker::Tensor(backend.compile(&graph, &outputs, self.arithmetic, watcher).await?),
         };
         let begun = VecDeque::new();
-        Ok(Tiles { grid, img_ch: config.img_ch, rounding, engine, maker, begun, survey })
+        Ok(Tiles { grid, img_ch: config.img_ch, rounding, backend, maker, begun, survey })
     }
 
     /// Translates a picture of any size at its own size, tile by tile. The attention map is that

@@ -8,7 +8,7 @@
 //! Everything here that computes is async, so that a web page never blocks on it, and has a twin that blocks
 //! (`_blocking`) natively.
 
-mod engine;
+mod backend;
 mod freeze;
 mod large;
 mod pictures;
@@ -29,9 +29,9 @@ use crate::model::{Direction, Generator, GeneratorConfig};
 use crate::plan::{AdapterClass, ParameterMap, Plan, Target};
 
 pub use crate::device::Device;
-use engine::{Engine, Program};
+use backend::{Backend, Compiled};
 pub use large::{Tiles, survey_size, wants_tiles};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, prepare, resize};
+pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 pub use whole::{Arranged, Options, Tiling};
@@ -40,7 +40,8 @@ pub use whole::{Arranged, Options, Tiling};
 const INPUT: &str = "x";
 /// How many picture sizes stay compiled.
 const KEPT_SIZES: usize = 4;
-/// The GPU memory that the kept sizes may hold together, bytes; the current one always stays.
+/// The memory that a translator keeps for its next pictures, bytes: that of a GPU for all kept sizes together, of which the
+/// current one always stays; or the processor's.
 const KEPT_BYTES: u64 = 256 << 20;
 
 /// How weights, and the pictures between operations, lie in a GPU's memory. What is computed is computed with f32
@@ -82,10 +83,10 @@ impl Translation {
 pub struct Translator {
     config: GeneratorConfig,
     direction: Direction,
-    engine: Engine,
+    backend: Backend,
     arithmetic: Arithmetic,
     /// Compiled for a shape, the one used last in front.
-    programs: VecDeque<(Shape, Program)>,
+    programs: VecDeque<(Shape, Compiled)>,
 }
 
 impl Translator {
@@ -114,9 +115,9 @@ impl Translator {
         let (config, direction) = (model.config, model.direction);
         // Where the weights lie does not depend on the picture's size.
         let (graph, _) = network(&config, &[1, config.img_ch, config.img_size, config.img_size].into())?;
-        let engine = Engine::new(device, &graph, model.tensors, precision, true).await?;
+        let backend = Backend::new(device, &graph, model.tensors, precision, true).await?;
         let arithmetic = Arithmetic::default();
-        Ok(Self { config, direction, engine, arithmetic, programs: VecDeque::new() })
+        Ok(Self { config, direction, backend, arithmetic, programs: VecDeque::new() })
     }
 
     /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on
@@ -133,9 +134,9 @@ impl Translator {
     ) -> Result<()> {
         let side = config.img_size;
         let (graph, outputs) = network(config, &[1, config.img_ch, side, side].into())?;
-        let target = Target { arithmetic: Arithmetic::default(), ..engine::target(gpu, precision)? };
+        let target = Target { arithmetic: Arithmetic::default(), ..backend::target(gpu, precision)? };
         let plan = Plan::compile(&graph, &outputs, &ParameterMap::new(&graph, &target)?, &target)?;
-        engine::compile_kernels(gpu, &plan, watcher).await
+        backend::compile_kernels(gpu, &plan, watcher).await
     }
 
     /// The translator with another [`Arithmetic`]; without this it is [`Arithmetic::Fast`], whose
@@ -147,7 +148,7 @@ impl Translator {
 
     /// How the tensors lie in the device's memory; never [`Precision::Auto`].
     pub fn precision(&self) -> Precision {
-        self.engine.precision()
+        self.backend.precision()
     }
 
     /// The model's architecture.
@@ -165,7 +166,7 @@ impl Translator {
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
-        self.engine.check()
+        self.backend.check()
     }
 
     /// Translates a batch `[N, img_ch, H, W]` in -1..1. H and W are multiples of 4, at least
@@ -189,16 +190,16 @@ impl Translator {
             None => {
                 event!(DEBUG, kept = self.programs.len(), "compiles a program for pictures {}", x.shape());
                 let (graph, outputs) = network(&self.config, x.shape())?;
-                let mut compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
+                let mut compiled = self.backend.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 if matches!(compiled, Err(Error::OutOfMemory { .. })) {
                     // The other sizes can be made again.
                     self.programs.clear();
-                    compiled = self.engine.compile(&graph, &outputs, self.arithmetic, watcher).await;
+                    compiled = self.backend.compile(&graph, &outputs, self.arithmetic, watcher).await;
                 }
                 (x.shape().clone(), compiled?)
             }
         };
-        let result = self.engine.run(&mut entry.1, x, watcher).await;
+        let result = self.backend.run(&mut entry.1, x, watcher).await;
         // A program whose run failed is not used again: what a browser tells only then may be that
         // there was no memory for it.
         if !matches!(result, Ok(_) | Err(Error::Aborted)) {

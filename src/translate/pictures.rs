@@ -148,6 +148,18 @@ pub fn resize(config: &GeneratorConfig, picture: Picture, options: &PictureOptio
     Ok(resized.unwrap_or(picture))
 }
 
+/// The size, width first, of the result of a picture that is fitted into another size.
+pub fn fitted_size((w, h): (usize, usize), (width, height): (usize, usize), fit: Fit) -> (usize, usize) {
+    match fit {
+        Fit::Stretch | Fit::Crop => (width, height),
+        Fit::Pad => {
+            let scale = (width as f64 / w as f64).min(height as f64 / h as f64);
+            let side = |n: usize, most: usize| ((n as f64 * scale).round() as usize).clamp(1, most.max(1));
+            (side(w, width), side(h, height))
+        }
+    }
+}
+
 /// The picture at the size of its result, where it is another one than its own, and the size, width
 /// first, that it is padded to.
 fn fitted(
@@ -178,9 +190,8 @@ fn fitted(
             picture.resized([middle(w - part_w), middle(h - part_h), part_w, part_h], width, height)?
         }
         Fit::Pad => {
-            let scale = across.min(down);
-            let side = |n: f64, most: usize| ((n * scale).round() as usize).clamp(1, most);
-            picture.resized([0.0, 0.0, w, h], side(w, width), side(h, height))?
+            let (across, down) = fitted_size((picture.width, picture.height), (width, height), Fit::Pad);
+            picture.resized([0.0, 0.0, w, h], across, down)?
         }
     };
     Ok((Some(resized), (width, height)))
@@ -261,5 +272,20 @@ impl Translated {
             .flatten()
             .collect();
         Picture::side_by_side(&parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_is_padded_keeps_its_aspect_within_the_size() {
+        assert_eq!(fitted_size((300, 200), (256, 256), Fit::Pad), (256, 171));
+        assert_eq!(fitted_size((200, 300), (256, 256), Fit::Pad), (171, 256));
+        assert_eq!(fitted_size((1, 5000), (256, 256), Fit::Pad), (1, 256));
+        for fit in [Fit::Stretch, Fit::Crop] {
+            assert_eq!(fitted_size((300, 200), (256, 128), fit), (256, 128));
+        }
     }
 }

@@ -140,6 +140,16 @@ impl Translator {
 mod tests {
     use super::*;
 
+    /// What the crate's documentation promises.
+    #[test]
+    fn what_translates_may_be_made_on_one_thread_and_used_on_another() {
+        fn is_send<T: Send>() {}
+        is_send::<Translator>();
+        is_send::<crate::device::Device>();
+        is_send::<crate::io::Model>();
+        is_send::<Error>();
+    }
+
     #[test]
     fn large_pictures_are_cut_by_themselves_and_those_of_a_full_model_never() {
         let native = Options::default();

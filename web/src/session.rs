@@ -4,7 +4,7 @@ use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::io::Model;
 use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{
-    Fit, PictureOptions, PictureSize, TileOptions, Translator, prepare, survey_size, wants_tiles,
+    Fit, PictureOptions, PictureSize, TileOptions, Translator, fitted_size, prepare, survey_size, wants_tiles,
 };
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
@@ -84,6 +84,21 @@ impl Session {
     #[wasm_bindgen(js_name = wantsTiles)]
     pub fn wants_tiles(&self, width: u32, height: u32) -> bool {
         wants_tiles(&self.config, width as usize, height as usize)
+    }
+
+    /// The size, width first, of the result of a picture that is fitted into another size.
+    pub fn fitted(
+        &self,
+        width: u32,
+        height: u32,
+        into_width: u32,
+        into_height: u32,
+        fit: &str,
+    ) -> std::result::Result<Vec<u32>, JsValue> {
+        let fit = fit.parse::<Fit>().map_err(|e| thrown(&e))?;
+        let pair = |width: u32, height: u32| (width as usize, height as usize);
+        let (width, height) = fitted_size(pair(width, height), pair(into_width, into_height), fit);
+        Ok(vec![width as u32, height as u32])
     }
 
     /// Translates RGBA bytes.

@@ -105,3 +105,10 @@ impl Done {
         }
     }
 }
+
+/// `translate` with the official checkpoint on the processor.
+pub(crate) fn translate(place: &Place, arguments: &[&str]) -> Done {
+    let model = checkpoint();
+    let fixed = ["translate", "--device", "cpu", "--model", model.to_str().unwrap()];
+    place.run(&[&fixed, arguments].concat())
+}

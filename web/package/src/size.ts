@@ -27,14 +27,15 @@ interface Size {
 export function arrange(
   picture: Size,
   options: Pick<TranslateOptions, "size" | "fit" | "tile" | "crop">,
-  session: Pick<Session, "info" | "wantsTiles">,
+  session: Pick<Session, "info" | "wantsTiles" | "fitted">,
 ): Arrangement {
   const model = session.info();
   const { size = "model", fit = "pad", tile = "auto" } = options;
   const whole = { x: 0, y: 0, width: picture.width, height: picture.height };
   const part = options.crop ? checkCrop(options.crop, picture) : whole;
   const box = boxOf(size, part, model);
-  const result = fitted(part, box, fit);
+  const [width, height] = session.fitted(part.width, part.height, box.width, box.height, fit);
+  const result = { width: width ?? 1, height: height ?? 1 };
 
   const side = typeof tile === "number" ? checkSide(tile) : undefined;
   const large = side
@@ -91,14 +92,6 @@ function boxOf(
     }
   }
   return box;
-}
-
-/** The size of the result. */
-function fitted(part: Size, box: Size, fit: Fit): Size {
-  if (fit !== "pad") return { width: box.width, height: box.height };
-  const scale = Math.min(box.width / part.width, box.height / part.height);
-  const side = (length: number) => Math.max(1, Math.round(length * scale));
-  return { width: side(part.width), height: side(part.height) };
 }
 
 /** The middle of a part, in the proportions of a box. */

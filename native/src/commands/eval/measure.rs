@@ -23,7 +23,7 @@ use super::results::{Failure, Measures, Pair, Side};
 use super::sent::{self, Finished};
 
 /// What came out.
-pub(super) struct Outcome {
+pub(super) struct Measurements {
     pub(super) sides: Vec<Measured>,
     pub(super) failures: Vec<Failure>,
     pub(super) seconds: f64,
@@ -62,7 +62,7 @@ pub(super) fn run(
     size: usize,
     args: &Args,
     (shown, crew): (usize, &Crew),
-) -> anyhow::Result<Option<Outcome>> {
+) -> anyhow::Result<Option<Measurements>> {
     let started = Instant::now();
     let total = Direction::BOTH.iter().map(|&d| data.sources(d).len()).sum();
     let bar = progress(total, args.json);
@@ -71,7 +71,7 @@ pub(super) fn run(
     let options = PictureOptions { size: exact, ..PictureOptions::default() };
     let mut model = Model { translators, config, options };
     let folder = args.output.as_ref().map(|folder| Folder { folder: folder.clone(), force: args.force });
-    let mut outcome = Outcome { sides: vec![], failures: vec![], seconds: 0.0 };
+    let mut outcome = Measurements { sides: vec![], failures: vec![], seconds: 0.0 };
     let own = |index: usize| index % crew.count() == crew.rank();
     for direction in Direction::BOTH {
         let sources = data.sources(direction);

@@ -26,7 +26,7 @@ use crate::device::{self, Chosen, DeviceArgs};
 use crate::interrupt::stop_on_interrupt;
 use crate::ranks::Crew;
 
-use progress::Progress;
+use progress::ProgressLine;
 use settings::Settings;
 
 /// How often a lost device is opened again before an iteration succeeds.
@@ -175,7 +175,7 @@ fn train(
 ) -> anyhow::Result<ExitCode> {
     let (started, waited_before) = (Instant::now(), run.waited().unwrap_or_default());
     let deadline = time.map(|time| started + time);
-    let mut progress = Progress::new(&run, folder, from);
+    let mut progress = ProgressLine::new(&run, folder, from);
     let mut recoveries = 0;
     while !run.is_done() {
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -17,14 +17,14 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// What is shown of the losses is their average over about so many iterations.
 const SMOOTH: f64 = 50.0;
 
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     bar: Option<ProgressBar>,
     /// Discriminators, generators, cycle: smoothed.
     losses: [Option<f64>; 3],
     last_line: Option<Instant>,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new(run: &Run, folder: &Path, from: u64) -> Self {
         let total = run.config().iterations();
         let what = if from > 0 {

@@ -24,7 +24,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::models;
 use crate::ranks::Crew;
 
-use pipeline::Engine;
+use pipeline::Opened;
 use report::Reporter;
 use share::Shard;
 
@@ -190,10 +190,10 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
         PrecisionChoice::F32 => Precision::F32,
         PrecisionChoice::F16 => Precision::F16,
     };
-    let engine = Engine::new(chosen, model, arithmetic, precision)?;
+    let opened = Opened::new(chosen, model, arithmetic, precision)?;
 
     let stop = stop_on_interrupt("after the pictures in work");
-    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, engine.device.clone());
+    let reporter = Reporter::new(plan.jobs.len() + plan.failures.len(), args.json, opened.device.clone());
     reporter.passed_over(&plan.passed_over);
     reporter.there_already(plan.there_already);
     for (path, problem) in &plan.failures {
@@ -203,9 +203,9 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     let reopen = || {
         let chosen = device::reopen(&device_args, &stop)?;
         let model = models::open(args.model.as_ref(), args.direction, args.smoothing)?;
-        Engine::new(chosen, model, arithmetic, precision)
+        Opened::new(chosen, model, arithmetic, precision)
     };
-    pipeline::run(&plan.jobs, engine, &reopen, &options, &stop, &reporter);
+    pipeline::run(&plan.jobs, opened, &reopen, &options, &stop, &reporter);
     let stopped = stop.load(Ordering::Relaxed);
     let all_well = reporter.finish(stopped, crew);
     Ok(if stopped {

@@ -55,7 +55,7 @@ impl Job {
 
 /// What to do, and what cannot be done.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Assignment {
     pub(super) jobs: Vec<Job>,
     pub(super) failures: Vec<(PathBuf, String)>,
     pub(super) passed_over: Vec<PassedOver>,
@@ -71,7 +71,12 @@ pub(super) struct Plan {
 /// # Errors
 /// [`Usage`] where `output` does not fit the inputs;
 /// [`Error::Output`] where the folder cannot be made.
-pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Wanted) -> anyhow::Result<Plan> {
+pub(super) fn plan(
+    found: Found,
+    named: &[PathBuf],
+    output: &Path,
+    wanted: &Wanted,
+) -> anyhow::Result<Assignment> {
     let mut jobs = match single_file(named, output, wanted)? {
         Some(format) => found.inputs.iter().map(|i| job(i, output.into(), format, wanted)).collect(),
         None => in_folder(&found.inputs, output, wanted),
@@ -122,7 +127,7 @@ pub(super) fn plan(found: Found, named: &[PathBuf], output: &Path, wanted: &Want
             problem: format!("the folder {} cannot be made ({e})", folder.display()),
         })?;
     }
-    Ok(Plan { jobs, failures, passed_over, there_already, all })
+    Ok(Assignment { jobs, failures, passed_over, there_already, all })
 }
 
 /// Whether `path` names nothing, and is no pattern either.

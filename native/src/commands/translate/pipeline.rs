@@ -33,7 +33,7 @@ const WAITING: usize = 2;
 const LOSSES: u32 = 3;
 
 /// What translates.
-pub(super) struct Engine {
+pub(super) struct Opened {
     translator: Translator,
     /// The name of what computes.
     pub(super) device: String,
@@ -41,7 +41,7 @@ pub(super) struct Engine {
     notice: Option<String>,
 }
 
-impl Engine {
+impl Opened {
     pub(super) fn new(
         chosen: Chosen,
         model: Model,
@@ -56,8 +56,8 @@ impl Engine {
     }
 }
 
-/// Opens an engine again, after a GPU was lost.
-type Reopen<'a> = dyn Fn() -> anyhow::Result<Engine> + 'a;
+/// Opens again what translates, after a GPU was lost.
+type Reopen<'a> = dyn Fn() -> anyhow::Result<Opened> + 'a;
 
 /// A picture before it is translated.
 struct Work(Arranged);
@@ -121,7 +121,7 @@ impl Watcher for Follower<'_> {
 /// The computing: with a GPU that is lost, what is left goes on where there is another, or the same
 /// again.
 struct Computing<'a> {
-    engine: Engine,
+    opened: Opened,
     reopen: &'a Reopen<'a>,
     options: &'a Options,
     reporter: &'a Reporter,
@@ -144,12 +144,12 @@ impl Computing<'_> {
             }
             self.reporter.note(format_args!("the GPU {adapter} was lost ({problem}); opening it again"));
             match (self.reopen)() {
-                Ok(engine) => {
-                    if let Some(notice) = &engine.notice {
+                Ok(opened) => {
+                    if let Some(notice) = &opened.notice {
                         self.reporter.note(notice);
                     }
-                    self.reporter.moved(engine.device.clone());
-                    self.engine = engine;
+                    self.reporter.moved(opened.device.clone());
+                    self.opened = opened;
                 }
                 Err(error) => {
                     self.reporter.note(format_args!("it cannot be opened again: {error}"));
@@ -161,7 +161,7 @@ impl Computing<'_> {
             if !std::mem::take(&mut again) {
                 break;
             }
-            let config = *self.engine.translator.config();
+            let config = *self.opened.translator.config();
             result = Work::read(job, &config, self.options).and_then(|(work, _)| self.attempt(work));
         }
         if result.is_ok() {
@@ -171,7 +171,7 @@ impl Computing<'_> {
     }
 
     fn attempt(&mut self, work: Work) -> ugatit::Result<Done> {
-        pollster::block_on(work.translate(&mut self.engine.translator, self.reporter))
+        pollster::block_on(work.translate(&mut self.opened.translator, self.reporter))
     }
 }
 
@@ -179,18 +179,18 @@ impl Computing<'_> {
 /// GPU is lost, `reopen` gives what goes on.
 pub(super) fn run(
     jobs: &[Job],
-    engine: Engine,
+    opened: Opened,
     reopen: &Reopen<'_>,
     options: &Options,
     stop: &AtomicBool,
     reporter: &Reporter,
 ) {
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(4).min(jobs.len());
-    let config = *engine.translator.config();
+    let config = *opened.translator.config();
     let flight = Flight::new(MOST_PIXELS);
     let next = AtomicUsize::new(0);
     let given_up = AtomicBool::new(false);
-    let mut computing = Computing { engine, reopen, options, reporter, losses: 0, given_up: &given_up };
+    let mut computing = Computing { opened, reopen, options, reporter, losses: 0, given_up: &given_up };
     let (computed, to_encode) = sync_channel::<Computed<'_>>(WAITING);
     let to_encode = Mutex::new(to_encode);
     thread::scope(|scope| {
@@ -323,11 +323,11 @@ mod tests {
         pollster::block_on(Gpu::open(&AdapterOptions { name: None, allow_software: true })).unwrap()
     }
 
-    fn engine(gpu: Gpu) -> anyhow::Result<Engine> {
+    fn opened(gpu: Gpu) -> anyhow::Result<Opened> {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny_params_0000005.pt");
         let model = Model::open(model, Some(Direction::A2B))?;
         let chosen = Chosen { device: Device::Gpu(gpu), notice: Some("another one".into()) };
-        Engine::new(chosen, model, Arithmetic::Fast, Precision::Auto)
+        Opened::new(chosen, model, Arithmetic::Fast, Precision::Auto)
     }
 
     /// Four pictures, and where their results go.
@@ -350,9 +350,9 @@ mod tests {
         let reopened = AtomicUsize::new(0);
         let reopen = || {
             reopened.fetch_add(1, Ordering::Relaxed);
-            engine(next()?)
+            opened(next()?)
         };
-        run(jobs, engine(first).unwrap(), &reopen, &options, &AtomicBool::new(false), &reporter);
+        run(jobs, opened(first).unwrap(), &reopen, &options, &AtomicBool::new(false), &reporter);
         let (translated, failed) = reporter.counts();
         [translated, failed, reopened.into_inner()]
     }

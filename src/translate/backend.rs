@@ -1,7 +1,7 @@
 //! The devices behind a translator.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -12,23 +12,31 @@ use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan, Target};
 use crate::{Tensor, cpu};
 
-use super::{INPUT, Phase, Precision, Watcher};
+use super::{INPUT, KEPT_BYTES, Phase, Precision, Watcher};
 
 /// The weights on a device.
 #[derive(Debug)]
-pub(super) enum Engine {
-    Cpu { weights: BTreeMap<String, Tensor> },
-    Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
+pub(super) enum Backend {
+    Cpu {
+        weights: BTreeMap<String, Tensor>,
+        /// Memory for the next picture.
+        pool: Mutex<cpu::Pool<f32>>,
+    },
+    Gpu {
+        gpu: Gpu,
+        parameters: Arc<Parameters>,
+        f16: bool,
+    },
 }
 
 /// A graph made ready for a device.
 #[derive(Debug)]
-pub(super) enum Program {
+pub(super) enum Compiled {
     Cpu { graph: Graph, outputs: Vec<NodeId>, arithmetic: Arithmetic },
     Gpu(Box<Executor>),
 }
 
-impl Engine {
+impl Backend {
     /// Brings the parameters of `graph` onto a device. With f16, the weights are of f16 too if `half_weights`, else
     /// only the pictures between operations.
     pub(super) async fn new(
@@ -41,7 +49,7 @@ impl Engine {
         match device {
             Device::Cpu => {
                 event!(INFO, threads = rayon::current_num_threads(), "the processor computes");
-                Ok(Self::Cpu { weights })
+                Ok(Self::Cpu { weights, pool: Mutex::default() })
             }
             Device::Gpu(gpu) => {
                 let target = target(&gpu, precision)?;
@@ -73,7 +81,7 @@ impl Engine {
     /// A copy of the weights.
     pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         match self {
-            Self::Cpu { weights } => Ok(weights.clone()),
+            Self::Cpu { weights, .. } => Ok(weights.clone()),
             Self::Gpu { gpu, parameters, .. } => {
                 let mut weights = BTreeMap::new();
                 let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
@@ -104,15 +112,15 @@ impl Engine {
         outputs: &[NodeId],
         arithmetic: Arithmetic,
         watcher: &mut impl Watcher,
-    ) -> Result<Program> {
+    ) -> Result<Compiled> {
         Ok(match self {
-            Self::Cpu { .. } => Program::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
+            Self::Cpu { .. } => Compiled::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
             Self::Gpu { gpu, parameters, f16 } => {
                 let target = Target { arithmetic, f16: *f16, ..gpu.target() };
                 let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
                 compile_kernels(gpu, &plan, watcher).await?;
                 let executor = gpu.allocating(|| Executor::new(gpu, plan, parameters.clone()));
-                Program::Gpu(Box::new(executor.await?))
+                Compiled::Gpu(Box::new(executor.await?))
             }
         })
     }
@@ -136,24 +144,31 @@ impl Engine {
 
     pub(super) async fn run(
         &self,
-        program: &mut Program,
+        program: &mut Compiled,
         x: &Tensor,
         watcher: &mut impl Watcher,
     ) -> Result<Vec<Tensor>> {
         match program {
-            Program::Cpu { graph, outputs, arithmetic } => {
-                let Self::Cpu { weights } = self else {
+            Compiled::Cpu { graph, outputs, arithmetic } => {
+                let Self::Cpu { weights, pool } = self else {
                     return Err(Error::Internal("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
-                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
+                let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut memory = std::mem::take(&mut *lock());
+                memory.allow(cpu::memory::<f32>(graph, outputs, *arithmetic) / size_of::<f32>() as u64);
+                let mut walk = cpu::Walk::reusing(memory, graph, &outputs[..], *arithmetic);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;
                 }
-                walk.finish()
+                let (results, memory) = walk.finish_reusing()?;
+                if memory.bytes() <= KEPT_BYTES {
+                    *lock() = memory;
+                }
+                Ok(results)
             }
-            Program::Gpu(executor) => {
+            Compiled::Gpu(executor) => {
                 watcher.report(Phase::Run, 0, 1).await?;
                 let results = executor.run(&[x]).await?;
                 watcher.report(Phase::Run, 1, 1).await?;
@@ -192,7 +207,7 @@ pub(super) async fn compile_kernels(gpu: &Gpu, plan: &Plan, watcher: &mut impl W
     watcher.report(Phase::Compile, kernels.len(), kernels.len()).await
 }
 
-impl Program {
+impl Compiled {
     /// Bytes of GPU memory beside the weights.
     pub(super) fn gpu_bytes(&self) -> u64 {
         match self {
