@@ -58,7 +58,7 @@ fn mib(bytes: u64) -> f64 {
 fn plan(graph: &Graph, outputs: &[NodeId], target: &Target) -> String {
     let map = ParameterMap::new(graph, target).unwrap();
     let plan = Plan::compile(graph, outputs, &map, target).unwrap();
-    let [launches, kernels, buffers] = [plan.steps().len(), plan.kernels().len(), plan.buffers().len()];
+    let [launches, kernels, buffers] = [plan.launches().len(), plan.kernels().len(), plan.buffers().len()];
     let (gflop, memory, weights) = (plan.flops() as f64 / 1e9, mib(plan.memory()), mib(map.bytes()));
     format!("{launches} | {kernels} | {gflop:.3} | {buffers} | {memory:.2} | {weights:.2}")
 }

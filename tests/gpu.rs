@@ -118,7 +118,7 @@ fn a_profile_times_every_launch() {
     pollster::block_on(executor.run(&[&Tensor::zeros([1, 3, 64, 64])])).unwrap();
     if gpu.has_timestamps() {
         let timings = pollster::block_on(executor.profile()).unwrap();
-        assert_eq!(timings.len(), executor.plan().steps().len());
+        assert_eq!(timings.len(), executor.plan().launches().len());
         let seconds: f64 = timings.iter().map(|t| t.seconds).sum();
         assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
     }

@@ -145,7 +145,7 @@ fn every_fast_convolution_on_odd_shapes() {
                 let plan =
                     Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
                 let launches = if upsample { 2 } else { 4 };
-                assert_eq!(plan.steps().len(), launches, "{}: the direct kernel was taken", case.name);
+                assert_eq!(plan.launches().len(), launches, "{}: the direct kernel was taken", case.name);
                 // Winograd's rounding is 30 times that of the sum (src/cpu/winograd.rs).
                 let tolerance = rounding(9 * i) * if upsample { 1.0 } else { 30.0 };
                 case.check_for(target.clone(), tolerance);
@@ -161,7 +161,7 @@ fn every_fast_convolution_on_odd_shapes() {
                 let plan =
                     Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
                 let launches = if pad > 0 { 5 } else { 4 };
-                assert_eq!(plan.steps().len(), launches, "{}: the direct kernel was taken", case.name);
+                assert_eq!(plan.launches().len(), launches, "{}: the direct kernel was taken", case.name);
                 case.check_for(target.clone(), rounding(4 * 9 * o) * 30.0);
                 taken[2] += 1;
             }
@@ -502,7 +502,7 @@ fn sums_and_activations_without_a_launch_of_their_own() {
             let target = Target { class, ..gpu().target() };
             let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
             let launches =
-                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+                |name: &str| plan.launches().iter().filter(|s| s.kernel().shader.name == name).count();
             assert_eq!(launches("activation_grad"), 0);
             assert_eq!(launches("pointwise_add"), 2, "only what is no gradient is added so");
             assert_eq!(launches("norm_grad_parameter_layer"), 3);
@@ -544,7 +544,7 @@ fn spectral_normalisation_of_two_weights() {
             let target = Target { class, invocations, ..gpu().target() };
             let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
             let launches =
-                |name: &str| plan.steps().iter().filter(|s| s.kernel().shader.name == name).count();
+                |name: &str| plan.launches().iter().filter(|s| s.kernel().shader.name == name).count();
             assert_eq!(launches("divide"), 0);
             assert_eq!(launches("spectral_iteration_pair"), 2);
             assert_eq!(launches("spectral_iteration"), 0);

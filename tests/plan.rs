@@ -78,7 +78,7 @@ fn no_step_reads_what_it_writes_or_what_was_never_written() {
         for input in plan.inputs() {
             written[input.buffer] = true;
         }
-        for step in plan.steps() {
+        for step in plan.launches() {
             let (output, inputs) = step.bindings().split_last().unwrap();
             let Memory::Buffer(output) = output.memory else { panic!("{} writes a parameter", step.label()) };
             for input in inputs {
@@ -105,7 +105,7 @@ fn the_full_model_fits_the_limits_of_every_browser() {
     // FC.0 has 2^28 weights, 1 GiB: eight bindings of 128 MiB.
     assert_eq!(map.get("FC.0.weight").unwrap().len(), 8);
     assert!(map.buffers().iter().all(|&b| b <= 256 * MIB));
-    assert_eq!(plan.steps().iter().filter(|s| s.label().starts_with("linear 1048576")).count(), 8);
+    assert_eq!(plan.launches().iter().filter(|s| s.label().starts_with("linear 1048576")).count(), 8);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) struct Slice {
 }
 
 #[derive(Debug)]
-struct Launch {
+struct Ready {
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
 }
@@ -24,7 +24,7 @@ struct Launch {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) plan: Plan,
-    launches: Vec<Launch>,
+    launches: Vec<Ready>,
     /// The plan's buffers, which somebody else holds too.
     pub(crate) buffers: Vec<wgpu::Buffer>,
     /// What the bind groups read.
@@ -60,8 +60,8 @@ impl Program {
             }
             Memory::Given(g) => given.get(g).map(|slice| (&slice.buffer, slice.offset)),
         };
-        let mut launches = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
+        let mut launches = Vec::with_capacity(plan.launches.len());
+        for step in &plan.launches {
             let pipeline = gpu.pipeline(step.kernel)?;
             let uniform = wgpu::BufferBinding {
                 buffer: &uniforms,
@@ -86,14 +86,14 @@ impl Program {
                 layout: &pipeline.layout,
                 entries: &entries,
             });
-            launches.push(Launch { pipeline, bind_group });
+            launches.push(Ready { pipeline, bind_group });
         }
         let buffers = buffers.iter().map(|buffer| (**buffer).clone()).collect();
         Ok(Self { plan, launches, buffers, _uniforms: uniforms, given })
     }
 
     fn launch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize) {
-        let (step, launch) = (&self.plan.steps[i], &self.launches[i]);
+        let (step, launch) = (&self.plan.launches[i], &self.launches[i]);
         let [x, y, z] = step.workgroups;
         pass.set_pipeline(&launch.pipeline.pipeline);
         pass.set_bind_group(0, &launch.bind_group, &[step.uniform_offset]);
@@ -139,7 +139,7 @@ impl Program {
             let mapped = gpu.map(&download, wgpu::MapMode::Read).await?;
             let period = f64::from(gpu.queue().get_timestamp_period()) * 1e-9;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped.read(..)?);
-            for (step, pair) in self.plan.steps[first..end].iter().zip(ticks.chunks(2)) {
+            for (step, pair) in self.plan.launches[first..end].iter().zip(ticks.chunks(2)) {
                 timings.push(Timing {
                     label: step.label.clone(),
                     kernel: step.kernel,
@@ -158,14 +158,14 @@ impl Program {
 fn announce(plan: &Plan) {
     event!(
         DEBUG,
-        launches = plan.steps.len(),
+        launches = plan.launches.len(),
         kernels = plan.kernels().len(),
         gflop = plan.flops() as f64 / 1e9,
         buffers = plan.buffers.len(),
         bytes = plan.memory(),
         "a plan"
     );
-    for step in &plan.steps {
+    for step in &plan.launches {
         event!(TRACE, workgroups = ?step.workgroups, flop = step.flops, "{}: {}", step.kernel.name(), step.label);
     }
 }
@@ -196,12 +196,12 @@ impl<'a> Recorder<'a> {
 
     /// All launches and copies of a program. A single launch is never cut.
     pub(crate) fn run(&mut self, program: &Program) {
-        self.run_part(program, 0..program.plan.steps.len());
+        self.run_part(program, 0..program.plan.launches.len());
     }
 
     /// Some of a program's launches; with the last of them its copies.
     pub(crate) fn run_part(&mut self, program: &Program, part: std::ops::Range<usize>) {
-        let steps = &program.plan.steps[..part.end];
+        let steps = &program.plan.launches[..part.end];
         let mut first = part.start;
         while first < steps.len() {
             let mut end = first;
@@ -220,7 +220,7 @@ impl<'a> Recorder<'a> {
             }
             first = end;
         }
-        if steps.len() < program.plan.steps.len() {
+        if steps.len() < program.plan.launches.len() {
             return;
         }
         for &(from, to, bytes) in &program.plan.copies {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// A tensor that needs memory during `live`, counted in steps.
+/// A tensor that needs memory during `live`, counted in launches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// Bytes needed.

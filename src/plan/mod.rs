@@ -116,7 +116,7 @@ pub struct Bound {
 
 /// One kernel launch. Kernels check no bounds, so that only this crate makes launches.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct Launch {
     pub(crate) kernel: Kernel,
     /// In the order of [`Shader::bindings`] after the uniform.
     pub(crate) bindings: Vec<Bound>,
@@ -130,7 +130,7 @@ pub struct Step {
     pub(crate) flops: u64,
 }
 
-impl Step {
+impl Launch {
     /// The kernel.
     pub fn kernel(&self) -> Kernel {
         self.kernel
@@ -161,7 +161,7 @@ impl Step {
 }
 
 /// A launch that is to be appended to a plan.
-pub(crate) struct Launch<'a> {
+pub(crate) struct Wanted<'a> {
     pub(crate) shader: &'static Shader,
     pub(crate) bindings: &'a [Bound],
     pub(crate) workgroups: [usize; 3],
@@ -200,13 +200,13 @@ pub struct Terminal {
 /// else makes or changes one.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    pub(crate) steps: Vec<Step>,
-    /// The uniforms of all steps.
+    pub(crate) launches: Vec<Launch>,
+    /// The uniforms of all launches.
     pub(crate) uniforms: Vec<u8>,
     pub(crate) buffers: Vec<u64>,
     pub(crate) inputs: Vec<Terminal>,
     pub(crate) outputs: Vec<Terminal>,
-    /// What is copied after the last step: from a buffer into [`Memory::Given`], so many bytes.
+    /// What is copied after the last launch: from a buffer into [`Memory::Given`], so many bytes.
     pub(crate) copies: Vec<(usize, usize, u64)>,
 }
 
@@ -225,7 +225,7 @@ impl Plan {
         flops: u64,
     ) -> Self {
         let bound = |(i, &bytes): (usize, &u64)| Bound { memory: Memory::Buffer(i), bytes, half: false };
-        let step = Step {
+        let launch = Launch {
             kernel: Kernel { shader, halves: 0 },
             bindings: buffers.iter().enumerate().map(bound).collect(),
             uniform_offset: 0,
@@ -235,12 +235,12 @@ impl Plan {
             flops,
         };
         let uniforms = bytemuck::bytes_of(&params).to_vec();
-        Self { steps: vec![step], uniforms, buffers, ..Self::default() }
+        Self { launches: vec![launch], uniforms, buffers, ..Self::default() }
     }
 
     /// The launches, in order.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
     }
 
     /// The size of each buffer in bytes.
@@ -276,9 +276,9 @@ impl Plan {
     /// The kernels, each once, in the order of their first launch.
     pub fn kernels(&self) -> Vec<Kernel> {
         let mut kernels: Vec<Kernel> = vec![];
-        for step in &self.steps {
-            if !kernels.iter().any(|known| known.key() == step.kernel.key()) {
-                kernels.push(step.kernel);
+        for launch in &self.launches {
+            if !kernels.iter().any(|known| known.key() == launch.kernel.key()) {
+                kernels.push(launch.kernel);
             }
         }
         kernels
@@ -306,8 +306,8 @@ impl Plan {
     /// # Errors
     /// [`Error::GpuLimit`] where the adapter does not grant so many workgroups; [`Error::Shape`] where a binding is a
     /// tensor of f16 that the shader can only read as f32.
-    pub(crate) fn push<P: NoUninit>(&mut self, target: &Target, params: P, launch: Launch<'_>) -> Result<()> {
-        let Launch { shader, bindings, workgroups, label, flops } = launch;
+    pub(crate) fn push<P: NoUninit>(&mut self, target: &Target, params: P, launch: Wanted<'_>) -> Result<()> {
+        let Wanted { shader, bindings, workgroups, label, flops } = launch;
         if workgroups.iter().any(|&n| n > target.max_workgroups as usize) {
             return Err(target.limit(format!(
                 "{} would need {workgroups:?} workgroups; use a smaller picture, or the processor",
@@ -328,7 +328,7 @@ impl Plan {
         let offset = self.uniforms.len().next_multiple_of(target.alignment as usize);
         self.uniforms.resize(offset, 0);
         self.uniforms.extend_from_slice(bytemuck::bytes_of(&params));
-        self.steps.push(Step {
+        self.launches.push(Launch {
             kernel: Kernel { shader, halves },
             bindings: bindings.to_vec(),
             uniform_offset: offset as u32,
@@ -347,6 +347,6 @@ impl Plan {
 
     /// Floating-point operations of one run.
     pub fn flops(&self) -> u64 {
-        self.steps.iter().map(|s| s.flops).sum()
+        self.launches.iter().map(|s| s.flops).sum()
     }
 }

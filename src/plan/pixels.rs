@@ -4,7 +4,7 @@ use crate::catalogue::pixels;
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 
-use super::{Bound, Launch, Memory, Plan, Target, Terminal};
+use super::{Bound, Memory, Plan, Target, Terminal, Wanted};
 
 /// Bytes of a pixel: RGBA8.
 pub(crate) const PIXEL: u64 = 4;
@@ -43,12 +43,12 @@ impl Plan {
             pixels::Params { total: pixels as u32, down: u32::from(down), ..pixels::Params::default() };
         for (shader, bindings, label) in ends {
             let workgroups = target.spread(pixels.div_ceil(256));
-            let launch = Launch { shader, bindings: &bindings, workgroups, label: label.into(), flops: 0 };
+            let launch = Wanted { shader, bindings: &bindings, workgroups, label: label.into(), flops: 0 };
             self.push(target, params, launch)?;
         }
         // The first of the two goes before all others.
-        let first = self.steps.len() - 2;
-        self.steps[..=first].rotate_right(1);
+        let first = self.launches.len() - 2;
+        self.launches[..=first].rotate_right(1);
         Ok(PixelPlan { plan: self, input, output, pixels })
     }
 

@@ -10,7 +10,7 @@ use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::error::not_opened;
+use crate::error::{not_opened, thrown};
 use crate::held::Held;
 use crate::hook::Hook;
 use crate::page::set;

@@ -64,7 +64,7 @@ impl Lowering<'_> {
         let parts = if direct { self.result(id)? } else { self.scratch_quads(cut.splits * total)? };
         let parts = self.whole(parts);
         let bindings = [g, weight, weight, divisor, parts];
-        self.step(kernel.transposed, params, &bindings, workgroups, label, flops)?;
+        self.launch(kernel.transposed, params, &bindings, workgroups, label, flops)?;
         match direct {
             true => Ok(()),
             false => self.fold(id, parts, conv.pad, usize::from(conv.upsample), cut.splits),
@@ -125,7 +125,7 @@ impl Lowering<'_> {
         };
         let label = format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}");
         let bindings = [x, g, self.whole(partials)];
-        self.step(
+        self.launch(
             shader,
             params,
             &bindings,

@@ -144,7 +144,7 @@ impl Lowering<'_> {
         };
         let (bindings, workgroups) = ([x, self.whole(v)], self.spread(total.div_ceil(256)));
         let label = format!("winograd pixels {c} {h}x{w}");
-        self.step(&winograd_pixels::WINOGRAD_PIXELS, params, &bindings, workgroups, label, 0)?;
+        self.launch(&winograd_pixels::WINOGRAD_PIXELS, params, &bindings, workgroups, label, 0)?;
 
         let m = self.scratch_quads(PRODUCTS * tiles * quads(o))?;
         let params = conv2d::Params {
@@ -195,7 +195,7 @@ impl Lowering<'_> {
         };
         let (bindings, workgroups) = ([m, bias.unwrap_or(m), y], self.spread(total.div_ceil(256)));
         let label = format!("winograd outputs {o} {oh}x{ow}");
-        self.step(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
+        self.launch(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
     }
 
     /// The weights of a 3x3 convolution, transformed to those of so many taps. `e` is that of the convolution that reads
@@ -218,7 +218,7 @@ impl Lowering<'_> {
             ..Default::default()
         };
         let workgroups = self.spread(tap.div_ceil(256));
-        self.step(shader, params, &[weight, transformed], workgroups, shader.name.replace('_', " "), 0)?;
+        self.launch(shader, params, &[weight, transformed], workgroups, shader.name.replace('_', " "), 0)?;
         Ok(transformed)
     }
 }

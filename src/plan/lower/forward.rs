@@ -134,11 +134,11 @@ impl Lowering<'_> {
         workgroups[2] *= cut.splits;
         let flops = multiply_adds(&[phases, pixels, c, o, taps]);
         if cut.splits == 1 {
-            return self.step(kernel.forward, params, &[x, w, bias, divisor, y], workgroups, label, flops);
+            return self.launch(kernel.forward, params, &[x, w, bias, divisor, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * total)?;
         let parts = self.whole(parts);
-        self.step(kernel.forward, params, &[x, w, bias, divisor, parts], workgroups, label, flops)?;
+        self.launch(kernel.forward, params, &[x, w, bias, divisor, parts], workgroups, label, flops)?;
         let bias = if sum.has_bias == 0 { parts } else { bias };
         self.sum_splits(sum, parts, bias, y)
     }
@@ -172,7 +172,7 @@ impl Lowering<'_> {
         };
         let bindings = [x, self.whole(coefficients), residual, self.whole(y)];
         let workgroups = [(stride * q).div_ceil(256), n, 1];
-        self.step(
+        self.launch(
             &norm_apply::NORM_APPLY,
             params,
             &bindings,
@@ -242,7 +242,7 @@ impl Lowering<'_> {
             }
         };
         bindings.push(self.whole(y));
-        self.step(shader, params, &bindings, [groups, n, 1], format!("norm coefficients {c}"), 0)
+        self.launch(shader, params, &bindings, [groups, n, 1], format!("norm coefficients {c}"), 0)
     }
 
     /// From one sample's gamma to the next, in vec4s: 0 where the samples share it.
@@ -286,7 +286,7 @@ impl Lowering<'_> {
             total: total as u32,
         };
         let bindings = [x, self.whole(y)];
-        self.step(&resample::RESAMPLE, params, &bindings, self.spread(total.div_ceil(256)), "resample", 0)
+        self.launch(&resample::RESAMPLE, params, &bindings, self.spread(total.div_ceil(256)), "resample", 0)
     }
 
     pub(super) fn pointwise(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
@@ -305,7 +305,7 @@ impl Lowering<'_> {
             if node.op == Op::Add { &pointwise::POINTWISE_ADD } else { &pointwise::POINTWISE_ACTIVATION };
         let (activation, slope) = activation_code(activation);
         let params = pointwise::Params { total: total as u32, activation, slope, reserved: 0 };
-        self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "pointwise", 0)
+        self.launch(shader, params, &bindings, self.spread(total.div_ceil(256)), "pointwise", 0)
     }
 
     pub(super) fn sum_channels(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -321,7 +321,14 @@ impl Lowering<'_> {
         };
         let bindings = [x, self.whole(y)];
         let workgroups = self.spread(pixels.div_ceil(16));
-        self.step(&sum_channels::SUM_CHANNELS, params, &bindings, workgroups, format!("sum channels {c}"), 0)
+        self.launch(
+            &sum_channels::SUM_CHANNELS,
+            params,
+            &bindings,
+            workgroups,
+            format!("sum channels {c}"),
+            0,
+        )
     }
 
     pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -342,7 +349,7 @@ impl Lowering<'_> {
         };
         let bindings = [a, b, self.whole(y)];
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(&concat::CONCAT, params, &bindings, workgroups, "concat", 0)
+        self.launch(&concat::CONCAT, params, &bindings, workgroups, "concat", 0)
     }
 
     pub(super) fn resample_grad(
@@ -389,11 +396,11 @@ impl Lowering<'_> {
             };
             let bindings = [g, epilogue.result.unwrap_or(g), self.whole(y)];
             let shader = &resample_grad::RESAMPLE_GRAD_MORE;
-            return self.step(shader, params, &bindings, workgroups, "resample grad", 0);
+            return self.launch(shader, params, &bindings, workgroups, "resample grad", 0);
         }
         let y = self.result(id)?;
         let bindings = [g, self.whole(y)];
-        self.step(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
+        self.launch(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 
     /// A kernel of `scale.wgsl` with one number.
@@ -410,7 +417,7 @@ impl Lowering<'_> {
         let total = layout.floats() / 4;
         let params = scale::Params { total: total as u32, factor, ..scale::Params::default() };
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(shader, params, &[x, self.whole(y)], workgroups, "scale", 0)
+        self.launch(shader, params, &[x, self.whole(y)], workgroups, "scale", 0)
     }
 
     /// Launches nothing where only linear layers and the gradients of their weights read the
@@ -439,7 +446,7 @@ impl Lowering<'_> {
         };
         let bindings = [x, self.whole(y)];
         let workgroups = self.spread((n * y_quads).div_ceil(256));
-        self.step(&flatten::FLATTEN, params, &bindings, workgroups, "flatten", 0)
+        self.launch(&flatten::FLATTEN, params, &bindings, workgroups, "flatten", 0)
     }
 
     pub(super) fn cam_weight(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -454,7 +461,7 @@ impl Lowering<'_> {
             total: total as u32,
             reserved: 0,
         };
-        self.step(&cam_weight::CAM_WEIGHT, params, &bindings, [total.div_ceil(64), 1, 1], "cam weight", 0)
+        self.launch(&cam_weight::CAM_WEIGHT, params, &bindings, [total.div_ceil(64), 1, 1], "cam weight", 0)
     }
 }
 

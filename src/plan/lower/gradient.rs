@@ -71,7 +71,7 @@ impl Lowering<'_> {
         };
         let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
         let bindings = [behind.g, x, self.whole(moments), behind.result, self.whole(partials)];
-        self.step(shader, params, &bindings, workgroups, format!("norm grad sums {c} of {pixels}"), 0)?;
+        self.launch(shader, params, &bindings, workgroups, format!("norm grad sums {c} of {pixels}"), 0)?;
 
         let record = self.scratch_quads(7 * n * q)?;
         let [moments, partials] = [moments, partials].map(|value| self.whole(value));
@@ -89,7 +89,7 @@ impl Lowering<'_> {
             };
             let bindings = [moments, partials, self.operand(node.inputs[2])?, self.whole(record)];
             let shader = &norm_grad_group::NORM_GRAD_GROUP;
-            self.step(shader, params, &bindings, [n, 1, 1], label, 0)?;
+            self.launch(shader, params, &bindings, [n, 1, 1], label, 0)?;
             self.records.insert(key, record);
             return Ok(record);
         }
@@ -111,7 +111,7 @@ impl Lowering<'_> {
             shader = &norm_grad_coefficients::NORM_GRAD_COEFFICIENTS_LAYER;
         }
         bindings.push(self.whole(record));
-        self.step(shader, params, &bindings, [n, 1, 1], label, 0)?;
+        self.launch(shader, params, &bindings, [n, 1, 1], label, 0)?;
         self.records.insert(key, record);
         Ok(record)
     }
@@ -135,7 +135,7 @@ impl Lowering<'_> {
         };
         let bindings = [behind.g, x, self.whole(record), behind.result, self.whole(y)];
         let workgroups = [(stride * q).div_ceil(256), n, 1];
-        self.step(&norm_grad_apply::NORM_GRAD_APPLY, params, &bindings, workgroups, "norm grad apply", 0)
+        self.launch(&norm_grad_apply::NORM_GRAD_APPLY, params, &bindings, workgroups, "norm grad apply", 0)
     }
 
     /// The gradients of a normalisation at its parameters, all that the graph has in one launch.
@@ -182,7 +182,7 @@ impl Lowering<'_> {
             }
         };
         bindings.extend(at);
-        self.step(shader, params, &bindings, [q.div_ceil(64), 1, 1], "norm grad parameters", 0)
+        self.launch(shader, params, &bindings, [q.div_ceil(64), 1, 1], "norm grad parameters", 0)
     }
 
     /// A gradient before an activation, as the kernels that compute it on the way read it.
@@ -211,7 +211,7 @@ impl Lowering<'_> {
         let (activation, slope) = activation_code(activation);
         let params = activation_grad::Params { total: total as u32, activation, slope, reserved_0: 0 };
         let (bindings, workgroups) = ([g, result, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(&activation_grad::ACTIVATION_GRAD, params, &bindings, workgroups, "activation grad", 0)
+        self.launch(&activation_grad::ACTIVATION_GRAD, params, &bindings, workgroups, "activation grad", 0)
     }
 
     /// The gradients of average pooling (over pixels) and of a sum over channels.
@@ -230,7 +230,7 @@ impl Lowering<'_> {
             ..broadcast::Params::default()
         };
         let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(shader, params, &bindings, workgroups, "broadcast", 0)
+        self.launch(shader, params, &bindings, workgroups, "broadcast", 0)
     }
 
     pub(super) fn max_pool_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -244,7 +244,14 @@ impl Lowering<'_> {
             ..max_pool_grad::Params::default()
         };
         let bindings = [g, x, self.whole(y)];
-        self.step(&max_pool_grad::MAX_POOL_GRAD, params, &bindings, [n * quads(c), 1, 1], "max pool grad", 0)
+        self.launch(
+            &max_pool_grad::MAX_POOL_GRAD,
+            params,
+            &bindings,
+            [n * quads(c), 1, 1],
+            "max pool grad",
+            0,
+        )
     }
 
     /// What another tensor has at the place of the maximum.
@@ -258,7 +265,7 @@ impl Lowering<'_> {
             ..max_pool_grad::Params::default()
         };
         let bindings = [u, x, self.whole(y)];
-        self.step(&max_pool_grad::AT_MAXIMUM, params, &bindings, [n * quads(c), 1, 1], "at maximum", 0)
+        self.launch(&max_pool_grad::AT_MAXIMUM, params, &bindings, [n * quads(c), 1, 1], "at maximum", 0)
     }
 
     pub(super) fn slice_columns(&mut self, id: NodeId, node: &Node, start: usize, len: usize) -> Result<()> {
@@ -275,7 +282,7 @@ impl Lowering<'_> {
             ..slice_columns::Params::default()
         };
         let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(&slice_columns::SLICE_COLUMNS, params, &bindings, workgroups, "slice", 0)
+        self.launch(&slice_columns::SLICE_COLUMNS, params, &bindings, workgroups, "slice", 0)
     }
 
     /// Launches nothing where the rows already lie as features.
@@ -298,7 +305,7 @@ impl Lowering<'_> {
             ..unflatten::Params::default()
         };
         let (bindings, workgroups) = ([x, self.whole(y)], self.spread(total.div_ceil(256)));
-        self.step(&unflatten::UNFLATTEN, params, &bindings, workgroups, "unflatten", 0)
+        self.launch(&unflatten::UNFLATTEN, params, &bindings, workgroups, "unflatten", 0)
     }
 
     pub(super) fn linear_grad_input(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -356,7 +363,7 @@ impl Lowering<'_> {
         let (bindings, workgroups) = ([g, x, self.whole(y)], self.spread(total.div_ceil(256)));
         let shader = &linear_grad_weight::LINEAR_GRAD_WEIGHT;
         let flops = multiply_adds(&[n, m, 4 * in_quads]);
-        self.step(shader, params, &bindings, workgroups, "linear grad weight", flops)
+        self.launch(shader, params, &bindings, workgroups, "linear grad weight", flops)
     }
 
     pub(super) fn cam_weight_grad(&mut self, id: NodeId, node: &Node, wrt: CamInput) -> Result<()> {
@@ -385,7 +392,7 @@ impl Lowering<'_> {
             ..cam_weight_grad::Params::default()
         };
         let workgroups = self.spread(if wrt == CamInput::Mix { total.div_ceil(256) } else { total });
-        self.step(shader, params, &bindings, workgroups, "cam weight grad", 0)
+        self.launch(shader, params, &bindings, workgroups, "cam weight grad", 0)
     }
 
     /// Samples put one after the other, the second ones from the sample `first` of the result on, or taken out
@@ -405,6 +412,6 @@ impl Lowering<'_> {
         let params =
             samples::Params { total: total as u32, start: start as u32, count: a as u32, accumulate };
         bindings.push(self.whole(y));
-        self.step(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
+        self.launch(shader, params, &bindings, self.spread(total.div_ceil(256)), "samples", 0)
     }
 }

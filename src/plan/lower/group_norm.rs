@@ -34,7 +34,7 @@ impl Lowering<'_> {
         let bindings = [self.whole(of_channels), gamma, beta, self.whole(y)];
         let shader = &norm_group_coefficients::NORM_GROUP_COEFFICIENTS;
         let workgroups = [q.div_ceil(64), n, 1];
-        self.step(shader, params, &bindings, workgroups, format!("norm coefficients {c}"), 0)
+        self.launch(shader, params, &bindings, workgroups, format!("norm coefficients {c}"), 0)
     }
 
     /// The moments of each channel of `x`: `[N, C/4, 3]`, computed once for all that ask.
@@ -61,7 +61,7 @@ impl Lowering<'_> {
         let shader = select::joined_or_serial(self.target.class, variants);
         let groups = q.div_ceil(shader.workgroup_size[0] as usize);
         let bindings = [self.whole(chunks.partials), self.whole(moments)];
-        self.step(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
+        self.launch(shader, params, &bindings, [groups, n, 1], "norm moments", 0)?;
         self.channel_moments.insert(x, moments);
         Ok(moments)
     }

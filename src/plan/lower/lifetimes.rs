@@ -26,7 +26,7 @@ fn check(graph: &Graph, outputs: &[NodeId]) {
     let shared = Lowering::new(graph, &parameters, &target).run(outputs).unwrap();
     let mut lowering = Lowering::new(graph, &parameters, &target);
     lowering.prepare(outputs);
-    lowering.steps(outputs).unwrap();
+    lowering.launches(outputs).unwrap();
     for &id in outputs {
         let (value, layout) = lowering.output(id).unwrap();
         let shape = graph.shape(id).clone();
@@ -43,8 +43,8 @@ fn check(graph: &Graph, outputs: &[NodeId]) {
         held.insert(Memory::Buffer(a.buffer), (Memory::Buffer(b.buffer), 1));
         written.insert(Memory::Buffer(b.buffer), 1);
     }
-    assert_eq!(shared.steps.len(), apart.steps.len());
-    for (a, b) in shared.steps.iter().zip(&apart.steps) {
+    assert_eq!(shared.launches.len(), apart.launches.len());
+    for (a, b) in shared.launches.iter().zip(&apart.launches) {
         // What is written comes last.
         let kinds = a.kernel.shader.bindings.iter().filter(|binding| binding.kind == BindingKind::ReadWrite);
         let read = a.bindings.len() - kinds.count();
@@ -146,6 +146,6 @@ fn flattened_features_are_not_copied_in_training() {
     let target = Target::browser(AdapterClass::Gpu);
     let parameters = ParameterMap::new(&graph, &target).unwrap();
     let plan = Plan::compile(&graph, &outputs, &parameters, &target).unwrap();
-    let labels: Vec<&str> = plan.steps.iter().map(|step| step.label.as_str()).collect();
+    let labels: Vec<&str> = plan.launches.iter().map(|launch| launch.label.as_str()).collect();
     assert!(labels.contains(&"linear grad weight") && !labels.contains(&"flatten"), "{labels:?}");
 }

@@ -69,7 +69,7 @@ impl Lowering<'_> {
                 None => [x, block, bias, divisor, self.whole(y)],
             };
             let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
-            self.step(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
+            self.launch(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
             first_quad += block_quads;
         }
         Ok(())

@@ -35,7 +35,7 @@ use absorbed::Absorbed;
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
 use super::select;
-use super::{Bound, Destination, Launch, Memory, ParameterMap, Plan, Storage, Target, Terminal};
+use super::{Bound, Destination, Memory, ParameterMap, Plan, Storage, Target, Terminal, Wanted};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -133,7 +133,7 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn run(mut self, outputs: &[NodeId]) -> Result<Plan> {
         self.prepare(outputs);
-        self.steps(outputs)?;
+        self.launches(outputs)?;
         for (i, &id) in outputs.iter().enumerate() {
             let (value, layout) = self.output(id)?;
             let shape = self.graph.shape(id).clone();
@@ -150,7 +150,7 @@ impl<'a> Lowering<'a> {
                 self.destinations.entry(to.node).or_insert((i, to.layout));
             }
         }
-        self.steps(&outputs)?;
+        self.launches(&outputs)?;
         for (i, to) in destinations.iter().enumerate() {
             let (value, layout) = self.output(to.node)?;
             if layout != to.layout {
@@ -196,7 +196,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// All launches.
-    fn steps(&mut self, outputs: &[NodeId]) -> Result<()> {
+    fn launches(&mut self, outputs: &[NodeId]) -> Result<()> {
         self.parameters.check(self.graph)?;
         // Inputs are written before the first step, in whatever order.
         for (id, node) in self.graph.inputs() {
@@ -219,7 +219,7 @@ impl<'a> Lowering<'a> {
             let name = &self.graph.node(id).name;
             Error::Shape(format!("an output is the parameter `{name}`; read it from the model"))
         })?;
-        self.demands[value].live = *self.demands[value].live.start()..=self.plan.steps.len() + 1;
+        self.demands[value].live = *self.demands[value].live.start()..=self.plan.launches.len() + 1;
         Ok((value, layout))
     }
 
@@ -242,7 +242,7 @@ impl<'a> Lowering<'a> {
             Some(&given) => Memory::Given(given),
             None => Memory::Buffer(buffers[&value]),
         };
-        for bound in self.plan.steps.iter_mut().flat_map(|step| &mut step.bindings) {
+        for bound in self.plan.launches.iter_mut().flat_map(|launch| &mut launch.bindings) {
             if let Memory::Buffer(value) = bound.memory {
                 bound.memory = memory(value);
             }
@@ -268,8 +268,8 @@ impl<'a> Lowering<'a> {
                 self.target.max_binding >> 20
             )));
         }
-        // Step i is counted as i + 1, so that inputs can be born at 0.
-        let birth = self.plan.steps.len() + 1;
+        // Launch i is counted as i + 1, so that inputs can be born at 0.
+        let birth = self.plan.launches.len() + 1;
         self.demands.push(Demand { bytes: bytes.max(16), live: birth..=birth });
         Ok(self.demands.len() - 1)
     }
@@ -353,9 +353,9 @@ impl<'a> Lowering<'a> {
         shape.matrix().ok_or_else(|| Error::Internal(format!("{shape} is no [rows, columns]")))
     }
 
-    // ---- steps ----
+    // ---- launches ----
 
-    fn step<P: NoUninit>(
+    fn launch<P: NoUninit>(
         &mut self,
         shader: &'static Shader,
         params: P,
@@ -364,13 +364,13 @@ impl<'a> Lowering<'a> {
         label: impl Into<String>,
         flops: u64,
     ) -> Result<()> {
-        let now = self.plan.steps.len() + 1;
+        let now = self.plan.launches.len() + 1;
         for bound in bindings {
             if let Memory::Buffer(value) = bound.memory {
                 self.demands[value].live = *self.demands[value].live.start()..=now;
             }
         }
-        let launch = Launch { shader, bindings, workgroups, label: label.into(), flops };
+        let launch = Wanted { shader, bindings, workgroups, label: label.into(), flops };
         self.plan.push(self.target, params, launch)
     }
 
@@ -409,13 +409,13 @@ impl<'a> Lowering<'a> {
         let shader = if accumulate == 1 { &sum_splits::SUM_SPLITS_MORE } else { &sum_splits::SUM_SPLITS };
         let workgroups = self.spread(total.div_ceil(256));
         // There is no bias to read.
-        self.step(shader, params, &[parts, parts, y], workgroups, "sum splits", 0)
+        self.launch(shader, params, &[parts, parts, y], workgroups, "sum splits", 0)
     }
 
     /// Adds the parts of a launch that was cut, with bias and activation.
     fn sum_splits(&mut self, params: sum_splits::Params, parts: Bound, bias: Bound, y: Bound) -> Result<()> {
         let workgroups = self.spread((params.total as usize).div_ceil(256));
-        self.step(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)
+        self.launch(&sum_splits::SUM_SPLITS, params, &[parts, bias, y], workgroups, "sum splits", 0)
     }
 
     fn lower(&mut self, id: NodeId, node: &Node, outputs: &[NodeId]) -> Result<()> {

@@ -61,7 +61,7 @@ impl Lowering<'_> {
         };
         let workgroups = [q.div_ceil(shader.workgroup_size[0] as usize), chunks, n];
         let label = format!("{what} {c} of {pixels}");
-        self.step(shader, params, &[x, self.whole(y)], workgroups, label, 0)
+        self.launch(shader, params, &[x, self.whole(y)], workgroups, label, 0)
     }
 
     /// The sum (or maximum) over pixels, into the memory that `y` gives, or added to it: `scale` times it.
@@ -96,7 +96,7 @@ impl Lowering<'_> {
             ..pool::Params::default()
         };
         let bindings = [self.whole(reduction.partials), self.whole(y)];
-        self.step(second, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
+        self.launch(second, params, &bindings, [total.div_ceil(64), 1, 1], format!("pool {c}"), 0)
     }
 
     pub(super) fn global_pool(&mut self, id: NodeId, node: &Node) -> Result<()> {

@@ -31,13 +31,13 @@ impl Lowering<'_> {
         };
         let workgroups = self.spread(total.div_ceil(256));
         let bindings = [b, self.whole(spread)];
-        self.step(&broadcast::BROADCAST_CHANNELS, params, &bindings, workgroups, "spread", 0)?;
+        self.launch(&broadcast::BROADCAST_CHANNELS, params, &bindings, workgroups, "spread", 0)?;
 
         let y = self.result(id)?;
         let (activation, slope) = activation_code(Activation::Identity);
         let params = pointwise::Params { total: total as u32, activation, slope, reserved: 0 };
         let bindings = [w, self.whole(spread), self.whole(y)];
-        self.step(&pointwise::POINTWISE_ADD, params, &bindings, workgroups, "add scalar", 0)
+        self.launch(&pointwise::POINTWISE_ADD, params, &bindings, workgroups, "add scalar", 0)
     }
 
     /// The sum of one row: that of the channels of one pixel.
@@ -47,6 +47,6 @@ impl Lowering<'_> {
         let y = self.result(id)?;
         let params = sum_channels::Params { pixels: 1, quads: quads(k) as u32, reserved_0: 0, reserved_1: 0 };
         let bindings = [x, self.whole(y)];
-        self.step(&sum_channels::SUM_CHANNELS, params, &bindings, [1, 1, 1], "sum columns", 0)
+        self.launch(&sum_channels::SUM_CHANNELS, params, &bindings, [1, 1, 1], "sum columns", 0)
     }
 }

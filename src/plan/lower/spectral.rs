@@ -90,7 +90,7 @@ impl Lowering<'_> {
         };
         let shader = if w.columns >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
         let bindings = [x, w.bound, x, x, self.whole(y)];
-        self.step(
+        self.launch(
             shader,
             params,
             &bindings,
@@ -185,7 +185,7 @@ impl Lowering<'_> {
             1 => &spectral_iteration::SPECTRAL_ITERATION,
             _ => &spectral_iteration::SPECTRAL_ITERATION_PAIR,
         };
-        self.step(shader, params, &bindings, [both.len(), 1, 1], "power iteration", 0)
+        self.launch(shader, params, &bindings, [both.len(), 1, 1], "power iteration", 0)
     }
 
     /// As [`Self::product`], of two matrices of one shape in one launch; the second vector begins `second` vec4s behind
@@ -210,7 +210,7 @@ impl Lowering<'_> {
             let y = self.scratch_quads(2 * total)?;
             let bindings = [x[0], a.bound, x[1], b.bound, self.whole(y)];
             let shader = &spectral_pair_rows::SPECTRAL_PAIR_ROWS;
-            self.step(shader, params, &bindings, [total, 2, 1], label, flops)?;
+            self.launch(shader, params, &bindings, [total, 2, 1], label, flops)?;
             return Ok((y, total, 1));
         }
         let shader = select::joined_or_serial(
@@ -234,7 +234,7 @@ impl Lowering<'_> {
         };
         let y = self.scratch_quads(2 * splits * a.columns)?;
         let bindings = [x[0], a.bound, x[1], b.bound, self.whole(y)];
-        self.step(shader, params, &bindings, workgroups, label, flops)?;
+        self.launch(shader, params, &bindings, workgroups, label, flops)?;
         Ok((y, a.columns, splits))
     }
 
@@ -257,7 +257,7 @@ impl Lowering<'_> {
         let y = self.result_in(id, layout)?;
         let params = normalize::Params { total: total as u32, ..normalize::Params::default() };
         let bindings = [self.whole(product), self.whole(y)];
-        self.step(&normalize::NORMALIZE, params, &bindings, [1, 1, 1], "normalize", 0)
+        self.launch(&normalize::NORMALIZE, params, &bindings, [1, 1, 1], "normalize", 0)
     }
 
     /// `u · (W v)`
@@ -282,7 +282,7 @@ impl Lowering<'_> {
     fn dot(&mut self, [a, b]: [Bound; 2], total: usize, y: Value, parts: usize) -> Result<()> {
         let params = dot::Params { total: total as u32, ..dot::Params::default() };
         let bindings = [a, b, self.whole(y)];
-        self.step(&dot::DOT, params, &bindings, [parts, 1, 1], "dot", 0)
+        self.launch(&dot::DOT, params, &bindings, [parts, 1, 1], "dot", 0)
     }
 
     /// `W / sigma`
@@ -296,7 +296,7 @@ impl Lowering<'_> {
         let total = w.layout.floats() / 4;
         let params = scale::Params { total: total as u32, ..scale::Params::default() };
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(&scale::DIVIDE, params, &[w.bound, sigma, self.whole(y)], workgroups, "spectral norm", 0)
+        self.launch(&scale::DIVIDE, params, &[w.bound, sigma, self.whole(y)], workgroups, "spectral norm", 0)
     }
 
     pub(super) fn spectral_norm_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -325,6 +325,6 @@ impl Lowering<'_> {
         };
         let bindings = [g, sigma, self.whole(product), p, q, self.whole(y)];
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(shader, params, &bindings, workgroups, "spectral norm grad", 0)
+        self.launch(shader, params, &bindings, workgroups, "spectral norm grad", 0)
     }
 }

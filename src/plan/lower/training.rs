@@ -110,11 +110,11 @@ impl Lowering<'_> {
         let params = linear_grad_input::Params { split: rows.div_ceil(cut.splits) as u32, ..params };
         let flops = multiply_adds(&[n, rows, 4 * columns]);
         if cut.splits == 1 {
-            return self.step(shader, params, &[g, w, divisor, y], workgroups, label, flops);
+            return self.launch(shader, params, &[g, w, divisor, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * n * columns)?;
         let parts = self.whole(parts);
-        self.step(shader, params, &[g, w, divisor, parts], workgroups, label, flops)?;
+        self.launch(shader, params, &[g, w, divisor, parts], workgroups, label, flops)?;
         self.sum_parts(parts, cut.splits, n * columns, y, 0)
     }
 
@@ -143,7 +143,7 @@ impl Lowering<'_> {
             scale: 1.0 / e.count as f32,
             ..loss::Params::default()
         };
-        self.step(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
+        self.launch(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
     }
 
     /// A kernel of `loss_grad.wgsl`, for a loss of that weight.
@@ -168,7 +168,7 @@ impl Lowering<'_> {
             ..loss_grad::Params::default()
         };
         let workgroups = self.spread(e.total.div_ceil(256));
-        self.step(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
+        self.launch(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
     }
 
     /// The penalty of the lengths of gradients, or its own gradient.
@@ -191,7 +191,7 @@ impl Lowering<'_> {
             scale: scale / samples as f32,
         };
         let groups = if matches!(node.op, Op::GradientPenalty { .. }) { 1 } else { samples };
-        self.step(shader, params, &[g, self.whole(y)], [groups, 1, 1], "gradient penalty", 0)
+        self.launch(shader, params, &[g, self.whole(y)], [groups, 1, 1], "gradient penalty", 0)
     }
 
     fn interpolate(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -206,6 +206,6 @@ impl Lowering<'_> {
         };
         let bindings = [a, b, share, self.whole(y)];
         let workgroups = self.spread(total.div_ceil(256));
-        self.step(&interpolate::INTERPOLATE, params, &bindings, workgroups, "interpolate", 0)
+        self.launch(&interpolate::INTERPOLATE, params, &bindings, workgroups, "interpolate", 0)
     }
 }

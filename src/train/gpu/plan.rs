@@ -19,7 +19,7 @@ use super::update::update;
 
 /// One player's part of an iteration.
 #[derive(Clone, Debug)]
-pub(super) struct Turn {
+pub(super) struct TurnPlan {
     pub(super) player: Player,
     /// The names of the terms and their weights.
     pub(super) terms: Vec<(String, f32)>,
@@ -54,7 +54,7 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) struct TrainPlan {
     pub(super) map: ParameterMap,
-    pub(super) turns: [Turn; 2],
+    pub(super) turns: [TurnPlan; 2],
     /// Of both turns: each uses as many as its plan has, from the first on.
     pub(super) activations: Vec<u64>,
     pub(super) accumulates: bool,
@@ -157,7 +157,7 @@ impl TrainPlan {
         let sum = |buffers: &[u64]| buffers.iter().sum::<u64>();
         let trained = sum(&self.map.buffers[self.trained()]);
         let (batches, terms) = if self.accumulates { (2, 2 * self.terms) } else { (1, self.terms) };
-        let uniforms = |turn: &Turn| {
+        let uniforms = |turn: &TurnPlan| {
             let plans = turn.sum.iter().flatten().chain(&turn.vectors);
             let plans = plans.chain([&turn.step, &turn.keep, &turn.update]);
             plans.map(|placed| placed.plan.uniforms.len() as u64).sum::<u64>()
@@ -238,7 +238,7 @@ fn turn(
     pool: &[u64],
     map: &ParameterMap,
     target: &Target,
-) -> Result<Turn> {
+) -> Result<TurnPlan> {
     if step.terms.len() > MAX_TERMS {
         return Err(Error::Config(format!("{} terms of a loss; there can be {MAX_TERMS}", step.terms.len())));
     }
@@ -279,7 +279,7 @@ fn turn(
     let step_placed = Placed { plan, given };
     let parts =
         if config.ranks > 1 { parts(&step_placed, map, map.group(group(step.player))) } else { vec![] };
-    Ok(Turn {
+    Ok(TurnPlan {
         player: step.player,
         terms: step.terms.iter().map(|term| (term.name.clone(), term.weight)).collect(),
         step: step_placed,
@@ -310,11 +310,11 @@ fn parts(step: &Placed, map: &ParameterMap, group: Range<usize>) -> Vec<Part> {
     let plan = &step.plan;
     // After how many launches nobody writes any more what is given.
     let ready = |given: usize| {
-        let launches = plan.steps.iter().enumerate().rev();
+        let launches = plan.launches.iter().enumerate().rev();
         let writes = |bound: &Bound| bound.memory == Memory::Given(given);
         let last = launches.into_iter().find(|(_, step)| step.bindings.iter().any(writes));
         let copied = plan.copies.iter().any(|(_, to, _)| *to == given);
-        last.filter(|_| !copied).map_or(plan.steps.len(), |(i, _)| i + 1)
+        last.filter(|_| !copied).map_or(plan.launches.len(), |(i, _)| i + 1)
     };
     let mut written: Vec<(usize, u64, usize)> = vec![];
     for (i, place) in step.given.iter().enumerate() {
@@ -333,7 +333,7 @@ fn parts(step: &Placed, map: &ParameterMap, group: Range<usize>) -> Vec<Part> {
             let first = own.partition_point(|(_, offset, _)| *offset <= start).saturating_sub(1);
             let within = own[first..].iter().take_while(|(_, offset, _)| *offset < end);
             // Sums of several batches are there at the end only.
-            let ready = within.map(|(.., ready)| *ready).max().unwrap_or(plan.steps.len());
+            let ready = within.map(|(.., ready)| *ready).max().unwrap_or(plan.launches.len());
             parts.push(Part { buffer, bytes: start..end, ready });
         }
     }

@@ -59,7 +59,7 @@ impl GpuTrainer {
 
     /// Loss and gradients of a turn's last batch, with copies of each part as soon as it is there.
     fn last_batch<'a>(&'a self, recorder: &mut Recorder<'_>, turn: &'a Turn) -> Vec<Copied<'a>> {
-        let launches = turn.step.plan.steps.len();
+        let launches = turn.step.plan.launches.len();
         let mut copies: Vec<Copied<'a>> = vec![];
         let (mut done, mut sent) = (0, 0);
         for parts in turn.parts.chunk_by(|a, b| a.ready == b.ready) {

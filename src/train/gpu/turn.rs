@@ -24,7 +24,12 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn new(gpu: &Gpu, stores: &Stores, activations: &[Buffer], turn: plan::Turn) -> Result<Self> {
+    pub(super) fn new(
+        gpu: &Gpu,
+        stores: &Stores,
+        activations: &[Buffer],
+        turn: plan::TurnPlan,
+    ) -> Result<Self> {
         let own = |placed: &Placed| &activations[..placed.plan.buffers.len()];
         let bare = |placed| stores.program(gpu, placed, &[]);
         let sum = match turn.sum {
@@ -48,7 +53,7 @@ impl Turn {
     }
 
     /// The part of the report that is this player's: the losses, the norms, what is not finite.
-    pub(super) fn report(&self, quads: &[[f32; 4]]) -> Outcome {
+    pub(super) fn report(&self, quads: &[[f32; 4]]) -> TurnReport {
         let own = &quads[1 + REPORT_QUADS * group(self.player)..][..REPORT_QUADS];
         let [term, block, ..] = own[0];
         let fault = if term > 0.0 {
@@ -69,11 +74,11 @@ impl Turn {
         losses.push((format!("{}/total", self.player.letter()), total));
         let norms = self.player.networks().iter().zip(own[1]);
         let norms = norms.map(|(network, squares)| (*network, f64::from(squares).sqrt())).collect();
-        Outcome { losses, norms, fault }
+        TurnReport { losses, norms, fault }
     }
 }
 
-pub(super) struct Outcome {
+pub(super) struct TurnReport {
     pub(super) losses: Vec<(String, f64)>,
     pub(super) norms: Vec<(&'static str, f64)>,
     pub(super) fault: Option<String>,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::catalogue::{accumulate, adam, gradient_squares, step_report};
 use crate::error::Result;
-use crate::plan::{Bound, Launch, Memory, ParameterMap, Target};
+use crate::plan::{Bound, Memory, ParameterMap, Target, Wanted};
 use crate::shader::Shader;
 
 use super::super::config::StepConfig;
@@ -51,7 +51,7 @@ impl<'a> Launches<'a> {
     ) -> Result<()> {
         let size: u32 = shader.workgroup_size.iter().product();
         let workgroups = self.target.spread(invocations.div_ceil(u64::from(size)) as usize);
-        let launch = Launch { shader, bindings, workgroups, label: label.into(), flops: 0 };
+        let launch = Wanted { shader, bindings, workgroups, label: label.into(), flops: 0 };
         self.placed.plan.push(self.target, params, launch)
     }
 

@@ -83,14 +83,14 @@ pub(crate) async fn time_plan(gpu: &Gpu, plan: Plan, parameters: Arc<Parameters>
             let started = Instant::now();
             executor.run(&inputs).await?;
             let seconds = started.elapsed().as_secs_f64();
-            let timing = |s: &ugatit::plan::Step| Timing {
+            let timing = |s: &ugatit::plan::Launch| Timing {
                 label: s.label().into(),
                 kernel: s.kernel(),
                 seconds,
                 flops: s.flops(),
                 bytes: s.bytes(),
             };
-            executor.plan().steps().iter().map(timing).collect()
+            executor.plan().launches().iter().map(timing).collect()
         };
         runs.push(run);
         times.push(started.elapsed().as_secs_f64());
