@@ -12,14 +12,18 @@
 //
 //   y[6 r + k, i, o] = (G w Gᵀ)[r, k],   w[p, q] = w[p, q, i, o]
 //
+// EXCHANGED = 1: those of the adjoint, a convolution of the gradient with what is exchanged and turned round:
+//
+//   y [36, O, I/4], O padded to a multiple of 4:  y[6 r + k, o, i] likewise,   w[p, q] = w[2 - p, 2 - q, i, o]
+//
 // Launch: one invocation per vec4 of a tap, workgroups in x and y.
 #import shared/spread.wgsl
 
 struct Params {
     tap: u32, // vec4s of one tap
+    in_quads: u32, // I/4, read only if EXCHANGED
+    out_quads: u32, // O/4, likewise
     reserved_0: u32,
-    reserved_1: u32,
-    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,11 +34,26 @@ fn each(i: u32) {
     if (i >= params.tap) {
         return;
     }
+#if EXCHANGED
+    let o = i / params.in_quads;
+    let first = 4u * (i % params.in_quads) * params.out_quads + o / 4u;
+    let component = o % 4u;
+#for p in 0..3
+#for q in 0..3
+    let w_${p}_${q} = vec4f(
+#for k in 0..4
+        load_w(${8 - 3 * p - q}u * params.tap + first + ${k}u * params.out_quads)[component],
+#endfor
+    );
+#endfor
+#endfor
+#else
 #for p in 0..3
 #for q in 0..3
     let w_${p}_${q} = load_w(${3 * p + q}u * params.tap + i);
 #endfor
 #endfor
+#endif
 #if SUBPIXEL
 #for p in 0..3
     // Columns, for the left and the right output.
@@ -54,26 +73,27 @@ fn each(i: u32) {
     y[${14 + k}u * params.tap + i] = right_2_${k};
 #endfor
 #else
+    // 1.8984375 = -2 a² (a² - b²) and 7.59375 = 2 b² (b² - a²), a = 3/4, b = 3/2.
 #for q in 0..3
-    let near_${q} = (w_0_${q} + w_2_${q}) / -6.0;
-    let middle_${q} = w_1_${q} / 6.0;
-    let far_${q} = w_0_${q} / 24.0 + w_2_${q} / 6.0;
-    let far_middle_${q} = w_1_${q} / 12.0;
-    let t_0_${q} = 0.25 * w_0_${q};
-    let t_1_${q} = near_${q} - middle_${q};
-    let t_2_${q} = near_${q} + middle_${q};
+    let near_${q} = (w_0_${q} + 0.5625 * w_2_${q}) / -1.8984375;
+    let middle_${q} = 0.75 * w_1_${q} / -1.8984375;
+    let far_${q} = (w_0_${q} + 2.25 * w_2_${q}) / 7.59375;
+    let far_middle_${q} = 1.5 * w_1_${q} / 7.59375;
+    let t_0_${q} = w_0_${q} / 1.265625;
+    let t_1_${q} = near_${q} + middle_${q};
+    let t_2_${q} = near_${q} - middle_${q};
     let t_3_${q} = far_${q} + far_middle_${q};
     let t_4_${q} = far_${q} - far_middle_${q};
     let t_5_${q} = w_2_${q};
 #endfor
 #for r in 0..6
-    let across_near_${r} = (t_${r}_0 + t_${r}_2) / -6.0;
-    let across_middle_${r} = t_${r}_1 / 6.0;
-    let across_far_${r} = t_${r}_0 / 24.0 + t_${r}_2 / 6.0;
-    let across_far_middle_${r} = t_${r}_1 / 12.0;
-    y[${6 * r}u * params.tap + i] = 0.25 * t_${r}_0;
-    y[${6 * r + 1}u * params.tap + i] = across_near_${r} - across_middle_${r};
-    y[${6 * r + 2}u * params.tap + i] = across_near_${r} + across_middle_${r};
+    let across_near_${r} = (t_${r}_0 + 0.5625 * t_${r}_2) / -1.8984375;
+    let across_middle_${r} = 0.75 * t_${r}_1 / -1.8984375;
+    let across_far_${r} = (t_${r}_0 + 2.25 * t_${r}_2) / 7.59375;
+    let across_far_middle_${r} = 1.5 * t_${r}_1 / 7.59375;
+    y[${6 * r}u * params.tap + i] = t_${r}_0 / 1.265625;
+    y[${6 * r + 1}u * params.tap + i] = across_near_${r} + across_middle_${r};
+    y[${6 * r + 2}u * params.tap + i] = across_near_${r} - across_middle_${r};
     y[${6 * r + 3}u * params.tap + i] = across_far_${r} + across_far_middle_${r};
     y[${6 * r + 4}u * params.tap + i] = across_far_${r} - across_far_middle_${r};
     y[${6 * r + 5}u * params.tap + i] = t_${r}_2;

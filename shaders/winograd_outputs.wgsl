@@ -47,9 +47,9 @@ fn each(at: u32) {
     let far_sum_${q} = m_3_${q} + m_4_${q};
     let far_difference_${q} = m_3_${q} - m_4_${q};
     let t_0_${q} = m_0_${q} + sum_${q} + far_sum_${q};
-    let t_1_${q} = difference_${q} + 2.0 * far_difference_${q};
-    let t_2_${q} = sum_${q} + 4.0 * far_sum_${q};
-    let t_3_${q} = difference_${q} + 8.0 * far_difference_${q} + m_5_${q};
+    let t_1_${q} = 0.75 * difference_${q} + 1.5 * far_difference_${q};
+    let t_2_${q} = 0.5625 * sum_${q} + 2.25 * far_sum_${q};
+    let t_3_${q} = 0.421875 * difference_${q} + 3.375 * far_difference_${q} + m_5_${q};
 #endfor
     var offset = vec4f(0.0);
     if (params.has_bias != 0u) {
@@ -63,9 +63,9 @@ fn each(at: u32) {
         let far_sum = t_${r}_3 + t_${r}_4;
         let far_difference = t_${r}_3 - t_${r}_4;
         let y_0 = t_${r}_0 + sum + far_sum;
-        let y_1 = difference + 2.0 * far_difference;
-        let y_2 = sum + 4.0 * far_sum;
-        let y_3 = difference + 8.0 * far_difference + t_${r}_5;
+        let y_1 = 0.75 * difference + 1.5 * far_difference;
+        let y_2 = 0.5625 * sum + 2.25 * far_sum;
+        let y_3 = 0.421875 * difference + 3.375 * far_difference + t_${r}_5;
 #for k in 0..4
         if (column + ${k}u < params.width) {
             store_y(to + ${k}u * params.quads, activate(y_${k} + offset, params.activation, params.slope));

@@ -101,6 +101,7 @@ fn training(text: &mut String) {
         let turns = Player::BOTH.map(|player| StepGraph::build(player, &config).unwrap());
         let names = ["discriminators", "generators"];
         for (on, target) in targets() {
+            let target = Target { arithmetic: config.arithmetic, ..target };
             for (name, turn) in names.iter().zip(&turns) {
                 writeln!(text, "| {run} | {name} | {on} | {} |", plan(&turn.graph, &turn.outputs(), &target))
                     .unwrap();
@@ -109,7 +110,7 @@ fn training(text: &mut String) {
             writeln!(text, "| {run} | all | {on} | | | | | {all:.2} | |").unwrap();
         }
         for (name, turn) in names.iter().zip(&turns) {
-            let bytes = mib(cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact));
+            let bytes = mib(turn.memory::<f32>());
             writeln!(text, "| {run} | {name} | processor | | | | | {bytes:.2} | |").unwrap();
         }
     }

@@ -80,7 +80,7 @@ fn a_discriminator_that_says_nothing_costs_what_the_formulas_say() {
                 tensor.data_mut().fill(0.0);
             }
         }
-        let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
+        let mut trainer = Trainer::new(config, state, CpuEngine::default()).unwrap();
         let [a, b] = [1, 2].map(|seed| noise(config.pictures(), seed));
         let losses: BTreeMap<String, f64> =
             trainer.compute(Player::Discriminators, &a, &b).unwrap().losses.into_iter().collect();
@@ -114,7 +114,7 @@ fn whole_steps_match_differences() {
             }
             let [a, b] = [1, 2].map(|seed| noise(config.pictures(), seed));
             if sn {
-                let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
+                let mut trainer = Trainer::new(config, state, CpuEngine::default()).unwrap();
                 for _ in 0..120 {
                     let buffers = trainer.compute(Player::Generators, &a, &b).unwrap().buffers;
                     trainer.state.tensors.extend(buffers);
@@ -133,7 +133,7 @@ fn check(config: StepConfig, player: Player, state: &TrainState<f64>, [a, b]: &[
     let along: BTreeMap<&str, Tensor<f64>> = (trained().zip(100..))
         .map(|((name, tensor), seed)| (name.as_str(), noise(tensor.shape(), seed)))
         .collect();
-    let mut trainer = Trainer::new(config, state.clone(), CpuEngine).unwrap();
+    let mut trainer = Trainer::new(config, state.clone(), CpuEngine::default()).unwrap();
     let outcome = trainer.compute(player, a, b).unwrap();
     // The penalty is not nought where it is to be seen.
     let mut penalties = outcome.losses.iter().filter(|(name, _)| name.contains("/gp"));
@@ -165,7 +165,8 @@ fn the_generators_move_in_the_first_of_n_critic_iterations() {
         schedule: Schedule::constant(1e-3),
         ..config(GanType::Lsgan, true, true)
     };
-    let mut trainer = Trainer::new(config, TrainState::<f64>::new(&config, 3).unwrap(), CpuEngine).unwrap();
+    let mut trainer =
+        Trainer::new(config, TrainState::<f64>::new(&config, 3).unwrap(), CpuEngine::default()).unwrap();
     let pictures = [1, 2].map(|seed| noise(config.pictures(), seed));
     let mut moved = vec![];
     for iteration in 1..=4 {

@@ -9,11 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use ugatit::graph::{Activation, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op, Seed, backward};
 use ugatit::{Error, Tensor};
 
 mod support;
-use support::differences::{Feed, dot, run};
+use support::differences::{Feed, dot, run, run_with};
 use support::random::noise;
 
 /// The step of the differences. Their error is about `STEP²` times the third derivative, and
@@ -32,11 +32,13 @@ struct Case {
     graph: Graph,
     feed: Feed,
     inputs: Vec<NodeId>,
+    arithmetic: Arithmetic,
 }
 
 impl Case {
     fn new(shapes: &[&[usize]]) -> Self {
-        let mut case = Self { graph: Graph::new(), feed: Feed::new(), inputs: vec![] };
+        let arithmetic = Arithmetic::Exact;
+        let mut case = Self { graph: Graph::new(), feed: Feed::new(), inputs: vec![], arithmetic };
         for (i, shape) in shapes.iter().enumerate() {
             case.inputs.push(case.graph.input(i.to_string(), *shape));
             case.feed.insert(i.to_string(), noise(*shape, i as u64 + 1));
@@ -58,7 +60,7 @@ impl Case {
         let gradients = backward(&mut self.graph, &[(y, seed)], &nodes).unwrap();
         for (&k, gradient) in wrt.iter().zip(gradients) {
             let gradient = gradient.unwrap_or_else(|| panic!("{name}: no path to input {k}"));
-            let exact = run(&self.graph, &[gradient], &self.feed).remove(0);
+            let exact = run_with(self.arithmetic, &self.graph, &[gradient], &self.feed).remove(0);
             let key = k.to_string();
             assert_eq!(exact.shape(), self.feed[&key].shape(), "{name}");
             let largest = exact.data().iter().fold(0.0, |m: f64, x| m.max(x.abs()));
@@ -67,7 +69,7 @@ impl Case {
                 let x = self.feed[&key].data()[i];
                 let mut at = |x| {
                     self.feed.get_mut(&key).unwrap().data_mut()[i] = x;
-                    dot(&run(&self.graph, &[y], &self.feed)[0], &upstream)
+                    dot(&run_with(self.arithmetic, &self.graph, &[y], &self.feed)[0], &upstream)
                 };
                 let difference = (at(x + STEP) - at(x - STEP)) / (2.0 * STEP);
                 at(x);
@@ -81,12 +83,18 @@ impl Case {
     }
 }
 
-/// One operation on fresh inputs of these shapes, differentiated at all of them.
+/// One operation on fresh inputs of these shapes, differentiated at all of them; of convolutions with all algorithms.
 fn check(op: &Op, shapes: &[&[usize]]) {
-    let mut case = Case::new(shapes);
-    let y = case.graph.add(op.clone(), &case.inputs).unwrap();
-    let all: Vec<usize> = (0..shapes.len()).collect();
-    case.check(&format!("{op:?} of {shapes:?}"), y, &all);
+    let of_convolution =
+        matches!(op, Op::Conv2d(_) | Op::Conv2dGradInput { .. } | Op::Conv2dGradWeight { .. });
+    let ways: &[Arithmetic] =
+        if of_convolution { &[Arithmetic::Exact, Arithmetic::Fewest] } else { &[Arithmetic::Exact] };
+    for &arithmetic in ways {
+        let mut case = Case { arithmetic, ..Case::new(shapes) };
+        let y = case.graph.add(op.clone(), &case.inputs).unwrap();
+        let all: Vec<usize> = (0..shapes.len()).collect();
+        case.check(&format!("{op:?} of {shapes:?}, {arithmetic:?}"), y, &all);
+    }
 }
 
 /// The name of an operation that has a derivative. A new operation does not compile here
@@ -293,6 +301,14 @@ fn the_gradients_of_large_convolutions_are_adjoint() {
         (1, 150, 5, [21, 90], 4, 2, 1, false),
         (2, 3, 8, [9, 700], 7, 1, 3, false),
         (1, 40, 30, [30, 31], 1, 1, 0, false),
+        // Few outputs; few pixels.
+        (2, 21, 3, [30, 41], 7, 1, 3, false),
+        (2, 150, 40, [4, 5], 4, 1, 1, false),
+        // Tiles of several samples, of parts of one, several blocks of channels, tiles that stick out.
+        (3, 70, 33, [14, 9], 3, 1, 1, false),
+        (2, 40, 70, [5, 530], 3, 1, 0, false),
+        (1, 35, 130, [90, 66], 3, 1, 2, false),
+        (2, 37, 21, [85, 42], 3, 1, 1, true),
     ] {
         let conv = Conv2d { stride, pad, upsample, bias: false, activation: Activation::Identity };
         let mut case = Case::new(&[&[n, channels, h, w], &[outputs, channels, k, k]]);
@@ -303,10 +319,17 @@ fn the_gradients_of_large_convolutions_are_adjoint() {
         let gradients = backward(&mut case.graph, &[(y, Seed::Node(g))], &case.inputs).unwrap();
         let outputs = [y, gradients[0].unwrap(), gradients[1].unwrap()];
         let found = run(&case.graph, &outputs, &case.feed);
+        let fast = run_with(Arithmetic::Fewest, &case.graph, &outputs, &case.feed);
         let form = dot(&found[0], &case.feed["g"]);
         for (k, gradient) in found[1..].iter().enumerate() {
             let other = dot(&case.feed[&k.to_string()], gradient);
             assert!((form - other).abs() < 1e-10 * form.abs().max(1.0), "{conv:?}: {form} is not {other}");
+        }
+        for (found, fast) in found.iter().zip(&fast) {
+            let largest = found.data().iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            for (x, y) in found.data().iter().zip(fast.data()) {
+                assert!((x - y).abs() < 1e-12 * largest, "{conv:?}: {y} is not {x}, the largest {largest}");
+            }
         }
     }
 }

@@ -112,10 +112,18 @@ fn rounding(terms: usize) -> f64 {
 /// matrix products, on pictures that tiles fill and that they do not.
 #[test]
 fn every_fast_convolution_on_odd_shapes() {
-    let mut taken = [0, 0];
+    let mut taken = [0, 0, 0];
     for kernel in select::CONV2D_KERNELS {
+        let target = Target {
+            class: AdapterClass::Gpu,
+            conv2d: Some(kernel),
+            arithmetic: Arithmetic::Fast,
+            winograd: Some(true),
+            ..gpu().target()
+        };
         for ([n, i, o, h, w, pad], upsample) in [
             ([1, 64, 64, 32, 32, 1], false),
+            ([1, 64, 80, 9, 13, 1], false),
             ([2, 80, 66, 23, 26, 1], false),
             ([1, 67, 70, 35, 33, 0], false),
             ([1, 64, 65, 30, 31, 2], false),
@@ -134,21 +142,28 @@ fn every_fast_convolution_on_odd_shapes() {
                     inputs.push(case.input(&[o]));
                 }
                 case.output(Op::Conv2d(conv), &inputs);
-                let target = Target {
-                    class: AdapterClass::Gpu,
-                    conv2d: Some(kernel),
-                    arithmetic: Arithmetic::Fast,
-                    winograd: Some(true),
-                    ..gpu().target()
-                };
                 let plan =
                     Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
                 let launches = if upsample { 2 } else { 4 };
                 assert_eq!(plan.steps().len(), launches, "{}: the direct kernel was taken", case.name);
                 // Winograd's rounding is 30 times that of the sum (src/cpu/winograd.rs).
                 let tolerance = rounding(9 * i) * if upsample { 1.0 } else { 30.0 };
-                case.check_for(target, tolerance);
+                case.check_for(target.clone(), tolerance);
                 taken[usize::from(upsample)] += 1;
+            }
+            // The adjoint in the input, which sums over o.
+            if !upsample && (!kernel.is_aligned() || o % 16 == 0) {
+                let conv = Conv2d { stride: 1, pad, upsample, bias: false, activation: Activation::Identity };
+                let mut case = Case::new(format!("adjoint of {i}→{o} {h}x{w} p{pad}"));
+                let g = case.input(&[n, o, h + 2 * pad - 2, w + 2 * pad - 2]);
+                let weight = case.input(&[o, i, 3, 3]);
+                case.output(Op::Conv2dGradInput { conv, height: h, width: w }, &[g, weight]);
+                let plan =
+                    Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+                let launches = if pad > 0 { 5 } else { 4 };
+                assert_eq!(plan.steps().len(), launches, "{}: the direct kernel was taken", case.name);
+                case.check_for(target.clone(), rounding(4 * 9 * o) * 30.0);
+                taken[2] += 1;
             }
         }
     }

@@ -223,6 +223,8 @@ fn samples() -> Vec<Sample> {
         all.push(Sample { fast: true, ..Sample::new(op, &[&[1, 8, 9, 7], &[6, 8, 3, 3], &[6]]) });
     }
     all.extend(together());
+    let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 7 };
+    all.push(Sample { fast: true, ..Sample::new(adjoint, &[&[1, 8, 9, 7], &[8, 6, 3, 3]]) });
     let (x, w): (&[usize], &[usize]) = (&[1, 16, 7, 5], &[16, 16, 3, 3]);
     for kernel in CONV2D_KERNELS {
         all.push(Sample { kernel: Some(kernel), ..Sample::new(Op::Conv2d(conv), &[x, w, &[16]]) });

@@ -63,7 +63,7 @@ fn train(
         trainer.poison(f32::NAN).unwrap();
         Session::Gpu(Box::new(trainer))
     } else {
-        Session::Cpu(Box::new(Trainer::new(*config, state.clone(), CpuEngine).unwrap()))
+        Session::Cpu(Box::new(Trainer::new(*config, state.clone(), CpuEngine::default()).unwrap()))
     };
     pollster::block_on(async {
         let (mut reports, mut states) = (vec![], vec![]);
@@ -178,7 +178,7 @@ fn divergence_of_one_is_that_of_all() {
     let config = StepConfig { ranks: 2, ..tiny() };
     let start = TrainState::new(&config, 7).unwrap();
     let ends = ranks(2, |mut team| {
-        let mut trainer = Trainer::new(config, start.clone(), CpuEngine).unwrap();
+        let mut trainer = Trainer::new(config, start.clone(), CpuEngine::default()).unwrap();
         let first = batches(&config, team.rank(), 0);
         trainer.iterate_in(Some(&mut team), &first).unwrap();
         let mut broken = batches(&config, team.rank(), 1);
@@ -205,11 +205,12 @@ fn ranks_that_are_not_alike_are_refused() {
         assert!(end.contains("the size must be the same") && end.contains("on rank 2"), "{end}");
     }
     // A plan for others than there are.
-    let mut trainer = Trainer::new(tiny(), TrainState::<f32>::new(&tiny(), 1).unwrap(), CpuEngine).unwrap();
+    let mut trainer =
+        Trainer::new(tiny(), TrainState::<f32>::new(&tiny(), 1).unwrap(), CpuEngine::default()).unwrap();
     let ends = ranks(2, |mut team| {
         let config = StepConfig { ranks: 3, ..tiny() };
         let mut trainer =
-            Trainer::new(config, TrainState::<f32>::new(&config, 1).unwrap(), CpuEngine).unwrap();
+            Trainer::new(config, TrainState::<f32>::new(&config, 1).unwrap(), CpuEngine::default()).unwrap();
         trainer.iterate_in(Some(&mut team), &batches(&config, 0, 0)).unwrap_err().to_string()
     });
     assert!(ends[0].contains("planned for 3"), "{}", ends[0]);

@@ -5,15 +5,14 @@
 mod support;
 
 use support::engine::gpu;
+use ugatit::Tensor;
 use ugatit::device::Device;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
-use ugatit::graph::Arithmetic;
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
     GanType, GpuTrainer, Player, Session, StepConfig, StepGraph, StepReport, TrainState, memory,
 };
-use ugatit::{Tensor, cpu};
 
 fn config(light: bool, gan_type: GanType) -> StepConfig {
     let generator = GeneratorConfig {
@@ -85,7 +84,7 @@ fn half_of_the_memory_is_enough() {
     let [kept, computed] = [config, again].map(|config| {
         let turns = Player::BOTH.map(|player| {
             let turn = StepGraph::build(player, &config).unwrap();
-            cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact)
+            turn.memory::<f32>()
         });
         turns.into_iter().max().unwrap()
     });

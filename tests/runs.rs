@@ -275,7 +275,7 @@ fn other_settings_for_a_finished_run_are_refused() {
     let (config, made) = (fs::read(place.path("run/config.toml")).unwrap(), model());
     for (other, word) in [
         (RunConfig { iteration: 5, ..tiny() }, "done 6 iterations already"),
-        (RunConfig { lr: 0.5, ..tiny() }, "larger --iteration"),
+        (RunConfig { lr: 0.5, ..tiny() }, "larger `iteration`"),
     ] {
         let error = place.open("run", &other, &Device::Cpu).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

@@ -116,7 +116,7 @@ fn exactly(config: &StepConfig, start: &TrainState<f32>, count: usize) -> (Vec<S
         ema: start.ema.iter().map(|(n, t)| (n.clone(), t.map(|v| f64::from(*v)))).collect(),
         step: start.step,
     };
-    let mut trainer = Trainer::<f64>::new(*config, start, CpuEngine).unwrap();
+    let mut trainer = Trainer::<f64>::new(*config, start, CpuEngine::default()).unwrap();
     let iteration = |k: usize| {
         let pairs = batches(config, k);
         let pairs: Vec<_> =
@@ -174,7 +174,7 @@ fn a_gpu_trains_as_the_processor_does() {
                 start.tensors.iter_mut().filter(|(name, _)| name.contains("dis") && name.contains("conv1x1"));
             mixing.flat_map(|(_, tensor)| tensor.data_mut()).for_each(|x| *x *= 100.0);
         }
-        let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine).unwrap();
+        let mut reference = Trainer::<f32>::new(config, start.clone(), CpuEngine::default()).unwrap();
         let expected: Vec<StepReport> =
             (0..count).map(|k| reference.iterate(&batches(&config, k)).unwrap()).collect();
         let penalties = expected[0].losses.iter().filter(|(name, _)| name.ends_with("/gp"));

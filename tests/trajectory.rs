@@ -5,6 +5,9 @@
 //! itself in `f32` is off from `f64` in the same run, as the file says, times the factors below.
 //! `--nocapture` shows the errors.
 //!
+//! Each runs with exact convolutions, and with Winograd's algorithm wherever it is possible: the networks of the files are
+//! so small that [`Arithmetic::Fast`], which runs take, does not use it anywhere.
+//!
 //! Where an activation lies within rounding of the kink of a ReLU, any `f32` may fall to either
 //! side, and a gradient jumps. torch's one run in `f32` does not show by how much. So where a run
 //! exceeds the allowance, the exact run is repeated with its beginning disturbed by rounding, and
@@ -32,6 +35,7 @@ use support::engine::gpu;
 use support::golden::{File, folder, relative_error};
 use ugatit::Tensor;
 use ugatit::cpu::Real;
+use ugatit::graph::Arithmetic;
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, Target};
 use ugatit::train::{
@@ -97,7 +101,7 @@ impl Run<f32> for Session {
 
 /// Runs `official` in `T`. `exact`: in `f64`.
 fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
-    let which = if exact { "f64" } else { "f32" };
+    let which = format!("{}, {:?}", if exact { "f64" } else { "f32" }, official.config.arithmetic);
     let started = Instant::now();
     let mut allowed = FLOOR;
     // Only where it is needed, and never of the exact run itself.
@@ -163,14 +167,24 @@ fn follow<T: Real>(official: &Trajectory, mut run: impl Run<T>, exact: bool) {
     assert!(rms <= tolerance && share <= share_allowed, "{} {which}: final weights", official.name);
 }
 
+/// The official runs, by both ways to compute a convolution.
+fn all_ways() -> impl Iterator<Item = Trajectory> {
+    [Arithmetic::Exact, Arithmetic::Fewest].into_iter().flat_map(|arithmetic| {
+        trajectories().into_iter().map(move |mut official| {
+            official.config.arithmetic = arithmetic;
+            official
+        })
+    })
+}
+
 #[test]
 fn official_runs_in_f32() {
-    trajectories().iter().for_each(|official| follow::<f32>(official, official.trainer(), false));
+    all_ways().for_each(|official| follow::<f32>(&official, official.trainer(), false));
 }
 
 #[test]
 fn official_runs_on_the_gpu() {
-    for official in trajectories() {
+    for official in all_ways() {
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
             let target = Target { class, ..gpu().target() };
             let trainer = GpuTrainer::new(gpu(), &target, official.config, &official.state()).unwrap();
@@ -181,7 +195,7 @@ fn official_runs_on_the_gpu() {
 
 #[test]
 fn official_runs_in_f64() {
-    trajectories().iter().for_each(|official| follow::<f64>(official, official.trainer(), true));
+    all_ways().for_each(|official| follow::<f64>(&official, official.trainer(), true));
 }
 
 /// Each gradient of the first iteration, where the official ones are there.
@@ -234,7 +248,8 @@ fn picture<T: Real>(config: &StepConfig, phase: f64) -> Tensor<T> {
 }
 
 fn tiny_run<T: Real>(config: StepConfig, iterations: usize) -> (Vec<Log>, TrainState<T>) {
-    let mut trainer = Trainer::<T>::new(config, TrainState::new(&config, 7).unwrap(), CpuEngine).unwrap();
+    let mut trainer =
+        Trainer::<T>::new(config, TrainState::new(&config, 7).unwrap(), CpuEngine::default()).unwrap();
     let logs = (0..iterations)
         .map(|k| {
             let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
@@ -279,7 +294,7 @@ fn a_run_goes_on_where_it_was() {
     let config = StepConfig { schedule: Schedule { iterations: 4, ..Schedule::default() }, ..tiny(true, 1) };
     let (_, whole) = tiny_run::<f32>(config, 4);
     let (_, half) = tiny_run::<f32>(config, 2);
-    let mut trainer = Trainer::new(config, half, CpuEngine).unwrap();
+    let mut trainer = Trainer::new(config, half, CpuEngine::default()).unwrap();
     for k in 2..4 {
         let (a, b) = (picture(&config, k as f64), picture(&config, 100.0 - 3.0 * k as f64));
         trainer.iterate(&[[a, b]]).unwrap();
@@ -306,7 +321,7 @@ fn states_are_checked() {
     assert!(message(tensors).contains("genA2B.other"));
     assert!(TrainState::from_tensors(&config, state.tensors.clone()).is_ok());
 
-    let mut trainer = Trainer::new(config, state, CpuEngine).unwrap();
+    let mut trainer = Trainer::new(config, state, CpuEngine::default()).unwrap();
     let small = Tensor::zeros([1, 3, 8, 8]);
     assert!(trainer.iterate(&[[small.clone(), small]]).unwrap_err().to_string().contains("real_A"));
     let config = StepConfig { global_layers: 7, ..config };

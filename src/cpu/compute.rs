@@ -136,11 +136,20 @@ fn convolution(graph: &Graph, node: &Node) -> Extents {
 }
 
 /// How [`compute`] computes a convolution with fewer multiplications, if it does.
-pub(super) fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Option<Winograd> {
-    match (&node.op, arithmetic) {
-        (Op::Conv2d(op), Arithmetic::Fast) => Winograd::new(convolution(graph, node), *op),
+fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Option<Winograd> {
+    match &node.op {
+        Op::Conv2d(op) => Winograd::new(convolution(graph, node), *op, arithmetic),
         _ => None,
     }
+}
+
+/// The elements of the memory that [`compute`] works in beside the tensors.
+pub(super) fn scratch(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> usize {
+    #[cfg(feature = "training")]
+    if let Some((winograd, gradient)) = super::training::winograd(graph, node, arithmetic) {
+        return winograd.gradient_scratch(gradient);
+    }
+    winograd(graph, node, arithmetic).as_ref().map_or(0, Winograd::scratch)
 }
 
 /// The parameters of a normalisation that has any.

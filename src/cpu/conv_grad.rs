@@ -4,6 +4,9 @@
 //! convolution itself does) and multiplies them with the gradient; for the input it multiplies
 //! gradient and weight to patches and folds them back, reflected borders and doubled pixels
 //! included, because the same index tables say where each element came from.
+//!
+//! Where there are far fewer output than input channels, the gradient is unfolded instead of the
+//! picture ([`shifted`]).
 
 use crate::graph::Conv2d;
 
@@ -11,6 +14,11 @@ use super::conv::{CHUNK_PIXELS, Extents, SCRATCH_BYTES, Unfold};
 use super::matmul::{Matrix, Shared};
 use super::spatial::axis;
 use super::{Real, parallel, pool};
+
+mod shifted;
+
+/// Output pixels of all samples up to which [`weight`] is bound by its result.
+const FEW_PIXELS: usize = 64;
 
 /// How the work is cut: chunks of output rows, blocks of input channels.
 struct Cut {
@@ -41,8 +49,16 @@ fn unfolding(e: Extents, op: Conv2d) -> Unfold {
     }
 }
 
+/// Whether unfolding the gradient is less work than unfolding the picture.
+fn has_few_outputs(e: Extents, op: Conv2d) -> bool {
+    op.stride == 1 && !op.upsample && 4 * e.outputs <= e.channels && e.kh * e.kw > 1
+}
+
 /// `gx = pad*(upsample*(weightᵀ · g))`, the stars marking adjoints.
 pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: &mut [T]) {
+    if has_few_outputs(e, op) {
+        return shifted::input(g, weight, e, op, gx);
+    }
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
     let unfold = unfolding(e, op);
     let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, e.n);
@@ -89,6 +105,12 @@ pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: 
 /// The matrix product gives the transpose, `gᵀ` being laid out once for all threads: so both
 /// operands lie as the product wants to read them.
 pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut [T]) {
+    if has_few_outputs(e, op) {
+        return shifted::weight(x, g, e, op, gw);
+    }
+    if e.n * e.oh * e.ow <= FEW_PIXELS {
+        return weight_of_few_pixels(x, g, e, op, gw);
+    }
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
     let unfold = unfolding(e, op);
     let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, 1);
@@ -134,6 +156,45 @@ pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut
             for (gw, &sum) in gw.iter_mut().zip(sums[o..].iter().step_by(e.outputs)) {
                 *gw = sum;
             }
+        }
+    });
+}
+
+/// [`weight`] for pictures so small that the weight is most of what is read and written: the product gives it
+/// as it lies.
+fn weight_of_few_pixels<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut [T]) {
+    let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
+    let unfold = unfolding(e, op);
+    let Cut { block, blocks, .. } = Cut::new::<T>(e, 1);
+    let gw = Shared::new(gw);
+    let scratch = || {
+        let patches = vec![T::default(); block * window * pixels];
+        (patches, vec![T::default(); unfold.slab_rows(e.oh) * unfold.columns.len()])
+    };
+    parallel::tasks(blocks, scratch, |(patches, slab), task| {
+        let first = task * block;
+        let count = block.min(e.channels - first);
+        for sample in 0..e.n {
+            for (c, patches) in patches.chunks_mut(window * pixels).take(count).enumerate() {
+                let x = &x[(sample * e.channels + first + c) * plane..][..plane];
+                unfold.channel(x, 0, e.oh, slab, patches);
+            }
+            let patches = Matrix {
+                data: patches,
+                rows: count * window,
+                columns: pixels,
+                row_stride: pixels,
+                column_stride: 1,
+            };
+            let g = Matrix {
+                data: &g[sample * e.outputs * pixels..],
+                rows: pixels,
+                columns: e.outputs,
+                row_stride: 1,
+                column_stride: pixels,
+            };
+            // SAFETY: each task writes the columns of its own channels.
+            unsafe { gw.product(first * window, e.channels * window, sample > 0, patches, g) };
         }
     });
 }

@@ -65,12 +65,12 @@ pub(super) fn add_scalar<T: Real>(w: &[T], b: T, y: &mut [T]) {
 /// `y[o, c] = weight[o, c] * gap[c] + weight[o, C + c] * gmp[c]`
 pub(super) fn cam_weight<T: Real>(weight: &[T], gap: &[T], gmp: &[T], y: &mut [T]) {
     let channels = gap.len();
-    for (y, weight) in y.chunks_mut(channels).zip(weight.chunks(2 * channels)) {
-        let (first, second) = weight.split_at(channels);
-        for (c, y) in y.iter_mut().enumerate() {
-            *y = first[c] * gap[c] + second[c] * gmp[c];
+    parallel::chunks(y, channels, 3 * channels, |o, y| {
+        let (first, second) = weight[2 * o * channels..][..2 * channels].split_at(channels);
+        for (((y, &a), &b), (&gap, &gmp)) in y.iter_mut().zip(first).zip(second).zip(gap.iter().zip(gmp)) {
+            *y = a * gap + b * gmp;
         }
-    }
+    });
 }
 
 /// `gx[n, k] = sum over m of g[n, m] * weight[m, k]`
@@ -137,21 +137,32 @@ pub(super) fn cam_weight_grad<T: Real>(
     y: &mut [T],
 ) {
     let channels = gap.len();
-    // The sum over outputs of g[o, c] * weight[o, first + c].
-    let along = |first: usize, c: usize| {
-        let (g, weight) = (g[c..].iter().step_by(channels), weight[first + c..].iter());
-        g.zip(weight.step_by(2 * channels)).map(|(g, w)| g.to_f64() * w.to_f64()).sum()
+    // The sums over outputs of g[o, c] * weight[o, first + c].
+    let along = |first: usize, y: &mut [T]| {
+        /// Channels that one thread takes at a time.
+        const CHUNK: usize = 64;
+        parallel::chunks(y, CHUNK, CHUNK * g.len() / channels, |i, y| {
+            let (start, mut sums) = (i * CHUNK, [0.0; CHUNK]);
+            for (g, weight) in g.chunks(channels).zip(weight.chunks(2 * channels)) {
+                let (g, weight) = (&g[start..], &weight[first + start..]);
+                for ((sum, g), w) in sums[..y.len()].iter_mut().zip(g).zip(weight) {
+                    *sum += g.to_f64() * w.to_f64();
+                }
+            }
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = T::from_f64(sum));
+        });
     };
     match wrt {
         CamInput::Mix => {
-            for (y, g) in y.chunks_mut(2 * channels).zip(g.chunks(channels)) {
+            parallel::chunks(y, 2 * channels, 3 * channels, |o, y| {
                 let (first, second) = y.split_at_mut(channels);
+                let g = &g[o * channels..][..channels];
                 for (c, &g) in g.iter().enumerate() {
                     (first[c], second[c]) = (g * gap[c], g * gmp[c]);
                 }
-            }
+            });
         }
-        CamInput::Gap => y.iter_mut().enumerate().for_each(|(c, y)| *y = T::from_f64(along(0, c))),
-        CamInput::Gmp => y.iter_mut().enumerate().for_each(|(c, y)| *y = T::from_f64(along(channels, c))),
+        CamInput::Gap => along(0, y),
+        CamInput::Gmp => along(channels, y),
     }
 }

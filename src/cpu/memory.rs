@@ -3,7 +3,7 @@
 use crate::graph::{Arithmetic, Graph, NodeId, Op};
 
 use super::Real;
-use super::compute::winograd;
+use super::compute::scratch;
 use super::run::last_readers;
 use super::values::reusable;
 
@@ -44,7 +44,7 @@ pub fn memory<T: Real>(graph: &Graph, outputs: &[NodeId], arithmetic: Arithmetic
             free.extend(owned[id.index()].take());
         }
     }
-    let scratch = graph.nodes().iter().filter_map(|node| winograd(graph, node, arithmetic));
-    let scratch = scratch.map(|winograd| winograd.scratch() as u64).max().unwrap_or(0);
+    let scratch = graph.nodes().iter().map(|node| scratch(graph, node, arithmetic) as u64);
+    let scratch = scratch.max().unwrap_or(0);
     (most + scratch) * size_of::<T>() as u64
 }

@@ -41,3 +41,6 @@ pub(crate) use matmul::row_products;
 pub use memory::memory;
 pub use real::Real;
 pub use run::{Walk, run};
+pub use values::Pool;
+#[cfg(feature = "training")]
+pub(crate) use vector::vectorized;

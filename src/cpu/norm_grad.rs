@@ -6,6 +6,7 @@
 use crate::graph::{Norm, NormInput, NormKind};
 
 use super::norm::{Statistics, layer_channels, statistics};
+use super::vector::vectorized;
 use super::{Real, parallel};
 
 /// What the gradients need of one plane, `mean` being that of the plane.
@@ -114,15 +115,27 @@ pub(super) fn planes<T: Real>(o: &Operands<'_, T>, norm: Norm) -> Vec<Plane> {
 fn gather<T: Real>(x: &[T], g: &[T]) -> Sums {
     const LANES: usize = 8;
     let statistics = statistics(x);
-    let (mut sums, mut products) = ([0.0; LANES], [0.0; LANES]);
-    for (x, g) in x.chunks(LANES).zip(g.chunks(LANES)) {
-        for (((sum, product), x), g) in sums.iter_mut().zip(&mut products).zip(x).zip(g) {
-            let g = g.to_f64();
-            *sum += g;
-            *product += g * (x.to_f64() - statistics.mean);
-        }
-    }
-    Sums { statistics, g: sums.iter().sum(), gx: products.iter().sum() }
+    let (g_sum, product) = vectorized(
+        #[inline(always)]
+        || {
+            let (mut sums, mut products) = ([0.0; LANES], [0.0; LANES]);
+            let (x_chunks, g_chunks) = (x.chunks_exact(LANES), g.chunks_exact(LANES));
+            for (i, (x, g)) in x_chunks.remainder().iter().zip(g_chunks.remainder()).enumerate() {
+                let g = g.to_f64();
+                sums[i] += g;
+                products[i] += g * (x.to_f64() - statistics.mean);
+            }
+            for (x, g) in x_chunks.zip(g_chunks) {
+                for i in 0..LANES {
+                    let g = g[i].to_f64();
+                    sums[i] += g;
+                    products[i] += g * (x[i].to_f64() - statistics.mean);
+                }
+            }
+            (sums.iter().sum(), products.iter().sum())
+        },
+    );
+    Sums { statistics, g: g_sum, gx: product }
 }
 
 /// The gradient of x: `a * g + b * (x - mean) + c` with `a`, `b`, `c` for each plane.
@@ -158,8 +171,14 @@ fn input<T: Real>(o: &Operands<'_, T>, norm: Norm, planes: &[Plane], y: &mut [T]
             c -= p.layer * mean + along * p.offset;
         }
         let (x, g) = (&o.x[i * pixels..][..pixels], &o.g[i * pixels..][..pixels]);
-        for ((y, x), g) in y.iter_mut().zip(x).zip(g) {
-            *y = T::from_f64(a * g.to_f64() + b * (x.to_f64() - p.sums.statistics.mean) + c);
-        }
+        let mean = p.sums.statistics.mean;
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((y, x), g) in y.iter_mut().zip(x).zip(g) {
+                    *y = T::from_f64(a * g.to_f64() + b * (x.to_f64() - mean) + c);
+                }
+            },
+        );
     });
 }

@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 
 use super::Real;
 use super::compute::compute;
-use super::values::{Value, Values};
+use super::values::{Pool, Value, Values};
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
 /// outputs do not need is not asked for. The arithmetic is exact.
@@ -36,7 +36,12 @@ pub struct Walk<'g, 'a, T> {
 impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     /// A walk at its beginning.
     pub fn new(graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
-        let values = Values::new(graph.nodes().len(), arithmetic);
+        Self::reusing(Pool::default(), graph, outputs, arithmetic)
+    }
+
+    /// A walk at its beginning, in memory that walks before have used.
+    pub fn reusing(pool: Pool<T>, graph: &'g Graph, outputs: &'g [NodeId], arithmetic: Arithmetic) -> Self {
+        let values = Values::new(graph.nodes().len(), arithmetic, pool);
         Self { graph, outputs, last_reader: last_readers(graph, outputs), values, next: 0 }
     }
 
@@ -80,7 +85,15 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
     ///
     /// # Errors
     /// [`Error::Shape`] where steps are left.
-    pub fn finish(mut self) -> Result<Vec<Tensor<T>>> {
+    pub fn finish(self) -> Result<Vec<Tensor<T>>> {
+        Ok(self.finish_reusing()?.0)
+    }
+
+    /// The outputs, after the last step, and the memory for the next walk.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where steps are left.
+    pub fn finish_reusing(mut self) -> Result<(Vec<Tensor<T>>, Pool<T>)> {
         // From the back, so that of an output asked for twice the last reader takes the value.
         let mut results: Vec<Tensor<T>> = (self.outputs.iter().enumerate().rev())
             .map(|(i, &id)| {
@@ -90,7 +103,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
             })
             .collect::<Result<_>>()?;
         results.reverse();
-        Ok(results)
+        Ok((results, self.values.into_pool()))
     }
 }
 

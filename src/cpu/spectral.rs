@@ -1,21 +1,30 @@
 //! Spectral normalisation: the weight as a matrix `[out, rest]`. Sums are in `f64`.
 
+use super::vector::vectorized;
 use super::{Real, parallel};
 
 /// Below this a vector counts as zero (`torch.nn.functional.normalize`).
 const EPS: f64 = 1e-12;
 /// Elements of `v` that one thread sums at a time.
-const CHUNK: usize = 512;
+const CHUNK: usize = 1024;
 
 fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a.to_f64() * b.to_f64();
-        }
-    }
-    lanes.iter().sum()
+    const LANES: usize = 16;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0; LANES];
+            let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+            let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
+            let rest: f64 = rest.map(|(a, b)| a.to_f64() * b.to_f64()).sum();
+            for (a, b) in a_chunks.zip(b_chunks) {
+                for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+                    *lane += a.to_f64() * b.to_f64();
+                }
+            }
+            lanes.iter().sum::<f64>() + rest
+        },
+    )
 }
 
 fn normalise<T: Real>(y: &mut [T], exact: &[f64]) {
@@ -32,12 +41,17 @@ pub(super) fn power_iteration_v<T: Real>(w: &[T], u: &[T], v: &mut [T]) {
     let columns = v.len();
     let mut exact = vec![0.0; columns];
     parallel::chunks(&mut exact, CHUNK, CHUNK * u.len(), |i, sums| {
-        for (w, u) in w.chunks(columns).zip(u) {
-            let u = u.to_f64();
-            for (sum, w) in sums.iter_mut().zip(&w[i * CHUNK..]) {
-                *sum += w.to_f64() * u;
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (w, u) in w.chunks(columns).zip(u) {
+                    let u = u.to_f64();
+                    for (sum, w) in sums.iter_mut().zip(&w[i * CHUNK..]) {
+                        *sum += w.to_f64() * u;
+                    }
+                }
+            },
+        );
     });
     normalise(v, &exact);
 }
@@ -61,11 +75,16 @@ pub(super) fn sigma<T: Real>(product: &[f64], u: &[T], y: &mut [T]) {
 
 /// `W / sigma`
 pub(super) fn spectral_norm<T: Real>(w: &[T], sigma: &[T], y: &mut [T]) {
-    let sigma = sigma[0].to_f64();
+    let inverse = 1.0 / sigma[0].to_f64();
     parallel::chunks(y, CHUNK, CHUNK, |i, y| {
-        for (y, w) in y.iter_mut().zip(&w[i * CHUNK..]) {
-            *y = T::from_f64(w.to_f64() / sigma);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, w) in y.iter_mut().zip(&w[i * CHUNK..]) {
+                    *y = T::from_f64(w.to_f64() * inverse);
+                }
+            },
+        );
     });
 }
 
@@ -79,10 +98,16 @@ pub(super) fn spectral_norm_grad<T: Real>(g: &[T], w: &[T], sigma: &[T], u: &[T]
         sum[0] = dot(&g[row.clone()], &w[row]);
     });
     let along = sums.iter().sum::<f64>() / (sigma * sigma);
+    let inverse = 1.0 / sigma;
     parallel::chunks(y, columns, columns, |row, y| {
         let factor = along * u[row].to_f64();
-        for ((y, g), v) in y.iter_mut().zip(&g[row * columns..]).zip(v) {
-            *y = T::from_f64(g.to_f64() / sigma - factor * v.to_f64());
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((y, g), v) in y.iter_mut().zip(&g[row * columns..]).zip(v) {
+                    *y = T::from_f64(g.to_f64() * inverse - factor * v.to_f64());
+                }
+            },
+        );
     });
 }

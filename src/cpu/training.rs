@@ -1,12 +1,13 @@
 //! From an operation of training to its function.
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, NormKind, Op, of_every_network};
+use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, of_every_network};
 
 use super::conv::Extents;
 use super::norm_grad::Operands;
 use super::spatial::image;
 use super::values::Values;
+use super::winograd::{Gradient, Winograd};
 use super::{Real, conv_grad, linear, loss, norm_grad, pointwise, pool, spatial, spectral};
 
 /// The rest of `compute`.
@@ -95,18 +96,26 @@ pub(super) fn compute_for_training<T: Real>(
             spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
         }),
 
-        Op::Conv2dGradInput { conv, .. } => values.fresh(node, |x, y| {
-            let ([_, _, oh, ow], [outputs, channels, kh, kw]) = (extents(0), extents(1));
-            let [n, _, h, w] = image(&node.shape);
-            let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
-            conv_grad::input(x.get(0), x.get(1), e, *conv, y);
-        }),
-        Op::Conv2dGradWeight { conv, .. } => values.fresh(node, |x, y| {
-            let ([n, channels, h, w], [_, outputs, oh, ow]) = (extents(0), extents(1));
-            let [_, _, kh, kw] = image(&node.shape);
-            let e = Extents { n, channels, h, w, outputs, kh, kw, oh, ow };
-            conv_grad::weight(x.get(0), x.get(1), e, *conv, y);
-        }),
+        Op::Conv2dGradInput { conv, .. } => {
+            let (e, winograd) = (of_input(graph, node), winograd(graph, node, values.arithmetic));
+            let len = winograd.as_ref().map_or(0, |(winograd, of)| winograd.gradient_scratch(*of));
+            values.with_scratch(len, |values, scratch| {
+                values.fresh(node, |x, y| match winograd {
+                    Some((winograd, _)) => winograd.grad_input(x.get(0), x.get(1), y, scratch),
+                    None => conv_grad::input(x.get(0), x.get(1), e, *conv, y),
+                })
+            })
+        }
+        Op::Conv2dGradWeight { conv, .. } => {
+            let (e, winograd) = (of_weight(graph, node), winograd(graph, node, values.arithmetic));
+            let len = winograd.as_ref().map_or(0, |(winograd, of)| winograd.gradient_scratch(*of));
+            values.with_scratch(len, |values, scratch| {
+                values.fresh(node, |x, y| match winograd {
+                    Some((winograd, _)) => winograd.grad_weight(x.get(0), x.get(1), y, scratch),
+                    None => conv_grad::weight(x.get(0), x.get(1), e, *conv, y),
+                })
+            })
+        }
         Op::SumPixels => values.fresh(node, |x, y| {
             let [_, _, h, w] = extents(0);
             conv_grad::sum_pixels(x.get(0), h * w, y);
@@ -159,4 +168,28 @@ pub(super) fn compute_for_training<T: Real>(
         // `compute` has them.
         of_every_network!() => vec![],
     })
+}
+
+/// The extents of the convolution whose gradient an [`Op::Conv2dGradInput`] is.
+fn of_input(graph: &Graph, node: &Node) -> Extents {
+    let [[_, _, oh, ow], [outputs, channels, kh, kw]] = [0, 1].map(|i| image(graph.shape(node.inputs[i])));
+    let [n, _, h, w] = image(&node.shape);
+    Extents { n, channels, h, w, outputs, kh, kw, oh, ow }
+}
+
+/// The extents of the convolution whose gradient an [`Op::Conv2dGradWeight`] is.
+fn of_weight(graph: &Graph, node: &Node) -> Extents {
+    let [[n, channels, h, w], [_, outputs, oh, ow]] = [0, 1].map(|i| image(graph.shape(node.inputs[i])));
+    let [_, _, kh, kw] = image(&node.shape);
+    Extents { n, channels, h, w, outputs, kh, kw, oh, ow }
+}
+
+/// How the gradient of a convolution is computed with fewer multiplications, if it is.
+pub(super) fn winograd(graph: &Graph, node: &Node, arithmetic: Arithmetic) -> Option<(Winograd, Gradient)> {
+    let (e, conv, gradient) = match &node.op {
+        Op::Conv2dGradInput { conv, .. } => (of_input(graph, node), conv, Gradient::Input),
+        Op::Conv2dGradWeight { conv, .. } => (of_weight(graph, node), conv, Gradient::Weight),
+        _ => return None,
+    };
+    Some((Winograd::new(e, *conv, arithmetic)?, gradient))
 }

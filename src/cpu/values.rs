@@ -13,11 +13,47 @@ pub(super) enum Value<'a, T> {
     Owned(Vec<T>),
 }
 
+/// Memory of tensors that nobody reads any more, for the walks that follow: memory that is new to a program costs
+/// more time than many an operation, since the system clears it page by page.
+#[derive(Debug)]
+pub struct Pool<T> {
+    free: Vec<Vec<T>>,
+    scratch: Vec<T>,
+    /// Elements that a walk may hold together with what is free.
+    limit: u64,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { free: vec![], scratch: vec![], limit: 0 }
+    }
+}
+
+impl<T> Pool<T> {
+    /// Lets walks hold so many elements, used and free together: what the largest of them needs
+    /// ([`memory`](super::memory())).
+    pub fn allow(&mut self, elements: u64) {
+        self.limit = self.limit.max(elements);
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> u64 {
+        let elements = self.free.iter().map(Vec::capacity).sum::<usize>() + self.scratch.capacity();
+        (elements * size_of::<T>()) as u64
+    }
+
+    /// Takes memory that nobody reads any more.
+    pub fn give(&mut self, memory: Vec<T>) {
+        self.free.push(memory);
+    }
+}
+
 /// The tensors alive at a node, and the memory of those that are not any more.
 pub(super) struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
-    free: Vec<Vec<T>>,
-    scratch: Vec<T>,
+    pool: Pool<T>,
+    /// Elements that there is memory for, used and free.
+    held: u64,
     #[cfg(feature = "training")]
     kept: Kept,
     pub(super) arithmetic: Arithmetic,
@@ -25,11 +61,11 @@ pub(super) struct Values<'a, T> {
 
 impl<'a, T: Real> Values<'a, T> {
     /// Those of a graph of so many nodes, none of which is there.
-    pub(super) fn new(nodes: usize, arithmetic: Arithmetic) -> Self {
+    pub(super) fn new(nodes: usize, arithmetic: Arithmetic, pool: Pool<T>) -> Self {
         Self {
+            held: pool.free.iter().map(|memory| memory.capacity() as u64).sum(),
+            pool,
             values: (0..nodes).map(|_| Value::Absent).collect(),
-            free: vec![],
-            scratch: vec![],
             #[cfg(feature = "training")]
             kept: Kept::default(),
             arithmetic,
@@ -90,25 +126,32 @@ impl<'a, T: Real> Values<'a, T> {
     }
 
     /// Memory of `len` elements for as long as `work` takes; what is in it is nothing to read. It is
-    /// kept for the next that asks for about as much.
+    /// kept for the next.
     pub(super) fn with_scratch<R>(&mut self, len: usize, work: impl FnOnce(&mut Self, &mut [T]) -> R) -> R {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if !(len..=len.saturating_mul(2)).contains(&scratch.len()) {
+        let mut scratch = std::mem::take(&mut self.pool.scratch);
+        if scratch.len() < len {
             drop(scratch);
             scratch = vec![unwritten(); len];
         }
         let result = work(self, &mut scratch[..len]);
-        self.scratch = scratch;
+        self.pool.scratch = scratch;
         result
     }
 
     /// Memory for `len` elements, every one of which is to be written.
     fn buffer(&mut self, len: usize) -> Vec<T> {
-        let mut buffer = match reusable(len, self.free.iter().map(Vec::capacity)) {
-            Some(i) => self.free.swap_remove(i),
+        let free = &mut self.pool.free;
+        let mut buffer = match reusable(len, free.iter().map(Vec::capacity)) {
+            Some(i) => free.swap_remove(i),
             None => {
                 // What is free is too small, or far too large: it goes first.
-                self.free.clear();
+                free.sort_unstable_by_key(Vec::capacity);
+                while self.held + len as u64 > self.pool.limit
+                    && let Some(memory) = free.pop()
+                {
+                    self.held -= memory.capacity() as u64;
+                }
+                self.held += len as u64;
                 return vec![unwritten(); len];
             }
         };
@@ -119,10 +162,15 @@ impl<'a, T: Real> Values<'a, T> {
         buffer
     }
 
+    /// The memory for the next walk.
+    pub(super) fn into_pool(self) -> Pool<T> {
+        self.pool
+    }
+
     /// The node's memory is free for others.
     pub(super) fn release(&mut self, id: NodeId) {
         if let Value::Owned(data) = std::mem::replace(&mut self.values[id.index()], Value::Absent) {
-            self.free.push(data);
+            self.pool.give(data);
         }
     }
 }

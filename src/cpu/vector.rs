@@ -5,7 +5,7 @@
 /// kind is looked up at run time. The numbers do not depend on it: nothing is contracted to
 /// multiply-adds, no sum is reordered.
 #[inline(always)]
-pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(not(target_arch = "wasm32"))]
     return pulp::Arch::new().dispatch(f);
     #[cfg(target_arch = "wasm32")]

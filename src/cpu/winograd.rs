@@ -7,8 +7,9 @@
 //!
 //! for every tile of 4x4 outputs, `d` being the 6x6 pixels that it reads, `w` the 3x3 weights, and
 //! the sum over the input channels between the brackets. So there are 36 matrix products of tiles
-//! and weights. In `f32` and with 256 channels the result is off by about 1e-5 of the largest
-//! output, where the direct convolution is off by 4e-7.
+//! and weights. The polynomials meet at 0, ±3/4, ±3/2 and infinity: in `f32` and with 256 channels the
+//! result is then off by about 2e-6 of the largest output (at the usual ±1 and ±2 by 1e-5), where the
+//! direct convolution is off by 4e-7.
 //!
 //! Behind nearest doubling a 3x3 convolution is four convolutions of the small picture, one for each
 //! place in a 2x2 of outputs: where a tap meets the same pixel as its neighbour, their weights are
@@ -20,11 +21,15 @@
 //! to wait for. The weights are transformed anew each time, which costs 3 to 7 % of the
 //! convolution: kept, they would take four times the memory of the weights themselves.
 
+#[cfg(feature = "training")]
+mod adjoint;
+#[cfg(feature = "training")]
+mod gradient;
 mod transforms;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::graph::Conv2d;
+use crate::graph::{Arithmetic, Conv2d};
 
 use super::conv::Extents;
 use super::matmul::{Matrix, Shared};
@@ -48,7 +53,7 @@ const BLOCK: usize = 64;
 /// powers of two.
 const APART: usize = 16;
 
-/// Below these the direct convolution is as fast: channels on either side, and tiles.
+/// Below these the direct convolution is as fast: channels on either side, and tiles of a sample.
 const FEW_CHANNELS: usize = 32;
 #[cfg(not(target_arch = "wasm32"))]
 const FEW_TILES: usize = 32;
@@ -56,6 +61,14 @@ const FEW_TILES: usize = 32;
 /// convolution takes 1.8 times as long.
 #[cfg(target_arch = "wasm32")]
 const FEW_TILES: usize = 4;
+
+/// Which gradient of a convolution.
+#[cfg(feature = "training")]
+#[derive(Clone, Copy)]
+pub(super) enum Gradient {
+    Input,
+    Weight,
+}
 
 /// How a convolution is cut.
 pub(super) struct Winograd {
@@ -69,8 +82,9 @@ pub(super) struct Winograd {
     /// Tiles in a row, and rows of tiles.
     across: usize,
     down: usize,
-    /// Rows of tiles in a chunk.
+    /// Rows of tiles in a chunk, and samples.
     chunk: usize,
+    together: usize,
     /// Output channels in a block.
     block: usize,
     /// Distances between the rows of a matrix, and between the 36 matrices of pixels, weights and
@@ -81,13 +95,29 @@ pub(super) struct Winograd {
     products: usize,
 }
 
+/// What is transformed at a time: tiles of several samples, or of a part of one.
+#[derive(Clone, Copy)]
+struct Chunk {
+    sample: usize,
+    samples: usize,
+    /// The first row of tiles, and the rows, of each.
+    first: usize,
+    rows: usize,
+}
+
 impl Winograd {
-    /// The way to compute this convolution, if it is one that is faster so.
-    pub(super) fn new(e: Extents, op: Conv2d) -> Option<Self> {
+    /// The way to compute this convolution or its gradients, if it is one that is faster so.
+    pub(super) fn new(e: Extents, op: Conv2d, arithmetic: Arithmetic) -> Option<Self> {
         let fits = (e.kh, e.kw, op.stride) == (3, 3, 1) && (!op.upsample || op.pad == 1);
         let winograd = Self::cut(e, op);
-        let pays = e.channels.min(e.outputs * winograd.phases) >= FEW_CHANNELS
-            && winograd.across * winograd.down >= FEW_TILES;
+        let pays = match arithmetic {
+            Arithmetic::Exact => false,
+            Arithmetic::Fewest => true,
+            Arithmetic::Fast => {
+                e.channels.min(e.outputs * winograd.phases) >= FEW_CHANNELS
+                    && winograd.across * winograd.down >= FEW_TILES
+            }
+        };
         (fits && pays).then_some(winograd)
     }
 
@@ -98,7 +128,8 @@ impl Winograd {
         // With few channels the pixels are large beside the weights, and so would be this memory.
         let tiles = (2 * e.channels).min(CHUNK_TILES);
         let chunk = (tiles / across).clamp(1, down);
-        let tiles = chunk * across + APART;
+        let together = (tiles / (across * down)).clamp(1, e.n);
+        let tiles = together * chunk * across + APART;
         let share = e.outputs.div_ceil(parallel::threads()).next_multiple_of(8 / phases);
         let block = share.min(BLOCK / phases).min(e.outputs);
         Self {
@@ -110,6 +141,7 @@ impl Winograd {
             across,
             down,
             chunk,
+            together,
             block,
             tiles,
             pixels: e.channels * tiles + APART,
@@ -120,6 +152,18 @@ impl Winograd {
 
     fn workers(&self) -> usize {
         parallel::threads().min(self.e.outputs.div_ceil(self.block))
+    }
+
+    /// All tiles, in their order.
+    fn chunks(&self) -> impl Iterator<Item = Chunk> {
+        let each = |first: usize, len: usize, most: usize| (first, most.min(len - first));
+        (0..self.e.n).step_by(self.together).flat_map(move |sample| {
+            let (sample, samples) = each(sample, self.e.n, self.together);
+            (0..self.down).step_by(self.chunk).map(move |first| {
+                let (first, rows) = each(first, self.down, self.chunk);
+                Chunk { sample, samples, first, rows }
+            })
+        })
     }
 
     /// The elements of the memory that [`Self::conv2d`] works in.
@@ -137,30 +181,29 @@ impl Winograd {
         scratch: &mut [T],
     ) {
         let (pixels, rest) = scratch.split_at_mut(PRODUCTS * self.pixels);
-        let plane = self.e.channels * self.e.h * self.e.w;
-        for (x, y) in x.chunks(plane).zip(y.chunks_mut(self.e.outputs * self.e.oh * self.e.ow)) {
-            let y = Shared::new(y);
-            for first in (0..self.down).step_by(self.chunk) {
-                let rows = self.chunk.min(self.down - first);
-                self.transform_pixels(x, first, rows, pixels);
-                with_activation!(self.op.activation, f => {
-                    self.multiply(weight, bias, (first, rows), pixels, rest, &y, f);
-                });
-            }
+        let y = Shared::new(y);
+        for chunk in self.chunks() {
+            self.transform_pixels(x, chunk, pixels);
+            with_activation!(self.op.activation, f => self.multiply(weight, bias, chunk, pixels, rest, &y, f));
         }
     }
 
-    /// `Bᵀ d B` of `rows` rows of tiles from `first` on, as 36 matrices `[channel, tile]`.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    fn transform_pixels<T: Real>(&self, x: &[T], first: usize, rows: usize, pixels: &mut [T]) {
-        /// Channels that a thread takes at a time.
-        const CHANNELS: usize = 8;
+    /// Where the padded picture under the tiles is read from.
+    fn window(&self) -> Window {
         let e = self.e;
         let axis = |len: usize| match self.op.upsample {
             true => repeated_axis(len),
             false => axis(len, false, self.op.pad),
         };
-        let window = Window { rows: axis(e.h), columns: axis(e.w), pad: self.op.pad, width: e.w };
+        Window { rows: axis(e.h), columns: axis(e.w), pad: self.op.pad, width: e.w }
+    }
+
+    /// `Bᵀ d B` of a chunk, as 36 matrices `[channel, tile]`.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    fn transform_pixels<T: Real>(&self, x: &[T], chunk: Chunk, pixels: &mut [T]) {
+        /// Channels that a thread takes at a time.
+        const CHANNELS: usize = 8;
+        let (e, rows, window) = (self.e, chunk.rows, self.window());
         let line = self.across + 1;
         let pixels = Shared::new(pixels);
         let scratch = || {
@@ -170,19 +213,21 @@ impl Winograd {
         };
         let run = |(padded, slab, mixed): &mut (Vec<T>, Vec<T>, Vec<T>), task: usize| {
             for channel in task * CHANNELS..((task + 1) * CHANNELS).min(e.channels) {
-                let x = &x[channel * e.h * e.w..][..e.h * e.w];
-                // SAFETY: each task writes the tiles of its own channels.
-                let to = |product: usize, row: usize| unsafe {
-                    let start = product * self.pixels + channel * self.tiles + row * self.across;
-                    pixels.piece(start, self.across)
-                };
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        window.phases(x, SIDE * first, padded, slab, line);
-                        transform_plane(slab, mixed, rows, self.across, to);
-                    },
-                );
+                for s in 0..chunk.samples {
+                    let x = &x[((chunk.sample + s) * e.channels + channel) * e.h * e.w..][..e.h * e.w];
+                    // SAFETY: each task writes the tiles of its own channels.
+                    let to = |product: usize, row: usize| unsafe {
+                        let tile = (s * rows + row) * self.across;
+                        pixels.piece(product * self.pixels + channel * self.tiles + tile, self.across)
+                    };
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            window.phases(x, SIDE * chunk.first, padded, slab, line);
+                            transform_plane(slab, mixed, rows, self.across, to);
+                        },
+                    );
+                }
             }
         };
         parallel::tasks(e.channels.div_ceil(CHANNELS), scratch, run);
@@ -195,42 +240,39 @@ impl Winograd {
         &self,
         weight: &[T],
         bias: Option<&[T]>,
-        (first, rows): (usize, usize),
+        chunk: Chunk,
         pixels: &[T],
         rest: &mut [T],
         y: &Shared<'_, T>,
         f: impl Fn(T) -> T + Copy + Send + Sync,
     ) {
         let (e, across, phases) = (self.e, self.across, self.phases);
+        let Chunk { first, rows, .. } = chunk;
         let own = PRODUCTS * (self.weights + self.products);
-        let rest = Shared::new(rest);
-        let next = AtomicUsize::new(0);
         let scratch = || {
-            let worker = next.fetch_add(1, Ordering::Relaxed);
-            // SAFETY: every worker has a number of its own, and `scratch` has a piece for each.
-            let own = unsafe { rest.piece(worker * own, own) };
             let lines = vec![T::default(); 2 * SIDE * (REACH * rows + 1) * across];
-            (own, vec![T::default(); 21 * e.channels], lines)
+            (vec![T::default(); 21 * e.channels], lines)
         };
-        parallel::tasks(e.outputs.div_ceil(self.block), scratch, |(own, taps, lines), task| {
+        with_memory(e.outputs.div_ceil(self.block), rest, own, scratch, |own, (taps, lines), task| {
             let start = task * self.block;
             let outputs = self.block.min(e.outputs - start);
             let (weights, products) = own.split_at_mut(PRODUCTS * self.weights);
             let filters = weight[start * 9 * e.channels..].chunks_exact(9 * e.channels).take(outputs);
             for (o, w) in filters.enumerate() {
+                let w = || w.chunks_exact(9);
                 for phase in 0..phases {
                     let row = &mut weights[(o * phases + phase) * e.channels..];
                     let phase = (phases > 1).then_some(phase);
                     vectorized(
                         #[inline(always)]
-                        || transform_weights(w, phase, taps, row, self.weights, e.channels),
+                        || transform_weights(w(), phase, taps, row, self.weights, e.channels),
                     );
                 }
             }
             for product in 0..PRODUCTS {
                 let pixels = Matrix {
                     data: &pixels[product * self.pixels..][..self.pixels],
-                    rows: rows * across,
+                    rows: chunk.samples * rows * across,
                     columns: e.channels,
                     row_stride: 1,
                     column_stride: self.tiles,
@@ -256,13 +298,14 @@ impl Winograd {
             let scale = e.oh / self.height;
             let top = SIDE * first;
             let height = (SIDE * rows).min(self.height - top);
-            for o in 0..outputs {
+            for (o, s) in (0..outputs).flat_map(|o| (0..chunk.samples).map(move |s| (o, s))) {
                 let offset = bias.map_or(T::default(), |bias| bias[start + o]);
                 let f = |sum: T| f(sum + offset);
+                let plane = (chunk.sample + s) * e.outputs + start + o;
                 // SAFETY: each task writes the planes of its own channels.
-                let y = unsafe { y.piece(((start + o) * e.oh + scale * top) * e.ow, scale * height * e.ow) };
+                let y = unsafe { y.piece((plane * e.oh + scale * top) * e.ow, scale * height * e.ow) };
                 let plane = |phase: usize| Products {
-                    data: &products[(o * phases + phase) * self.tiles..],
+                    data: &products[(o * phases + phase) * self.tiles + s * rows * across..],
                     stride: self.products,
                     tiles: rows * across,
                     across,
@@ -282,6 +325,24 @@ impl Winograd {
             }
         });
     }
+}
+
+/// [`parallel::tasks`] whose threads also have a piece of `memory` each, of `own` elements.
+fn with_memory<T: Real, S>(
+    count: usize,
+    memory: &mut [T],
+    own: usize,
+    scratch: impl Fn() -> S + Sync,
+    run: impl Fn(&mut [T], &mut S, usize) + Sync,
+) {
+    let memory = Shared::new(memory);
+    let next = AtomicUsize::new(0);
+    let scratch = || {
+        let worker = next.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: every worker has a number of its own, and so a piece of its own.
+        (unsafe { memory.piece(worker * own, own) }, scratch())
+    };
+    parallel::tasks(count, scratch, |(own, scratch), task| run(own, scratch, task));
 }
 
 /// Where each element of an axis of `len` elements with one more at either end is read from, where

@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::graph::Arithmetic;
 use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
 use crate::train::{Adam, Epochs, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
@@ -133,6 +134,7 @@ impl RunConfig {
             batch: self.batch_size,
             accumulation: self.accumulation,
             recompute: self.recompute,
+            arithmetic: if self.exact { Arithmetic::Exact } else { Arithmetic::Fast },
             ranks: 1,
             gan_type: self.gan_type,
             gp_ld: self.gp_ld,

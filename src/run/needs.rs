@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cpu;
 use crate::error::{Error, Result};
-use crate::graph::{Arithmetic, Shape};
+use crate::graph::Shape;
 use crate::io::Dataset;
 use crate::text;
 use crate::train::{AVERAGED, Player, StepGraph};
@@ -81,7 +80,7 @@ impl RunNeeds {
             let of_sum = if config.accumulation > 1 { trained } else { 0 };
             for (of_turn, &player) in of_turns.iter_mut().zip(&Player::BOTH) {
                 let turn = StepGraph::build(player, &step)?;
-                *of_turn = cpu::memory::<f32>(&turn.graph, &turn.outputs(), Arithmetic::Exact) + of_sum;
+                *of_turn = turn.memory::<f32>() + of_sum;
             }
         }
         let computing = of_turns.into_iter().fold(of_sheets, u64::max);

@@ -180,6 +180,11 @@ settings! { step;
     ///
     /// Not in the official program.
     recompute: bool = false, SettingKind::Switch;
+    /// Compute convolutions as the formulas state them, as the official program does, and not by Winograd's algorithm
+    /// where that is faster
+    ///
+    /// Not in the official program.
+    exact: bool = false, SettingKind::Switch;
     /// Where several ranks train together: each trains so many iterations by itself, then all go on from the mean of their
     /// weights; for slow networks
     ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpu::{Real, parallel};
+use crate::cpu::{Real, parallel, vectorized};
 
 /// Elements that one thread moves at a time.
 const CHUNK: usize = 1 << 14;
@@ -75,15 +75,20 @@ impl Adam {
             .collect();
         parallel::chunks(&mut parts, 1, CHUNK, |_, parts| {
             for Part { p, g, m, v } in parts {
-                for (((p, g), m), v) in p.iter_mut().zip(*g).zip(m.iter_mut()).zip(v.iter_mut()) {
-                    let x = p.to_f64();
-                    let g = g.to_f64() + self.weight_decay * x;
-                    let mean = beta1 * m.to_f64() + (1.0 - beta1) * g;
-                    let square = beta2 * v.to_f64() + (1.0 - beta2) * g * g;
-                    *m = T::from_f64(mean);
-                    *v = T::from_f64(square);
-                    *p = T::from_f64(x - rate * mean / (square.sqrt() * correction + self.eps));
-                }
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (((p, g), m), v) in p.iter_mut().zip(*g).zip(m.iter_mut()).zip(v.iter_mut()) {
+                            let x = p.to_f64();
+                            let g = g.to_f64() + self.weight_decay * x;
+                            let mean = beta1 * m.to_f64() + (1.0 - beta1) * g;
+                            let square = beta2 * v.to_f64() + (1.0 - beta2) * g * g;
+                            *m = T::from_f64(mean);
+                            *v = T::from_f64(square);
+                            *p = T::from_f64(x - rate * mean / (square.sqrt() * correction + self.eps));
+                        }
+                    },
+                );
             }
         });
     }

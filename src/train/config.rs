@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Shape};
+use crate::graph::{Arithmetic, Graph, Shape};
 use crate::model::{
     Direction, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SpectralState,
 };
@@ -60,6 +60,10 @@ pub struct StepConfig {
     /// does it unasked.
     #[serde(default)]
     pub recompute: bool,
+    /// Which algorithms may be taken. [`Arithmetic::Exact`] is that of the official program; what [`Arithmetic::Fast`] is
+    /// off stays within what that program is off between its own `f32` and `f64`.
+    #[serde(default)]
+    pub arithmetic: Arithmetic,
     /// Of the random numbers of the gradient penalty.
     #[serde(default)]
     pub seed: u64,
@@ -105,6 +109,7 @@ impl Default for StepConfig {
             sn: true,
             d_cam: true,
             recompute: false,
+            arithmetic: Arithmetic::default(),
             seed: 0,
             ema: 0.0,
             weights: LossWeights::default(),

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cpu::{self, Real, Walk};
+use crate::cpu::{Pool, Real, Walk, parallel};
 use crate::error::{Error, Result};
-use crate::graph::Arithmetic;
 use crate::tensor::Tensor;
 
 use super::player::Player;
@@ -45,6 +44,12 @@ pub trait Engine<T> {
         }
         Ok(outputs)
     }
+
+    /// Takes the memory of an output that nobody reads any more, for what is computed next.
+    fn reuse(&mut self, _memory: Vec<T>) {}
+
+    /// Gives back the memory that is kept for what is computed next.
+    fn release(&mut self) {}
 }
 
 /// Who sees the outputs of a step while the rest is still computed.
@@ -62,11 +67,32 @@ pub trait Watch<T> {
     fn operation(&mut self) -> Result<()>;
 }
 
-/// The CPU executor.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CpuEngine;
+/// The CPU executor. It keeps its memory from one graph to the next.
+#[derive(Debug)]
+pub struct CpuEngine<T = f32> {
+    pool: Pool<T>,
+}
 
-impl<T: Real> Engine<T> for CpuEngine {
+impl<T> Default for CpuEngine<T> {
+    fn default() -> Self {
+        Self { pool: Pool::default() }
+    }
+}
+
+/// Nobody watches.
+struct Alone;
+
+impl<T> Watch<T> for Alone {
+    fn output(&mut self, _: usize, _: &[T]) -> Result<()> {
+        Ok(())
+    }
+
+    fn operation(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: Real> Engine<T> for CpuEngine<T> {
     fn run<'a>(
         &mut self,
         step: &StepGraph,
@@ -75,7 +101,7 @@ impl<T: Real> Engine<T> for CpuEngine {
     where
         T: 'a,
     {
-        cpu::run(&step.graph, &step.outputs(), feed)
+        self.run_watched(step, feed, &mut Alone)
     }
 
     fn run_watched<'a>(
@@ -92,7 +118,9 @@ impl<T: Real> Engine<T> for CpuEngine {
         for (number, id) in outputs.iter().enumerate() {
             numbers.entry(id.index()).or_default().push(number);
         }
-        let mut walk = Walk::new(&step.graph, &outputs, Arithmetic::Exact);
+        self.pool.allow(step.elements);
+        let pool = std::mem::take(&mut self.pool);
+        let mut walk = Walk::reusing(pool, &step.graph, &outputs, step.arithmetic);
         while walk.step(feed)? {
             let (behind, _) = walk.progress();
             for &number in numbers.get(&(behind - 1)).into_iter().flatten() {
@@ -100,7 +128,17 @@ impl<T: Real> Engine<T> for CpuEngine {
             }
             watcher.operation()?;
         }
-        walk.finish()
+        let (results, pool) = walk.finish_reusing()?;
+        self.pool = pool;
+        Ok(results)
+    }
+
+    fn reuse(&mut self, memory: Vec<T>) {
+        self.pool.give(memory);
+    }
+
+    fn release(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -169,27 +207,40 @@ impl<T: Real> Outcome<T> {
         }
     }
 
+    /// [`Self::gradient_norms`], where all is finite.
+    ///
     /// # Errors
     /// [`Error::NonFinite`] with the first term or gradient that is NaN or infinite.
-    pub(super) fn check_finite(&self, step: u64) -> Result<()> {
+    pub(super) fn finite_norms(&self, step: u64) -> Result<Vec<(&'static str, f64)>> {
         let refuse = |what: String| Err(Error::NonFinite { step, what });
         if let Some((name, _)) = self.losses.iter().find(|(_, x)| !x.is_finite()) {
             return refuse(format!("the loss {name}"));
         }
-        for (name, gradient) in &self.gradients {
-            if gradient.data().iter().any(|x| !x.to_f64().is_finite()) {
+        let squares = self.squares();
+        for ((name, gradient), squares) in self.gradients.iter().zip(&squares) {
+            // The sum may be infinite where no element is.
+            if !squares.is_finite() && gradient.data().iter().any(|x| !x.to_f64().is_finite()) {
                 return refuse(format!("the gradient of {name}"));
             }
         }
-        Ok(())
+        Ok(self.norms(&squares))
     }
 
     /// The Euclidean norm of all gradients of each network.
     pub fn gradient_norms(&self) -> Vec<(&'static str, f64)> {
-        let squares = |network: &str| -> f64 {
-            let own = self.gradients.iter().filter(|(name, _)| name.split('.').next() == Some(network));
-            own.flat_map(|(_, g)| g.data()).map(|x| x.to_f64().powi(2)).sum()
+        self.norms(&self.squares())
+    }
+
+    /// Of each gradient the sum of its squares.
+    fn squares(&self) -> Vec<f64> {
+        self.gradients.values().map(|gradient| parallel::sum_of_squares(gradient.data())).collect()
+    }
+
+    fn norms(&self, squares: &[f64]) -> Vec<(&'static str, f64)> {
+        let of = |network: &str| -> f64 {
+            let all = self.gradients.keys().zip(squares);
+            all.filter(|(name, _)| name.split('.').next() == Some(network)).map(|(_, squares)| squares).sum()
         };
-        self.player.networks().iter().map(|network| (*network, squares(network).sqrt())).collect()
+        self.player.networks().iter().map(|network| (*network, of(network).sqrt())).collect()
     }
 }

@@ -31,7 +31,7 @@ impl Session {
     /// [`crate::Error::Config`] where the configuration cannot work, and what the device reports.
     pub async fn new(device: &Device, config: StepConfig, state: TrainState<f32>) -> Result<Self> {
         match device {
-            Device::Cpu => Ok(Self::Cpu(Box::new(Trainer::new(config, state, CpuEngine)?))),
+            Device::Cpu => Ok(Self::Cpu(Box::new(Trainer::new(config, state, CpuEngine::default())?))),
             Device::Gpu(gpu) => {
                 let state = &state;
                 let trainer =
@@ -108,13 +108,17 @@ impl Session {
         }
     }
 
-    /// Waits until all is done, and gives the report that is still to come.
+    /// Waits until all is done, and gives the report that is still to come. The processor gives back the memory that it
+    /// keeps for the next iteration.
     ///
     /// # Errors
     /// As [`Self::iterate`].
     pub async fn finish(&mut self) -> Result<Option<StepReport>> {
         match self {
-            Self::Cpu(_) => Ok(None),
+            Self::Cpu(trainer) => {
+                trainer.release();
+                Ok(None)
+            }
             Self::Gpu(trainer) => trainer.finish().await,
         }
     }

@@ -1,7 +1,8 @@
 //! The two graphs of one iteration.
 
+use crate::cpu::{self, Real};
 use crate::error::{Error, Result};
-use crate::graph::{Again, Graph, NodeId, Op, Seed, Shape, backward, fuse, recompute};
+use crate::graph::{Again, Arithmetic, Graph, NodeId, Op, Seed, Shape, backward, fuse, recompute};
 use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
@@ -26,6 +27,10 @@ pub struct StepGraph {
     /// The vectors of the spectral normalisation after this step's power iterations, by name:
     /// they take the place of what was fed under this name.
     pub buffers: Vec<(String, NodeId)>,
+    /// What may be traded for speed.
+    pub(super) arithmetic: Arithmetic,
+    /// Elements that the processor holds at most while it computes.
+    pub(super) elements: u64,
 }
 
 impl StepGraph {
@@ -104,7 +109,12 @@ impl StepGraph {
         let nodes: Vec<NodeId> = self.buffers.iter().map(|(_, node)| *node).collect();
         let (graph, nodes) = fuse(&self.graph, &nodes);
         let buffers = self.buffers.iter().map(|(name, _)| name.clone()).zip(nodes).collect();
-        Self { player: self.player, graph, terms: vec![], gradients: vec![], buffers }
+        Self { player: self.player, graph, terms: vec![], gradients: vec![], buffers, ..*self }
+    }
+
+    /// Bytes that the processor holds at most while it computes.
+    pub fn memory<T: Real>(&self) -> u64 {
+        cpu::memory::<T>(&self.graph, &self.outputs(), self.arithmetic)
     }
 
     /// All that is to be computed: the terms, the gradients, the buffers, in their orders.
@@ -211,8 +221,10 @@ impl<'a> Networks<'a> {
             })
             .collect::<Result<_>>()?;
         let buffers = names.into_iter().zip(updated.iter().copied()).collect();
-        let mut step = StepGraph { player, graph, terms, gradients, buffers };
+        let arithmetic = self.config.arithmetic;
+        let mut step = StepGraph { player, graph, terms, gradients, buffers, arithmetic, elements: 0 };
         step.recompute(if self.config.recompute { Again::Pictures } else { Again::Weights });
+        step.elements = step.memory::<f32>() / size_of::<f32>() as u64;
         Ok(step)
     }
 }

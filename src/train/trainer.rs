@@ -32,7 +32,7 @@ pub struct StepReport {
 
 /// A training run on one engine.
 #[derive(Debug)]
-pub struct Trainer<T, E = CpuEngine> {
+pub struct Trainer<T, E = CpuEngine<T>> {
     pub(super) config: StepConfig,
     /// In the order of [`Player::BOTH`].
     steps: [StepGraph; 2],
@@ -53,6 +53,11 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         let steps = [StepGraph::build(discriminators, &config)?, StepGraph::build(generators, &config)?];
         let vectors = steps.each_ref().map(StepGraph::vectors);
         Ok(Self { config, steps, vectors, engine, state })
+    }
+
+    /// Gives back the memory that is kept for the next iteration.
+    pub fn release(&mut self) {
+        self.engine.release();
     }
 
     /// The graph of one player.
@@ -97,8 +102,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
                 Some(team) => self.accumulate_in(team, player, batches)?,
                 None => self.accumulate(player, batches)?,
             };
-            outcome.check_finite(step)?;
-            gradient_norms.extend(outcome.gradient_norms());
+            gradient_norms.extend(outcome.finite_norms(step)?);
             losses.extend_from_slice(&outcome.losses);
             self.apply(outcome)?;
         }
@@ -207,9 +211,9 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         let step = self.state.step + 1;
         let lr = self.config.schedule.at(step);
         let moves = self.config.moves_until(outcome.player, step);
-        for (name, gradient) in &outcome.gradients {
+        for (name, gradient) in outcome.gradients {
             let (Some(parameter), Some(moments)) =
-                (self.state.tensors.get_mut(name), self.state.moments.get_mut(name))
+                (self.state.tensors.get_mut(&name), self.state.moments.get_mut(&name))
             else {
                 return Err(Error::Shape(format!("a gradient of `{name}`, which is not trained")));
             };
@@ -225,6 +229,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
             if name.ends_with(".rho") {
                 clip_rho(parameter.data_mut());
             }
+            self.engine.reuse(gradient.into_data());
         }
         self.state.tensors.extend(outcome.buffers);
         if outcome.player == Player::Generators {

@@ -1,7 +1,7 @@
 //! The devices behind a translator.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -12,13 +12,21 @@ use crate::graph::{Arithmetic, Graph, NodeId};
 use crate::plan::{ParameterMap, Plan, Target};
 use crate::{Tensor, cpu};
 
-use super::{INPUT, Phase, Precision, Watcher};
+use super::{INPUT, KEPT_BYTES, Phase, Precision, Watcher};
 
 /// The weights on a device.
 #[derive(Debug)]
 pub(super) enum Backend {
-    Cpu { weights: BTreeMap<String, Tensor> },
-    Gpu { gpu: Gpu, parameters: Arc<Parameters>, f16: bool },
+    Cpu {
+        weights: BTreeMap<String, Tensor>,
+        /// Memory for the next picture.
+        pool: Mutex<cpu::Pool<f32>>,
+    },
+    Gpu {
+        gpu: Gpu,
+        parameters: Arc<Parameters>,
+        f16: bool,
+    },
 }
 
 /// A graph made ready for a device.
@@ -41,7 +49,7 @@ impl Backend {
         match device {
             Device::Cpu => {
                 event!(INFO, threads = rayon::current_num_threads(), "the processor computes");
-                Ok(Self::Cpu { weights })
+                Ok(Self::Cpu { weights, pool: Mutex::default() })
             }
             Device::Gpu(gpu) => {
                 let target = target(&gpu, precision)?;
@@ -73,7 +81,7 @@ impl Backend {
     /// A copy of the weights.
     pub(super) async fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         match self {
-            Self::Cpu { weights } => Ok(weights.clone()),
+            Self::Cpu { weights, .. } => Ok(weights.clone()),
             Self::Gpu { gpu, parameters, .. } => {
                 let mut weights = BTreeMap::new();
                 let keep = |name: &str, tensor| _ = weights.insert(name.to_owned(), tensor);
@@ -142,16 +150,23 @@ impl Backend {
     ) -> Result<Vec<Tensor>> {
         match program {
             Compiled::Cpu { graph, outputs, arithmetic } => {
-                let Self::Cpu { weights } = self else {
+                let Self::Cpu { weights, pool } = self else {
                     return Err(Error::Internal("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.get(name) };
-                let mut walk = cpu::Walk::<f32>::new(graph, &outputs[..], *arithmetic);
+                let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut memory = std::mem::take(&mut *lock());
+                memory.allow(cpu::memory::<f32>(graph, outputs, *arithmetic) / size_of::<f32>() as u64);
+                let mut walk = cpu::Walk::reusing(memory, graph, &outputs[..], *arithmetic);
                 while walk.step(&feed)? {
                     let (done, total) = walk.progress();
                     watcher.report(Phase::Run, done, total).await?;
                 }
-                walk.finish()
+                let (results, memory) = walk.finish_reusing()?;
+                if memory.bytes() <= KEPT_BYTES {
+                    *lock() = memory;
+                }
+                Ok(results)
             }
             Compiled::Gpu(executor) => {
                 watcher.report(Phase::Run, 0, 1).await?;

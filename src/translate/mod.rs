@@ -40,7 +40,8 @@ pub use whole::{Arranged, Options, Tiling};
 const INPUT: &str = "x";
 /// How many picture sizes stay compiled.
 const KEPT_SIZES: usize = 4;
-/// The GPU memory that the kept sizes may hold together, bytes; the current one always stays.
+/// The memory that a translator keeps for its next pictures, bytes: that of a GPU for all kept sizes together, of which the
+/// current one always stays; or the processor's.
 const KEPT_BYTES: u64 = 256 << 20;
 
 /// How weights, and the pictures between operations, lie in a GPU's memory. What is computed is computed with f32

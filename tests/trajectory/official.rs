@@ -80,7 +80,7 @@ impl Trajectory {
     }
 
     pub(crate) fn trainer<T: Real>(&self) -> Trainer<T> {
-        Trainer::new(self.config, self.state(), CpuEngine).unwrap()
+        Trainer::new(self.config, self.state(), CpuEngine::default()).unwrap()
     }
 
     /// The pictures of one iteration.

@@ -1,11 +1,12 @@
 //! The gradients of convolution, padding and upsampling.
 
-use crate::catalogue::{conv2d, conv2d_grad_weight};
+use crate::catalogue::{conv2d, conv2d_fast_weight, conv2d_grad_weight};
 use crate::error::Result;
-use crate::graph::{Conv2d, Node, NodeId};
+use crate::graph::{Activation, Arithmetic, Conv2d, Node, NodeId};
 
 use super::super::layout::{Layout, quads};
 use super::super::select;
+use super::fast_conv::{Around, Extents, PRODUCTS};
 use super::forward::Divided;
 use super::{Lowering, multiply_adds};
 
@@ -15,6 +16,14 @@ impl Lowering<'_> {
     pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
+        let plain = (kh, kw, conv.stride, conv.upsample) == (3, 3, 1, false);
+        let fast = self.target.arithmetic != Arithmetic::Exact && !self.absorbed.is_division(node.inputs[1]);
+        if plain && fast {
+            let e = Extents { n, c: o, h: oh, w: ow, o: c, oh: h + 2 * conv.pad, ow: w + 2 * conv.pad };
+            if self.winograd_pays(e) {
+                return self.winograd_grad_input(id, node, conv, e);
+            }
+        }
         let g = self.operand(node.inputs[0])?;
         let Divided { weight, divisor, divides } = self.divided(node.inputs[1])?;
 
@@ -61,6 +70,20 @@ impl Lowering<'_> {
             true => Ok(()),
             false => self.fold(id, parts, conv.pad, usize::from(conv.upsample), cut.splits),
         }
+    }
+
+    /// [`Self::conv2d_grad_input`] by Winograd's F(4x4, 3x3): a convolution of the gradient, with zeros around, onto the
+    /// padded picture.
+    fn winograd_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d, e: Extents) -> Result<()> {
+        let u = self.fast_weight(node, &conv2d_fast_weight::WINOGRAD_WEIGHT_EXCHANGED, PRODUCTS, e)?;
+        let g = self.operand(node.inputs[0])?;
+        let m = self.winograd_products(g, u, Around::Zeros(2), e)?;
+        let direct = conv.pad == 0;
+        let total = e.n * e.oh * e.ow * quads(e.o);
+        let padded = if direct { self.result(id)? } else { self.scratch_quads(total)? };
+        let padded = self.whole(padded);
+        self.winograd_outputs(m, None, padded, Activation::Identity, e)?;
+        if direct { Ok(()) } else { self.fold(id, padded, conv.pad, 0, 1) }
     }
 
     /// The pixels are cut into splits where the weight alone has too few tiles to fill a GPU.

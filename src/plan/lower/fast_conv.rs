@@ -2,7 +2,7 @@
 
 use crate::catalogue::{conv2d, conv2d_fast_weight, winograd_outputs, winograd_pixels};
 use crate::error::Result;
-use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
+use crate::graph::{Activation, Arithmetic, Conv2d, Node, NodeId};
 use crate::shader::Shader;
 
 use super::super::layout::{Layout, quads};
@@ -12,18 +12,26 @@ use super::{Lowering, activation_code};
 
 /// Outputs of a tile of F(4x4, 3x3) a side, and its matrix products.
 const SIDE: usize = 4;
-const PRODUCTS: usize = 36;
+pub(super) const PRODUCTS: usize = 36;
 
 /// The extents of a convolution: x `[n, c, h, w]`, y `[n, o, oh, ow]`.
 #[derive(Clone, Copy)]
-struct Extents {
-    n: usize,
-    c: usize,
-    h: usize,
-    w: usize,
-    o: usize,
-    oh: usize,
-    ow: usize,
+pub(super) struct Extents {
+    pub(super) n: usize,
+    pub(super) c: usize,
+    pub(super) h: usize,
+    pub(super) w: usize,
+    pub(super) o: usize,
+    pub(super) oh: usize,
+    pub(super) ow: usize,
+}
+
+/// What a convolution reads outside of the picture, and how far.
+#[derive(Clone, Copy)]
+pub(super) enum Around {
+    Reflected(usize),
+    #[cfg(feature = "training")]
+    Zeros(usize),
 }
 
 impl Extents {
@@ -50,14 +58,19 @@ impl Lowering<'_> {
             self.subpixel_conv2d(id, node, conv, e)?;
             return Ok(true);
         }
-        let [across, down] = e.tiles();
-        let tiles = n * across * down;
-        let largest = Layout::Image { n: PRODUCTS, c: c.max(o), pixels: tiles }.bytes();
-        if largest > self.target.max_binding || !select::winograd(self.target, c, o, tiles) {
+        if !self.winograd_pays(e) {
             return Ok(false);
         }
         self.winograd_conv2d(id, node, conv, e)?;
         Ok(true)
+    }
+
+    /// Whether Winograd's algorithm is faster, and its products fit.
+    pub(super) fn winograd_pays(&self, e: Extents) -> bool {
+        let [across, down] = e.tiles();
+        let tiles = e.n * across * down;
+        let largest = Layout::Image { n: PRODUCTS, c: e.c.max(e.o), pixels: tiles }.bytes();
+        largest <= self.target.max_binding && select::winograd(self.target, e.c, e.o, tiles)
     }
 
     /// Behind nearest doubling: four convolutions of 2x2 on the small picture, 4/9 of the
@@ -91,23 +104,43 @@ impl Lowering<'_> {
 
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications.
     fn winograd_conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d, e: Extents) -> Result<()> {
+        let u = self.fast_weight(node, &conv2d_fast_weight::WINOGRAD_WEIGHT, PRODUCTS, e)?;
+        let x = self.operand(node.inputs[0])?;
+        let m = self.winograd_products(x, u, Around::Reflected(conv.pad), e)?;
+        let bias = if conv.bias { Some(self.operand(node.inputs[2])?) } else { None };
+        let y = self.result(id)?;
+        self.winograd_outputs(m, bias, self.whole(y), conv.activation, e)
+    }
+
+    /// The 36 products of tiles of `x` with the transformed weights `u`.
+    pub(super) fn winograd_products(
+        &mut self,
+        x: Bound,
+        u: Bound,
+        around: Around,
+        e: Extents,
+    ) -> Result<Bound> {
         let Extents { n, c, h, w, o, oh, ow } = e;
         let [across, down] = e.tiles();
         let tiles = n * across * down;
-
-        let u = self.fast_weight(node, &conv2d_fast_weight::WINOGRAD_WEIGHT, PRODUCTS, e)?;
-        let x = self.operand(node.inputs[0])?;
         let v = self.scratch_quads(PRODUCTS * tiles * quads(c))?;
         let total = tiles * quads(c);
+        let (pad, zeros) = match around {
+            Around::Reflected(pad) => (pad, 0),
+            #[cfg(feature = "training")]
+            Around::Zeros(pad) => (pad, 1),
+        };
         let params = winograd_pixels::Params {
             height: h as u32,
             width: w as u32,
             quads: quads(c) as u32,
-            pad: conv.pad as u32,
+            pad: pad as u32,
             across: across as u32,
             down: down as u32,
             tiles: tiles as u32,
             total: total as u32,
+            zeros,
+            ..winograd_pixels::Params::default()
         };
         let (bindings, workgroups) = ([x, self.whole(v)], self.spread(total.div_ceil(256)));
         let label = format!("winograd pixels {c} {h}x{w}");
@@ -129,11 +162,22 @@ impl Lowering<'_> {
         let bindings = [v, u, u, u, self.whole(m)];
         let label = format!("winograd products {c}→{o} {oh}x{ow}");
         self.products(Products { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
+        Ok(self.whole(m))
+    }
 
-        let m = self.whole(m);
-        let bias = if conv.bias { self.operand(node.inputs[2])? } else { m };
-        let y = self.result(id)?;
-        let (activation, slope) = activation_code(conv.activation);
+    /// From the 36 products to `y`.
+    pub(super) fn winograd_outputs(
+        &mut self,
+        m: Bound,
+        bias: Option<Bound>,
+        y: Bound,
+        activation: Activation,
+        e: Extents,
+    ) -> Result<()> {
+        let Extents { n, o, oh, ow, .. } = e;
+        let [across, down] = e.tiles();
+        let tiles = n * across * down;
+        let (activation, slope) = activation_code(activation);
         let total = tiles * quads(o);
         let params = winograd_outputs::Params {
             height: oh as u32,
@@ -143,19 +187,20 @@ impl Lowering<'_> {
             down: down as u32,
             tiles: tiles as u32,
             total: total as u32,
-            has_bias: u32::from(conv.bias),
+            has_bias: u32::from(bias.is_some()),
             activation,
             slope,
             reserved_0: 0,
             reserved_1: 0,
         };
-        let (bindings, workgroups) = ([m, bias, self.whole(y)], self.spread(total.div_ceil(256)));
+        let (bindings, workgroups) = ([m, bias.unwrap_or(m), y], self.spread(total.div_ceil(256)));
         let label = format!("winograd outputs {o} {oh}x{ow}");
         self.step(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
     }
 
-    /// The weights of a 3x3 convolution, transformed to those of so many taps.
-    fn fast_weight(
+    /// The weights of a 3x3 convolution, transformed to those of so many taps. `e` is that of the convolution that reads
+    /// them.
+    pub(super) fn fast_weight(
         &mut self,
         node: &Node,
         shader: &'static Shader,
@@ -166,7 +211,12 @@ impl Lowering<'_> {
         let tap = 4 * quads(e.c) * quads(e.o);
         let transformed = self.scratch_quads(taps * tap)?;
         let transformed = self.whole(transformed);
-        let params = conv2d_fast_weight::Params { tap: tap as u32, ..Default::default() };
+        let params = conv2d_fast_weight::Params {
+            tap: tap as u32,
+            in_quads: quads(e.o) as u32,
+            out_quads: quads(e.c) as u32,
+            ..Default::default()
+        };
         let workgroups = self.spread(tap.div_ceil(256));
         self.step(shader, params, &[weight, transformed], workgroups, shader.name.replace('_', " "), 0)?;
         Ok(transformed)

@@ -351,7 +351,7 @@ pub(crate) async fn of_ranks(gpu: &Gpu, options: &TrainOptions, ranks: &Ranks) -
 
 pub(crate) async fn on_cpu(options: &TrainOptions, ranks: Option<&Ranks>) -> Result<Training> {
     let config = StepConfig { ranks: ranks.map_or(1, Ranks::ranks), ..options.config(16, 64, 6) };
-    let mut trainer = Trainer::<f32>::new(config, TrainState::new(&config, 1)?, CpuEngine)?;
+    let mut trainer = Trainer::<f32>::new(config, TrainState::new(&config, 1)?, CpuEngine::default())?;
     let batches = [batch(&config)?];
     let mut team = ranks.map(|ranks| Team::new(ranks.connection(options.wire())));
     let (mut times, mut waits) = (vec![], vec![]);
