@@ -37,6 +37,11 @@ pub(super) struct Divided {
 }
 
 impl Lowering<'_> {
+    /// Whether a weight is one that spectral normalisation would divide.
+    fn is_divided(&self, weight: NodeId) -> bool {
+        self.graph.node(weight).op == Op::SpectralNorm && self.values[weight.index()].is_none()
+    }
+
     /// A weight. One that spectral normalisation divides is not written: the results are divided.
     pub(super) fn divided(&self, weight: NodeId) -> Result<Divided> {
         #[cfg(feature = "training")]
@@ -60,7 +65,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        if self.fast_conv2d(id, node, conv)? {
+        if !self.is_divided(node.inputs[1]) && self.fast_conv2d(id, node, conv)? {
             return Ok(());
         }
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
