@@ -1,7 +1,7 @@
 //! Every operation of the graph on the CPU, in `f32` and `f64`.
 //!
 //! In `f64` it is the twin that the GPU's numbers and the gradients are checked on; in `f32` it
-//! serves people without a usable GPU. It has no plan of its own: [`run`] walks the nodes in
+//! serves people without a usable GPU. It has no plan of its own: `run` walks the nodes in
 //! order, calls one function for each operation, slices in and slices out, and frees a tensor
 //! after its last reader.
 

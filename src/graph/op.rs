@@ -22,7 +22,7 @@ pub enum Activation {
 }
 
 /// Spatial attributes of [`Op::Conv2d`]. As a model states them, `pad` is 0 and `upsample`
-/// false; [`super::fuse`] folds a preceding padding and upsampling in.
+/// false; `fuse` folds a preceding padding and upsampling in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2d {
     /// Distance between the windows of neighbouring outputs.
