@@ -204,7 +204,8 @@ fn every_kernel_with_tensors_of_f16() {
         others(&target, &mut seen);
     }
     // What only training launches, and quantised weights: tests/quantized.rs.
-    let elsewhere = |name: &str| ["_transposed", "_bits", "divide"].iter().any(|end| name.ends_with(end));
+    let elsewhere =
+        |name: &str| ["_transposed", "_exchanged", "_bits", "divide"].iter().any(|end| name.ends_with(end));
     let mut missing = vec![];
     for shader in catalogue::ALL.iter().filter(|shader| !elsewhere(shader.name)) {
         let tensors = shader.bindings.iter().filter(|binding| binding.tensor);

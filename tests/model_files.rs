@@ -313,7 +313,7 @@ fn metadata_that_lies_is_refused() {
         out.extend(&bytes[8 + length..]);
         parse(&out).unwrap_err()
     };
-    assert!(change("format_version", Some("2")).to_string().contains("update ugatit"));
+    assert!(change("format_version", Some("3")).to_string().contains("update ugatit"));
     assert!(change("ch", None).to_string().contains("`ch`"));
     assert!(change("ch", Some("two")).to_string().contains("two"));
     assert!(matches!(change("ch", Some("4")), Error::TensorShape { .. }));

@@ -127,7 +127,7 @@ fn build_with(file: &str, from: &str, to: &str) -> String {
 #[test]
 fn a_broken_shader_fails_the_build_with_file_line_and_message() {
     // In an import, by a line that comes after an import: the line is that of the file itself.
-    let line = build_with("shared/activation.wgsl", "case 2u: { return select(", "case 2u: { return selekt(");
+    let line = build_with("shared/activation.wgsl", "{ return select(slope", "{ return selekt(slope");
     assert!(line.contains("shared/activation.wgsl:changed line: ") && line.contains("selekt"), "{line}");
     let line =
         build_with("pointwise.wgsl", "store_y(i, load_a(i) + load_b(i));", "store_y(i, load_a(i) + 1u);");

@@ -13,12 +13,8 @@ use super::{Lowering, Reduction, Value};
 /// The pixels that a workgroup of a reduction takes, and how many workgroups that makes.
 pub(super) fn chunks(shader: &Shader, pixels: usize) -> (usize, usize) {
     // Sixteen pixels for each row of a workgroup, so that joining the rows costs little.
-    // Without rows, on adapters that have few processors: as many.
-    let rows = match shader.workgroup_size[1] {
-        1 => 16,
-        rows => rows as usize,
-    };
-    let chunk = pixels.div_ceil(64).max(16 * rows);
+    // Without rows sixteen too: sums of sums are more exact than one long sum.
+    let chunk = pixels.div_ceil(64).max(16 * shader.workgroup_size[1] as usize);
     (chunk, pixels.div_ceil(chunk))
 }
 

@@ -6,7 +6,7 @@ import { expect, test } from "../support/test.ts";
 
 const SHADERS = join(ROOT, "shaders");
 /** Variants whose names are also words of other texts. */
-const WORDS = ["scale", "divide"];
+const WORDS = ["dot", "scale", "divide"];
 
 test("the downloads are within their limits", () => {
   execFileSync("node", [join(PACKAGE, "scripts/size.mjs")], { stdio: "inherit" });
