@@ -46,7 +46,13 @@ pub(super) enum Backend {
 /// A graph made ready for a device.
 #[derive(Debug)]
 pub(super) enum Compiled {
-    Cpu { graph: Graph, outputs: Vec<NodeId>, arithmetic: Arithmetic },
+    Cpu {
+        graph: Graph,
+        outputs: Vec<NodeId>,
+        arithmetic: Arithmetic,
+        /// What the tensors take at most.
+        elements: u64,
+    },
     Gpu(Box<Executor>),
 }
 
@@ -131,7 +137,12 @@ impl Backend {
         watcher: &mut impl Watcher,
     ) -> Result<Compiled> {
         Ok(match self {
-            Self::Cpu { .. } => Compiled::Cpu { graph: graph.clone(), outputs: outputs.to_vec(), arithmetic },
+            Self::Cpu { .. } => Compiled::Cpu {
+                graph: graph.clone(),
+                outputs: outputs.to_vec(),
+                arithmetic,
+                elements: cpu::memory::<f32>(graph, outputs, arithmetic) / size_of::<f32>() as u64,
+            },
             Self::Gpu { gpu, parameters, f16 } => {
                 let target = Target { arithmetic, f16: *f16, ..gpu.target() };
                 let plan = Plan::compile(graph, outputs, parameters.map(), &target)?;
@@ -166,14 +177,14 @@ impl Backend {
         watcher: &mut impl Watcher,
     ) -> Result<Vec<Tensor>> {
         match program {
-            Compiled::Cpu { graph, outputs, arithmetic } => {
+            Compiled::Cpu { graph, outputs, arithmetic, elements } => {
                 let Self::Cpu { weights, pool } = self else {
                     return Err(Error::Internal("a program of another device".into()));
                 };
                 let feed = |name: &str| if name == INPUT { Some(x) } else { weights.tensors.get(name) };
                 let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut memory = std::mem::take(&mut *lock());
-                memory.allow(cpu::memory::<f32>(graph, outputs, *arithmetic) / size_of::<f32>() as u64);
+                memory.allow(*elements);
                 let walk = cpu::Walk::reusing(memory, graph, &outputs[..], *arithmetic);
                 let matrix = weights.quantized.as_ref().map(|matrix| (QUANTIZED_KEY, matrix));
                 let mut walk = walk.with_quantized(matrix);

@@ -67,9 +67,7 @@ impl Absorbed {
                     && !reader.inputs[2..].contains(&id)
                     && reader.inputs[0] != id
             };
-            // Fast algorithms of 3x3 convolutions read the weight itself.
-            let is_3x3 = node.shape.nchw().is_some_and(|[_, _, kh, kw]| (kh, kw) == (3, 3));
-            let is_division = node.op == Op::SpectralNorm && !is_3x3 && !outputs.contains(&id);
+            let is_division = node.op == Op::SpectralNorm && !outputs.contains(&id);
             if is_division && read_by(id).iter().all(divides) {
                 found.divisions.insert(id);
             }

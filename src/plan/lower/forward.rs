@@ -37,11 +37,6 @@ pub(super) struct Divided {
 }
 
 impl Lowering<'_> {
-    /// Whether a weight is one that spectral normalisation would divide.
-    fn is_divided(&self, weight: NodeId) -> bool {
-        self.graph.node(weight).op == Op::SpectralNorm && self.values[weight.index()].is_none()
-    }
-
     /// A weight. One that spectral normalisation divides is not written: the results are divided.
     pub(super) fn divided(&self, weight: NodeId) -> Result<Divided> {
         #[cfg(feature = "training")]
@@ -65,13 +60,14 @@ impl Lowering<'_> {
     }
 
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        if !self.is_divided(node.inputs[1]) && self.fast_conv2d(id, node, conv)? {
+        let Divided { weight, divisor, divides } = self.divided(node.inputs[1])?;
+        // The fast algorithms read a weight that was divided.
+        if divides == 0 && self.fast_conv2d(id, node, conv)? {
             return Ok(());
         }
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
-        let (x, weight) = (self.operand(node.inputs[0])?, self.divided(node.inputs[1])?);
-        let Divided { weight, divisor, divides } = weight;
+        let x = self.operand(node.inputs[0])?;
         let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
         let y = self.result(id)?;
         let (activation, slope) = activation_code(conv.activation);
