@@ -344,9 +344,7 @@ fn everything_else() {
         let mut case = Case::new(format!("others {n}x{c}x{h}x{w}"));
         let x = case.input(&[n, c, h, w]);
         let y = case.input(&[n, c, h, w]);
-        for activation in
-            [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh, Activation::Identity]
-        {
+        for activation in Activation::EACH {
             case.output(Op::Activation(activation), &[x]);
         }
         case.output(Op::Add, &[x, y]);
