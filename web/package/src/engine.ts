@@ -18,11 +18,12 @@ import type {
   Loaded,
   OnStep,
   Output,
+  Survey,
   TranslateRequest,
 } from "./protocol.js";
 import { arrange } from "./size.js";
 import { startHelpers } from "./helpers.js";
-import { type Helpers, type Survey, translateTiles } from "./tiles.js";
+import { type Helpers, translateTiles } from "./tiles.js";
 import type { Progress } from "./types.js";
 import {
   type Place,
