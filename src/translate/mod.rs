@@ -122,6 +122,15 @@ impl Translator {
         Ok(Self { config, direction, backend, arithmetic, programs: VecDeque::new() })
     }
 
+    /// [`Self::with_precision`] for callers that are not async: it waits on this thread.
+    ///
+    /// # Errors
+    /// Those of [`Self::with_precision`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_precision_blocking(device: Device, model: Model, precision: Precision) -> Result<Self> {
+        pollster::block_on(Self::with_precision(device, model, precision))
+    }
+
     /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on
     /// its way. What one of that device compiles later is there already. `bits` are those of its
     /// largest matrix, where that is quantised.
