@@ -32,7 +32,9 @@ use crate::quantized::Bits;
 pub use crate::device::Device;
 use backend::{Backend, Compiled, Weights};
 pub use large::{Tiles, survey_size, wants_tiles};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
+pub use pictures::{
+    Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_part, fitted_size, prepare, resize,
+};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 pub use whole::{Arranged, Options, Tiling};
