@@ -203,7 +203,7 @@ fn every_kernel_with_tensors_of_f16() {
         normalisations(&target, &mut seen);
         others(&target, &mut seen);
     }
-    // What only training launches, and quantised weights: tests/quantized_kernels.rs.
+    // What only training launches, and quantised weights: tests/quantized.rs.
     let elsewhere =
         |name: &str| ["_transposed", "_exchanged", "_bits", "divide"].iter().any(|end| name.ends_with(end));
     let mut missing = vec![];
