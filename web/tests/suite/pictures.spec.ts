@@ -73,6 +73,17 @@ test("shapes, opacity and crops", async ({ site }) => {
       crop.height,
     );
     const same = await translator.translate(cut, { size: "native" });
+    // 144x176 pixels: the middle 144x96 are read, of a picture in tiles in the page.
+    const tiled = { size: { width: 288, height: 192 }, tile: 224 } as const;
+    const fitted = await translator.translate("/pictures/demo/portrait.png", {
+      ...tiled,
+      fit: "crop",
+    });
+    const middle = await translator.translate("/pictures/demo/portrait.png", {
+      ...tiled,
+      crop: { x: 0, y: 40, width: 144, height: 96 },
+      fit: "stretch",
+    });
     return {
       portrait: await difference(portrait.bitmap, "/out/native/portrait.png"),
       alpha: alphas.reduce(
@@ -81,6 +92,7 @@ test("shapes, opacity and crops", async ({ site }) => {
       ),
       transparent: alphas.filter((a) => a === 0).length,
       crop: [part.width, part.height, await difference(part.bitmap, same.bitmap)],
+      fitted: [fitted.width, fitted.height, await difference(fitted.bitmap, middle.bitmap)],
       outside: await failure(
         translator.translate("/pictures/demo/portrait.png", { crop: { ...crop, x: 100 } }),
       ),
@@ -90,6 +102,7 @@ test("shapes, opacity and crops", async ({ site }) => {
   expect(seen.alpha).toBeLessThanOrEqual(1);
   expect(seen.transparent).toBeGreaterThan(100);
   expect(seen.crop).toEqual([80, 40, 0]);
+  expect(seen.fitted).toEqual([288, 192, 0]);
   expect(seen.outside).toMatchObject({ code: "size-unsupported" });
 });
 
