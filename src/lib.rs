@@ -50,9 +50,10 @@
 //! Natively an async call never yields: the thread that polls it computes, or waits for the GPU. No particular runtime is
 //! needed. Under tokio and the like call it within `spawn_blocking`, so that other tasks go on meanwhile.
 //!
-//! [`device::Device`], [`io::Model`] and [`translate::Translator`] are [`Send`]: one thread may make them and another use
-//! them. Their futures need not be. Clones of a device share one GPU. A translator works on one picture at a time, so two
-//! threads need two translators.
+//! [`device::Device`], [`io::Model`], [`translate::Translator`] and [`train::Session`] are [`Send`]: one thread may make them
+//! and another use them. Their futures need not be. A [`run::Run`] is not, since its connection to other processes may belong to
+//! a thread, so one thread opens and drives it. Clones of a device share one GPU. A translator works on one picture at a
+//! time, so two threads need two translators.
 //!
 //! # What it reads and writes unasked
 //!

@@ -142,12 +142,14 @@ mod tests {
 
     /// What the crate's documentation promises.
     #[test]
-    fn what_translates_may_be_made_on_one_thread_and_used_on_another() {
+    fn what_computes_may_be_made_on_one_thread_and_used_on_another() {
         fn is_send<T: Send>() {}
         is_send::<Translator>();
         is_send::<crate::device::Device>();
         is_send::<crate::io::Model>();
         is_send::<Error>();
+        #[cfg(feature = "training")]
+        is_send::<crate::train::Session>();
     }
 
     #[test]
