@@ -181,6 +181,17 @@ pub(crate) struct Destination {
     pub(crate) buffer: usize,
 }
 
+/// A plan with others that run between its first part and its rest. All of them lie in the same buffers.
+#[cfg(feature = "training")]
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    pub(crate) plan: Plan,
+    /// The launches of its first part.
+    pub(crate) first: usize,
+    /// Each of them finds what of `plan` lives on untouched.
+    pub(crate) between: Vec<Plan>,
+}
+
 /// An input or output of a plan.
 #[derive(Clone, Debug)]
 pub struct Terminal {
@@ -299,6 +310,25 @@ impl Plan {
         target: &Target,
     ) -> Result<Self> {
         lower::Lowering::new(graph, parameters, target).into_given(destinations, pool)
+    }
+
+    /// Plans a graph as [`Self::compile_into`] does, and others that run one after the other when its nodes before
+    /// `first` are computed. Their inputs that have a name of `shared`, nodes before `first`, or that of an input of
+    /// `graph`, are these tensors: nobody feeds them.
+    ///
+    /// # Errors
+    /// As [`Self::compile_into`].
+    #[cfg(feature = "training")]
+    pub(crate) fn compile_around(
+        (graph, destinations): (&Graph, &[Destination]),
+        (first, shared): (usize, &[(String, NodeId)]),
+        between: &[(&Graph, &[Destination])],
+        parameters: &ParameterMap,
+        target: &Target,
+    ) -> Result<Around> {
+        let lowering = |graph| lower::Lowering::new(graph, parameters, target);
+        let between = between.iter().map(|&(graph, to)| (lowering(graph), to)).collect();
+        lowering(graph).around(destinations, (first, shared), between)
     }
 
     /// Appends a launch.

@@ -27,10 +27,15 @@ pub struct StepGraph {
     /// The vectors of the spectral normalisation after this step's power iterations, by name:
     /// they take the place of what was fed under this name.
     pub buffers: Vec<(String, NodeId)>,
+    /// What the first part of the graph gives to the discriminators' turn, by the name of its input there. That part is the
+    /// nodes up to the last of these; it reads nothing that the discriminators' turn changes.
+    pub translated: Vec<(String, NodeId)>,
     /// What may be traded for speed.
     pub(super) arithmetic: Arithmetic,
-    /// Elements that the processor holds at most while it computes.
+    /// Elements that the processor holds at most while it computes, [`Self::beside`] included.
     pub(super) elements: u64,
+    /// Elements that the first part of the other player's graph has left there meanwhile.
+    beside: u64,
 }
 
 impl StepGraph {
@@ -39,19 +44,38 @@ impl StepGraph {
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work.
     pub fn build(player: Player, config: &StepConfig) -> Result<Self> {
-        match player {
-            Player::Discriminators => Self::discriminators(config),
-            Player::Generators => Self::generators(config),
+        let [discriminators, generators] = Self::both(config)?;
+        Ok(if player == Player::Discriminators { discriminators } else { generators })
+    }
+
+    /// The graphs of both players, in the order of [`Player::BOTH`].
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn both(config: &StepConfig) -> Result<[Self; 2]> {
+        let (mut discriminators, generators) = (Self::discriminators(config)?, Self::generators(config)?);
+        if config.shares_translations() {
+            let outputs = generators.outputs();
+            let held = cpu::held(&generators.graph, &outputs, generators.first());
+            let pictures = config.pictures().elements() * generators.translated.len();
+            discriminators.beside = (held + pictures) as u64;
+            discriminators.elements += discriminators.beside;
         }
+        Ok([discriminators, generators])
     }
 
     /// Each discriminator judges real pictures, then translated ones, with a power iteration
     /// before each. No gradient goes into the generators. (In the official code it does, and
-    /// is thrown away.)
+    /// is thrown away.) Where the generators' turn of the same pictures follows, it has translated them already.
     fn discriminators(config: &StepConfig) -> Result<Self> {
         let mut nets = Networks::new(config)?;
-        let fake_b = nets.translate(Direction::A2B, nets.real_a)?.image;
-        let fake_a = nets.translate(Direction::B2A, nets.real_b)?.image;
+        let [fake_a, fake_b] = match config.shares_translations() {
+            true => FAKES.map(|name| nets.graph.input(name, config.pictures())),
+            false => [
+                nets.translate(Direction::B2A, nets.real_b)?.image,
+                nets.translate(Direction::A2B, nets.real_a)?.image,
+            ],
+        };
         let penalized =
             [nets.penalized("A", nets.real_a, fake_a)?, nets.penalized("B", nets.real_b, fake_b)?];
         let mut terms = Terms::new(&config.weights, config.gan_type);
@@ -69,7 +93,7 @@ impl StepGraph {
                 nets.penalties.extend(logits.map(of_logits));
             }
         }
-        nets.finish(Player::Discriminators, terms.list)
+        nets.finish(Player::Discriminators, terms.list, &[])
     }
 
     /// Six translations, judged by the discriminators in training (a power iteration each),
@@ -91,16 +115,20 @@ impl StepGraph {
         }
         terms.reconstruct(&mut nets.graph, "A", real_a, [&fake_a, &same_a, &cycled_a])?;
         terms.reconstruct(&mut nets.graph, "B", real_b, [&fake_b, &same_b, &cycled_b])?;
-        nets.finish(Player::Generators, terms.list)
+        let shared = if config.shares_translations() { &[fake_a.image, fake_b.image][..] } else { &[] };
+        nets.finish(Player::Generators, terms.list, shared)
     }
 
     /// Has the gradients compute that a second time.
     fn recompute(&mut self, again: Again) {
         let losses: Vec<NodeId> = self.terms.iter().map(|term| term.node).collect();
-        let (graph, outputs) = recompute(&self.graph, again, &losses, &self.outputs());
+        let translated = self.translated.iter().map(|(_, node)| *node);
+        let outputs: Vec<NodeId> = self.outputs().into_iter().chain(translated).collect();
+        let (graph, outputs) = recompute(&self.graph, again, &losses, &outputs);
         self.graph = graph;
         let terms = self.terms.iter_mut().map(|term| &mut term.node);
-        let named = self.gradients.iter_mut().chain(&mut self.buffers).map(|(_, node)| node);
+        let named = self.gradients.iter_mut().chain(&mut self.buffers).chain(&mut self.translated);
+        let named = named.map(|(_, node)| node);
         terms.chain(named).zip(outputs).for_each(|(node, new)| *node = new);
     }
 
@@ -109,12 +137,26 @@ impl StepGraph {
         let nodes: Vec<NodeId> = self.buffers.iter().map(|(_, node)| *node).collect();
         let (graph, nodes) = fuse(&self.graph, &nodes);
         let buffers = self.buffers.iter().map(|(name, _)| name.clone()).zip(nodes).collect();
-        Self { player: self.player, graph, terms: vec![], gradients: vec![], buffers, ..*self }
+        Self {
+            player: self.player,
+            graph,
+            terms: vec![],
+            gradients: vec![],
+            translated: vec![],
+            buffers,
+            ..*self
+        }
     }
 
-    /// Bytes that the processor holds at most while it computes.
+    /// The nodes of the first part, which gives [`Self::translated`].
+    pub(super) fn first(&self) -> usize {
+        self.translated.iter().map(|(_, node)| node.index() + 1).max().unwrap_or(0)
+    }
+
+    /// Bytes that the processor holds at most while it computes. Those that the first part of the other player's graph
+    /// has left there are among them.
     pub fn memory<T: Real>(&self) -> u64 {
-        cpu::memory::<T>(&self.graph, &self.outputs(), self.arithmetic)
+        self.beside * size_of::<T>() as u64 + cpu::memory::<T>(&self.graph, &self.outputs(), self.arithmetic)
     }
 
     /// All that is to be computed: the terms, the gradients, the buffers, in their orders.
@@ -123,6 +165,9 @@ impl StepGraph {
         self.terms.iter().map(|term| term.node).chain(named).collect()
     }
 }
+
+/// The translated pictures as inputs of the discriminators' turn: those of domain A, and of domain B.
+const FAKES: [&str; 2] = ["fake_A", "fake_B"];
 
 /// A gradient that is to have the length 1.
 struct Penalty {
@@ -188,13 +233,16 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// Fuses what was built, then appends the gradients.
-    fn finish(self, player: Player, mut terms: Vec<Term>) -> Result<StepGraph> {
+    /// Fuses what was built, then appends the gradients. `shared` is what the discriminators' turn reads of [`FAKES`].
+    fn finish(self, player: Player, mut terms: Vec<Term>, shared: &[NodeId]) -> Result<StepGraph> {
         let (names, updated): (Vec<String>, Vec<NodeId>) = self.vectors.updated().unzip();
         let of_penalties = self.penalties.iter().flat_map(|penalty| [penalty.at, penalty.of]);
-        let kept: Vec<NodeId> = terms.iter().map(|t| t.node).chain(updated).chain(of_penalties).collect();
+        let kept = terms.iter().map(|t| t.node).chain(shared.iter().copied());
+        let kept: Vec<NodeId> = kept.chain(updated).chain(of_penalties).collect();
         let (mut graph, kept) = fuse(&self.graph, &kept);
         let (losses, kept) = kept.split_at(terms.len());
+        let (shared, kept) = kept.split_at(shared.len());
+        let translated = FAKES.map(str::to_owned).into_iter().zip(shared.iter().copied()).collect();
         let (updated, of_penalties) = kept.split_at(names.len());
         for (term, &node) in terms.iter_mut().zip(losses) {
             term.node = node;
@@ -222,7 +270,9 @@ impl<'a> Networks<'a> {
             .collect::<Result<_>>()?;
         let buffers = names.into_iter().zip(updated.iter().copied()).collect();
         let arithmetic = self.config.arithmetic;
-        let mut step = StepGraph { player, graph, terms, gradients, buffers, arithmetic, elements: 0 };
+        let (elements, beside) = (0, 0);
+        let mut step =
+            StepGraph { player, graph, terms, gradients, buffers, translated, arithmetic, elements, beside };
         step.recompute(if self.config.recompute { Again::Pictures } else { Again::Weights });
         step.elements = step.memory::<f32>() / size_of::<f32>() as u64;
         Ok(step)

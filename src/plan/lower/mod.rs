@@ -3,6 +3,8 @@
 #[cfg(feature = "training")]
 mod absorbed;
 #[cfg(feature = "training")]
+mod around;
+#[cfg(feature = "training")]
 mod conv_grad;
 mod fast_conv;
 mod forward;
@@ -102,6 +104,9 @@ pub(super) struct Lowering<'a> {
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
     records: HashMap<(Vec<NodeId>, NormKind, u32, bool), Value>,
+    /// Of each node.
+    #[cfg(feature = "training")]
+    launches_before: Vec<usize>,
     plan: Plan,
 }
 
@@ -127,6 +132,8 @@ impl<'a> Lowering<'a> {
             spectral_products: HashMap::new(),
             #[cfg(feature = "training")]
             records: HashMap::new(),
+            #[cfg(feature = "training")]
+            launches_before: vec![],
             plan: Plan::default(),
         }
     }
@@ -143,8 +150,15 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn into_given(mut self, destinations: &[Destination], pool: &[u64]) -> Result<Plan> {
+        self.lower_into_given(destinations, &[])?;
+        Ok(self.finish(pool))
+    }
+
+    /// All launches, those that write to memory of the owner among them. What is in `kept` has memory of its own, and
+    /// nothing is added to it.
+    fn lower_into_given(&mut self, destinations: &[Destination], kept: &[NodeId]) -> Result<()> {
         let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
-        self.prepare(&outputs);
+        self.prepare(&[&outputs, kept].concat());
         for (i, to) in destinations.iter().enumerate() {
             if !self.clashes(to, destinations) {
                 self.destinations.entry(to.node).or_insert((i, to.layout));
@@ -162,7 +176,7 @@ impl<'a> Lowering<'a> {
                 None => self.plan.copies.push((value, i, layout.bytes())),
             }
         }
-        Ok(self.finish(pool))
+        Ok(())
     }
 
     /// Whether a launch that reads the output would write the same buffer.
@@ -208,6 +222,8 @@ impl<'a> Lowering<'a> {
             self.plan.inputs.push(Terminal { name, shape, layout, buffer: value });
         }
         for (id, node) in self.graph.iter() {
+            #[cfg(feature = "training")]
+            self.launches_before.push(self.plan.launches.len());
             self.lower(id, node, outputs)?;
         }
         Ok(())

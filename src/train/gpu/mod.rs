@@ -325,8 +325,11 @@ impl GpuTrainer {
     /// [`Error::GpuLimit`] where the adapter has no timestamps, and what the GPU reports.
     pub async fn profile(&self) -> Result<[[Vec<Timing>; 2]; 2]> {
         let mut result = [[vec![], vec![]], [vec![], vec![]]];
+        let [_, generators] = &self.turns;
+        result[1][0] = generators.step.profile_part(&self.gpu, 0..generators.first).await?;
         for (turn, timings) in self.turns.iter().zip(&mut result) {
-            timings[0] = turn.step.profile(&self.gpu).await?;
+            let rest = turn.first..turn.step.plan.launches.len();
+            timings[0].extend(turn.step.profile_part(&self.gpu, rest).await?);
             for program in turn.sum.iter().flatten().chain([&turn.update]) {
                 timings[1].extend(program.profile(&self.gpu).await?);
             }
@@ -387,8 +390,8 @@ impl GpuTrainer {
         let mut recorder = Recorder::new(&self.gpu, &self.budget);
         for turn in self.moving(step) {
             for batch in 0..self.config.accumulation {
-                self.feed(&mut recorder, turn, step, batch);
-                recorder.run(&turn.step);
+                self.begin_turn(&mut recorder, turn, step, batch);
+                recorder.run_part(&turn.step, turn.first..turn.step.plan.launches.len());
                 if let Some([first, further]) = &turn.sum {
                     recorder.run(if batch == 0 { first } else { further });
                 }
@@ -404,6 +407,22 @@ impl GpuTrainer {
     /// The turns of an iteration.
     fn moving(&self, step: u64) -> impl Iterator<Item = &Turn> {
         self.turns.iter().filter(move |turn| self.config.moves(turn.player, step))
+    }
+
+    /// Feeds a turn one of the iteration's batches. Before the discriminators' turn it has the generators' first part
+    /// computed, where there is one, so that their turn finds it done.
+    fn begin_turn(&self, recorder: &mut Recorder<'_>, turn: &Turn, step: u64, batch: usize) {
+        if turn.first > 0 {
+            return;
+        }
+        if turn.player == Player::Discriminators {
+            let [_, generators] = &self.turns;
+            if generators.first > 0 {
+                self.feed(recorder, generators, step, batch);
+                recorder.run_part(&generators.step, 0..generators.first);
+            }
+        }
+        self.feed(recorder, turn, step, batch);
     }
 
     /// What one of the iteration's batches brings, to where the turn reads it.
