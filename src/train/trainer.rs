@@ -227,8 +227,8 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         begun: &mut Option<E::Begun>,
     ) -> Result<Vec<(String, Tensor<T>)>> {
         let mut fed = values(&self.config, player, number, pictures)?;
-        if player == Player::Discriminators && self.config.shares_translations() {
-            let [_, generators] = &self.steps;
+        let [_, generators] = &self.steps;
+        if player == Player::Discriminators && generators.first() > 0 {
             let (translated, rest) =
                 self.engine.begin(generators, &feed(&self.state.tensors, &[], pictures))?;
             fed.extend(translated);

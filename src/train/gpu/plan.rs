@@ -108,7 +108,7 @@ pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
 impl TrainPlan {
     pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
         let target = &Target { arithmetic: config.arithmetic, ..target.clone() };
-        let graphs = StepGraph::both(config)?;
+        let graphs = StepGraph::both_on_gpu(config)?;
         let map = ParameterMap::of_groups(&groups(&graphs)?, BLOCK, target)?;
         if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let (name, shape) = (&cut[0].name, &cut[0].shape);
