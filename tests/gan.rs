@@ -205,7 +205,7 @@ fn both_turns_share_their_translations() {
                 .filter(|name| name.starts_with("fake"))
                 .collect()
         };
-        assert_eq!(names(&discriminators), ["fake_B", "fake_A"], "{gan_type}");
+        assert_eq!(names(&discriminators), ["fake_A", "fake_B"], "{gan_type}");
         assert_eq!(names(&generators), [""; 0]);
         assert!(discriminators.graph.parameters().all(|(_, node)| node.name.starts_with("dis")));
         let last = generators.translated.iter().map(|(_, node)| node.index()).max().unwrap();
@@ -221,9 +221,11 @@ fn both_turns_share_their_translations() {
             let [discriminators, generators] = StepGraph::both_on_gpu(&apart).unwrap();
             assert!(names(&discriminators).is_empty() && generators.translated.is_empty());
         }
-        let [discriminators, generators] = StepGraph::both(&shared).unwrap();
-        let [of_discriminators, of_generators] =
-            [&discriminators, &generators].map(|step| step.memory::<f32>());
-        assert!(generators.translated.is_empty() || of_discriminators <= of_generators, "{gan_type}");
+        // On the processor no more than there is memory for.
+        let peak = |config: &StepConfig| {
+            let turns = StepGraph::both(config).unwrap();
+            turns.iter().map(StepGraph::memory::<f32>).max().unwrap()
+        };
+        assert!(peak(&shared) <= peak(&StepConfig { n_critic: 2, ..shared }), "{gan_type}");
     }
 }

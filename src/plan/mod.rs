@@ -170,6 +170,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Memory of a plan's owner that an output is written to.
+#[cfg(feature = "training")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// The output.
@@ -190,6 +191,8 @@ pub(crate) struct Around {
     pub(crate) first: usize,
     /// Each of them finds what of `plan` lives on untouched.
     pub(crate) between: Vec<Plan>,
+    /// Bytes of the buffers that `plan` would need alone.
+    pub(crate) alone: u64,
 }
 
 /// An input or output of a plan.
@@ -302,6 +305,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Self::compile`]; [`Error::Shape`] where an output lies in another layout.
+    #[cfg(feature = "training")]
     pub(crate) fn compile_into(
         graph: &Graph,
         destinations: &[Destination],

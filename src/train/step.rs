@@ -48,28 +48,34 @@ impl StepGraph {
         Ok(if player == Player::Discriminators { discriminators } else { generators })
     }
 
-    /// The graphs of both players on the processor, in the order of [`Player::BOTH`]. They share as many translations as they
-    /// can without the discriminators' turn holding more memory than the generators'.
+    /// The graphs of both players on the processor, in the order of [`Player::BOTH`]. They share as many translations as
+    /// they can without taking more memory than those that share none.
     ///
     /// # Errors
     /// As [`Self::build`].
     pub fn both(config: &StepConfig) -> Result<[Self; 2]> {
+        let apart = Self::apart(config)?;
+        let most = apart[0].elements.max(apart[1].elements);
         for shared in [&FAKES[..], &FAKES[..1]].into_iter().filter(|_| config.shares_translations()) {
-            let [discriminators, generators] = Self::sharing(config, shared)?;
-            if discriminators.elements <= generators.elements {
-                return Ok([discriminators, generators]);
+            let graphs = Self::sharing(config, shared)?;
+            if graphs[0].elements <= most {
+                return Ok(graphs);
             }
         }
-        Self::sharing(config, &[])
+        Ok(apart)
     }
 
-    /// The graphs of both players on a GPU, where they share both translations wherever that can be: their tensors lie
-    /// together.
+    /// The graphs of both players on a GPU, where they share both translations if they can share any.
     ///
     /// # Errors
     /// As [`Self::build`].
     pub fn both_on_gpu(config: &StepConfig) -> Result<[Self; 2]> {
         Self::sharing(config, if config.shares_translations() { &FAKES } else { &[] })
+    }
+
+    /// The graphs of both players, which share nothing.
+    pub(super) fn apart(config: &StepConfig) -> Result<[Self; 2]> {
+        Self::sharing(config, &[])
     }
 
     /// The graphs of both players, of which the discriminators' has those of [`FAKES`] from the generators'.

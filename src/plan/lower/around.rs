@@ -37,6 +37,7 @@ impl Lowering<'_> {
             Demand { bytes, live: time(*live.start())..=time(*live.end()) }
         };
         let mut demands: Vec<Demand> = own.iter().map(demand).collect();
+        let alone = assign(&demands, &[]).buffers.iter().sum();
 
         let mut now = cut + 1;
         let mut planned = vec![];
@@ -74,7 +75,7 @@ impl Lowering<'_> {
         };
         let between = planned.into_iter().map(|(lowering, own)| placed(lowering, &own)).collect();
         let all: Vec<usize> = (0..own.len()).collect();
-        Ok(Around { plan: placed(self, &all), first: cut, between })
+        Ok(Around { plan: placed(self, &all), first: cut, between, alone })
     }
 
     /// The tensor that those in between know by this name.

@@ -9,6 +9,8 @@ mod conv_grad;
 mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]
+mod given;
+#[cfg(feature = "training")]
 mod gradient;
 mod group_norm;
 #[cfg(test)]
@@ -37,7 +39,7 @@ use absorbed::Absorbed;
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
 use super::select;
-use super::{Bound, Destination, Memory, ParameterMap, Plan, Storage, Target, Terminal, Wanted};
+use super::{Bound, Memory, ParameterMap, Plan, Storage, Target, Terminal, Wanted};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -147,49 +149,6 @@ impl<'a> Lowering<'a> {
             self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
         }
         Ok(self.finish(&[]))
-    }
-
-    pub(super) fn into_given(mut self, destinations: &[Destination], pool: &[u64]) -> Result<Plan> {
-        self.lower_into_given(destinations, &[])?;
-        Ok(self.finish(pool))
-    }
-
-    /// All launches, those that write to memory of the owner among them. What is in `kept` has memory of its own, and
-    /// nothing is added to it.
-    fn lower_into_given(&mut self, destinations: &[Destination], kept: &[NodeId]) -> Result<()> {
-        let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
-        self.prepare(&[&outputs, kept].concat());
-        for (i, to) in destinations.iter().enumerate() {
-            if !self.clashes(to, destinations) {
-                self.destinations.entry(to.node).or_insert((i, to.layout));
-            }
-        }
-        self.launches(&outputs)?;
-        for (i, to) in destinations.iter().enumerate() {
-            let (value, layout) = self.output(to.node)?;
-            if layout != to.layout {
-                return Err(Error::Shape(format!("output {i} lies as {layout:?}, not as {:?}", to.layout)));
-            }
-            match self.given.get(&value) {
-                Some(&at) if at == i => {}
-                Some(_) => return Err(Error::Shape(format!("output {i} is asked for twice"))),
-                None => self.plan.copies.push((value, i, layout.bytes())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a launch that reads the output would write the same buffer.
-    fn clashes(&self, to: &Destination, destinations: &[Destination]) -> bool {
-        let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&to.node));
-        // Of the vectors of the spectral normalisation u is computed with v.
-        #[cfg(feature = "training")]
-        let readers = readers.filter(|(id, _)| !spectral::is_iterated(self.graph, *id));
-        let mut readers = readers;
-        readers.any(|(id, _)| {
-            let end = self.end(id);
-            destinations.iter().any(|other| other.buffer == to.buffer && other.node == end)
-        })
     }
 
     /// The node whose result lies in the end where that of `id` does.

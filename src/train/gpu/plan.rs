@@ -60,6 +60,8 @@ pub(super) struct TrainPlan {
     pub(super) turns: [TurnPlan; 2],
     /// Of both turns: each uses as many as its plan has, from the first on.
     pub(super) activations: Vec<u64>,
+    /// Bytes of them that the generators' turn would need alone.
+    generators_alone: u64,
     pub(super) accumulates: bool,
     pub(super) ranks: usize,
     pub(super) averages: bool,
@@ -106,10 +108,22 @@ pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
 }
 
 impl TrainPlan {
+    /// The turns share their translations unless that takes more memory.
     pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
         let target = &Target { arithmetic: config.arithmetic, ..target.clone() };
-        let graphs = StepGraph::both_on_gpu(config)?;
-        let map = ParameterMap::of_groups(&groups(&graphs)?, BLOCK, target)?;
+        let sum = |plan: &Self| plan.activations.iter().sum::<u64>();
+        let shared = Self::of(&StepGraph::both_on_gpu(config)?, config, target)?;
+        if shared.turns[1].first == 0 || sum(&shared) <= shared.generators_alone {
+            return Ok(shared);
+        }
+        let apart = Self::of(&StepGraph::apart(config)?, config, target)?;
+        // Tensors of another order fit their buffers better or worse by so much.
+        Ok(if sum(&shared) > sum(&apart) / 100 * 101 { apart } else { shared })
+    }
+
+    /// The plan of both graphs.
+    fn of(graphs: &[StepGraph; 2], config: &StepConfig, target: &Target) -> Result<Self> {
+        let map = ParameterMap::of_groups(&groups(graphs)?, BLOCK, target)?;
         if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let (name, shape) = (&cut[0].name, &cut[0].shape);
             return Err(target.limit(format!(
@@ -117,7 +131,7 @@ impl TrainPlan {
                 target.max_binding >> 20
             )));
         }
-        let [discriminators, generators] = &graphs;
+        let [discriminators, generators] = graphs;
         let written = [discriminators, generators].map(|step| Written::of_turn(step, config, &map, target));
         let [to_discriminators, to_generators] = written;
         let (to_discriminators, to_generators) = (to_discriminators?, to_generators?);
@@ -128,7 +142,8 @@ impl TrainPlan {
         let of_vectors = vectors.iter().zip(&to_vectors);
         let of_vectors: Vec<_> = of_vectors.map(|(step, to)| (&step.graph, &to.destinations[..])).collect();
         let to = [&to_discriminators.destinations[..], &to_generators.destinations];
-        let Plans { steps, first, vectors, activations } = plans(&graphs, to, &of_vectors, &map, target)?;
+        let plans = plans(graphs, to, &of_vectors, &map, target)?;
+        let Plans { steps, first, vectors, activations, generators_alone } = plans;
         let [of_discriminators, of_generators] = steps;
         let placed = |plan, to: Written| Placed { plan, given: to.given };
         let discriminators_placed = placed(of_discriminators, to_discriminators);
@@ -147,6 +162,7 @@ impl TrainPlan {
         Ok(Self {
             turns,
             activations,
+            generators_alone,
             accumulates: config.accumulation > 1,
             ranks: config.ranks,
             averages: config.ema > 0.0,
@@ -307,6 +323,8 @@ struct Plans {
     /// Of both, or none.
     vectors: Vec<Plan>,
     activations: Vec<u64>,
+    /// See [`TrainPlan`].
+    generators_alone: u64,
 }
 
 /// Plans graphs with their destinations: of both players' turns, and of their vectors.
@@ -323,15 +341,16 @@ fn plans(
         let first = (generators.first(), &generators.translated[..]);
         let between = [&[step][..], vectors].concat();
         let around = Plan::compile_around((&generators.graph, to_generators), first, &between, map, target)?;
-        let Around { plan, first, mut between } = around;
+        let Around { plan, first, mut between, alone } = around;
         let activations = plan.buffers.clone();
         let vectors = between.split_off(1);
         let steps = [between.remove(0), plan];
-        return Ok(Plans { steps, first, vectors, activations });
+        return Ok(Plans { steps, first, vectors, activations, generators_alone: alone });
     }
     // Only one turn is computed at a time: the smaller one uses the buffers of the larger.
     let generators = Plan::compile_into(&generators.graph, to_generators, &[], map, target)?;
     let discriminators = Plan::compile_into(step.0, step.1, &generators.buffers, map, target)?;
+    let generators_alone = generators.buffers.iter().sum();
     let mut activations = discriminators.buffers.clone();
     let mut of_vectors = vec![];
     for (graph, destinations) in vectors {
@@ -339,7 +358,8 @@ fn plans(
         activations.clone_from(&plan.buffers);
         of_vectors.push(plan);
     }
-    Ok(Plans { steps: [discriminators, generators], first: 0, vectors: of_vectors, activations })
+    let steps = [discriminators, generators];
+    Ok(Plans { steps, first: 0, vectors: of_vectors, activations, generators_alone })
 }
 
 /// All of a turn but [`TurnPlan::first`] and [`TurnPlan::vectors`].
