@@ -24,12 +24,19 @@ pub struct Pool<T> {
     /// Elements that a walk may hold together with what is free.
     limit: u64,
     /// Elements that a walk which has been paused holds.
+    #[cfg(feature = "training")]
     paused: u64,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { free: vec![], scratch: vec![], limit: 0, paused: 0 }
+        Self {
+            free: vec![],
+            scratch: vec![],
+            limit: 0,
+            #[cfg(feature = "training")]
+            paused: 0,
+        }
     }
 }
 
@@ -44,6 +51,14 @@ impl<T> Pool<T> {
     pub fn bytes(&self) -> u64 {
         let elements = self.free.iter().map(Vec::capacity).sum::<usize>() + self.scratch.capacity();
         (elements * size_of::<T>()) as u64
+    }
+
+    /// Elements that there is memory for.
+    fn held(&self) -> u64 {
+        let held = capacity(&self.free);
+        #[cfg(feature = "training")]
+        let held = held + self.paused;
+        held
     }
 
     /// Takes memory that nobody reads any more.
@@ -67,7 +82,7 @@ impl<'a, T: Real> Values<'a, T> {
     /// Those of a graph of so many nodes, none of which is there.
     pub(super) fn new(nodes: usize, arithmetic: Arithmetic, pool: Pool<T>) -> Self {
         Self {
-            held: pool.paused + capacity(&pool.free),
+            held: pool.held(),
             pool,
             values: (0..nodes).map(|_| Value::Absent).collect(),
             #[cfg(feature = "training")]
