@@ -25,7 +25,7 @@ pub enum AdapterClass {
 pub struct Conv2dKernel {
     /// From x to y.
     pub forward: &'static Shader,
-    /// From the gradient at y to that at the doubled and padded x (`TRANSPOSED`).
+    /// From the gradient at y to that at x (`TRANSPOSED`).
     #[cfg(feature = "training")]
     pub transposed: &'static Shader,
 }
@@ -213,16 +213,26 @@ pub fn enough_workgroups(class: AdapterClass) -> usize {
     }
 }
 
-/// The kernel for the gradient at a convolution's weight.
+/// The kernel for the gradient at a convolution's weight: of any, or of the four that one of 3x3 behind nearest
+/// doubling is.
 #[cfg(feature = "training")]
-pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
-    match class {
+pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize, subpixel: bool) -> &'static Shader {
+    let [any, behind_doubling] = match class {
         // A tile of the other is 32 quads wide.
-        Gpu if out_quads < 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
-        Gpu => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED,
-        Software if out_quads >= 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4,
-        Software => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
-    }
+        Gpu if out_quads < 4 => {
+            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X1]
+        }
+        Gpu => {
+            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_TILED]
+        }
+        Software if out_quads >= 4 => {
+            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X4]
+        }
+        Software => {
+            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X1]
+        }
+    };
+    if subpixel { behind_doubling } else { any }
 }
 
 /// The quads of (tap, input channel) and of output channels that one workgroup of a kernel of
