@@ -213,26 +213,27 @@ pub fn enough_workgroups(class: AdapterClass) -> usize {
     }
 }
 
-/// The kernel for the gradient at a convolution's weight: of any, or of the four that one of 3x3 behind nearest
-/// doubling is.
+/// The kernel for the gradient at a convolution's weight.
 #[cfg(feature = "training")]
-pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize, subpixel: bool) -> &'static Shader {
-    let [any, behind_doubling] = match class {
+pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Shader {
+    match class {
         // A tile of the other is 32 quads wide.
-        Gpu if out_quads < 4 => {
-            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X1]
-        }
-        Gpu => {
-            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_TILED]
-        }
-        Software if out_quads >= 4 => {
-            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X4]
-        }
-        Software => {
-            [&conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1, &conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X1]
-        }
-    };
-    if subpixel { behind_doubling } else { any }
+        Gpu if out_quads < 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
+        Gpu => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED,
+        Software if out_quads >= 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4,
+        Software => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
+    }
+}
+
+/// The same for the four convolutions of 2x2 that one of 3x3 behind nearest doubling is; none where there are so few
+/// output channels that tiles as large would be empty for the most part.
+#[cfg(feature = "training")]
+pub fn subpixel_grad_weight(class: AdapterClass, out_quads: usize) -> Option<&'static Shader> {
+    match class {
+        _ if out_quads < 4 => None,
+        Gpu => Some(&conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_TILED),
+        Software => Some(&conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X4),
+    }
 }
 
 /// The quads of (tap, input channel) and of output channels that one workgroup of a kernel of

@@ -228,16 +228,19 @@ impl Lowering<'_> {
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(node.inputs[1])?);
         let [_, _, kh, kw] = self.image(id)?;
         let (x, g) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-        let subpixel = self.is_subpixel(conv, [kh, kw]);
+        let class = self.target.class;
+        let four = self.is_subpixel(conv, [kh, kw]).then(|| select::subpixel_grad_weight(class, quads(o)));
+        let four = four.flatten();
+        let subpixel = four.is_some();
         let (phases, [rows, columns], [height, width]) =
             if subpixel { (4, [2, 2], [h, w]) } else { (1, [kh, kw], [oh, ow]) };
         let (taps, pixels) = (rows * columns, n * height * width);
         let row_quads = taps * quads(c);
-        let shader = select::conv2d_grad_weight(self.target.class, quads(o), subpixel);
+        let shader = four.unwrap_or_else(|| select::conv2d_grad_weight(class, quads(o)));
         let (tile_rows, tile_quads) = select::conv2d_grad_weight_tile(shader);
         let phase_groups = row_quads.div_ceil(tile_rows);
         let tiles = [phases * phase_groups, quads(o).div_ceil(tile_quads)];
-        let enough = select::enough_workgroups(self.target.class);
+        let enough = select::enough_workgroups(class);
         let wanted = enough.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
         let split = pixels.div_ceil(wanted).next_multiple_of(16);
         let splits = pixels.div_ceil(split);
