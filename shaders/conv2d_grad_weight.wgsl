@@ -19,9 +19,13 @@
 //   partials[s, a, b, ky, kx, i, o] = sum of x[n, r + a + ky - 1, c + b + kx - 1, i] g[n, 2 r + a, 2 c + b, o]
 //
 // which subpixel_weight_grad.wgsl adds up. `out_height` and `out_width` are those of x, and (ky, kx, i) those of one
-// phase (a, b): the workgroups of four phases lie one after the other in x.
+// phase (a, b).
 //
-// Launch: (ky, kx, i) in x, o in y, splits in z.
+// SUBPIXEL = 0 too may be several convolutions of one shape, whose x, g and partials lie one after the other:
+//
+//   x [phases, N, H, W, I/4], g [phases, N, OH, OW, O/4], partials [splits, phases, KH KW I, O/4]
+//
+// Launch: (ky, kx, i) in x, phase by phase, o in y, splits in z.
 #if !SUBPIXEL
 #import shared/reflect.wgsl
 #endif
@@ -42,7 +46,7 @@ struct Params {
     split: u32,     // pixels in a split
     accumulate: u32, // 1: added to what partials hold
     phase_groups: u32, // workgroups of a phase, in x
-    reserved_2: u32,
+    phases: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -77,13 +81,18 @@ struct Pixel {
     start: u32,
 }
 
-fn pixel(index: u32) -> Pixel {
+fn pixel(phase: u32, index: u32) -> Pixel {
     let area = params.out_height * params.out_width;
     let rest = index % area;
+#if SUBPIXEL
+    let n = index / area;
+#else
+    let n = phase * params.batch + index / area;
+#endif
     return Pixel(
         i32(params.stride * (rest / params.out_width)),
         i32(params.stride * (rest % params.out_width)),
-        index / area * params.in_height * params.in_width,
+        n * params.in_height * params.in_width,
     );
 }
 
@@ -104,7 +113,7 @@ fn gradient(phase: u32, index: u32, p: Pixel) -> u32 {
     let row = 4u * p.start + (2u * u32(p.row) + phase / 2u) * 2u * params.out_width;
     return (row + 2u * u32(p.column) + phase % 2u) * params.out_quads;
 #else
-    return index * params.out_quads;
+    return (phase * params.batch * params.out_height * params.out_width + index) * params.out_quads;
 #endif
 }
 
@@ -122,13 +131,8 @@ fn main(
     let pixels = params.batch * params.out_height * params.out_width;
     let first_pixel = group.z * params.split;
     let end = min(first_pixel + params.split, pixels);
-#if SUBPIXEL
     let phase = group.x / params.phase_groups;
     let first_group = group.x % params.phase_groups;
-#else
-    let phase = 0u;
-    let first_group = group.x;
-#endif
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
 #for c in 0..4
@@ -165,7 +169,7 @@ fn main(
         workgroupBarrier();
         if (step < end) {
             let at = step + local.y;
-            let p = pixel(min(at, pixels - 1u));
+            let p = pixel(phase, min(at, pixels - 1u));
             let from_g = gradient(phase, min(at, pixels - 1u), p);
 #for a in 0..IN_QUADS
             next_x_${a} = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
@@ -217,7 +221,7 @@ fn main(
         return;
     }
     for (var at = first_pixel; at < end; at += 1u) {
-        let p = pixel(at);
+        let p = pixel(phase, at);
         let from_g = gradient(phase, at, p);
 #for a in 0..IN_QUADS
         let x_${a} = x[source(p, from_row_${a})];
@@ -234,11 +238,7 @@ fn main(
 #endfor
     }
 #endif
-#if SUBPIXEL
-    let split = (4u * group.z + phase) * 4u * params.row_quads;
-#else
-    let split = group.z * 4u * params.row_quads;
-#endif
+    let split = (group.z * params.phases + phase) * 4u * params.row_quads;
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
     if (row_${a} < params.row_quads && column_${q} < params.out_quads) {

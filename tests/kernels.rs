@@ -232,13 +232,14 @@ fn the_gradient_at_a_convolutions_weight() {
     for (class, arithmetic) in [
         (AdapterClass::Gpu, Arithmetic::Exact),
         (AdapterClass::Software, Arithmetic::Exact),
-        // Behind doubling the sums of four smaller ones.
-        (AdapterClass::Gpu, Arithmetic::Fast),
-        (AdapterClass::Software, Arithmetic::Fast),
+        // Behind doubling the sums of four smaller ones, else Winograd's algorithm.
+        (AdapterClass::Gpu, Arithmetic::Fewest),
+        (AdapterClass::Software, Arithmetic::Fewest),
     ] {
-        let mut summed = 0;
+        let mut taken = [0; 2];
         for ([n, i, o, h, w, k, stride, pad], upsample) in CONVOLUTIONS.into_iter().chain([
             ([2, 8, 20, 40, 37, 3, 1, 1], false),
+            ([1, 70, 3, 70, 66, 3, 1, 2], false),
             ([2, 8, 20, 40, 37, 3, 1, 1], true),
             ([2, 33, 3, 8, 8, 3, 1, 1], true),
             ([1, 64, 40, 20, 17, 3, 1, 1], true),
@@ -260,11 +261,17 @@ fn the_gradient_at_a_convolutions_weight() {
             case.output(Op::Add, &parts);
             let target = Target { class, arithmetic, ..gpu().target() };
             let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
-            let names = plan.launches().iter().map(|launch| launch.kernel().shader.name);
-            summed += names.filter(|name| *name == "subpixel_weight_grad").count();
-            case.check_for(target, rounding(n * shape[2] * shape[3]));
+            let launches =
+                |name: &str| plan.launches().iter().filter(|s| s.kernel().shader.name == name).count();
+            let winograd = launches("winograd_weight_grad");
+            taken[0] += launches("subpixel_weight_grad");
+            taken[1] += winograd;
+            // Winograd's rounding is 30 times that of the sum.
+            let factor = if winograd > 0 { 30.0 } else { 1.0 };
+            case.check_for(target, factor * rounding(n * shape[2] * shape[3]));
         }
-        assert_eq!(summed, if arithmetic == Arithmetic::Exact { 0 } else { 3 * 3 }, "{class:?}");
+        // Three of each, of four convolutions and of three.
+        assert_eq!(taken, if arithmetic == Arithmetic::Exact { [0; 2] } else { [12, 9] }, "{class:?}");
     }
 }
 

@@ -233,6 +233,8 @@ fn samples() -> Vec<Sample> {
         finite: vec![1],
         ..Sample::new(adjoint, &[&[1, 8, 18, 14], &[8, 6, 3, 3]])
     });
+    let weight = Op::Conv2dGradWeight { conv: bare, kernel: [3, 3] };
+    all.push(Sample { fast: true, ..Sample::new(weight, &[&[1, 6, 9, 7], &[1, 5, 9, 7]]) });
     for (c, h, w) in [(20, 9, 7), (20, 21, 17)] {
         let weight = Op::Conv2dGradWeight { conv: doubled, kernel: [3, 3] };
         all.push(Sample { fast: true, ..Sample::new(weight, &[&[1, 6, h, w], &[1, c, 2 * h, 2 * w]]) });

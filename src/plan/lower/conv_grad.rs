@@ -1,12 +1,10 @@
-//! The gradients of convolution, padding and upsampling.
+//! The gradient of a convolution at its input, and what padding and doubling before it made of that.
 
-use crate::catalogue::{
-    conv2d, conv2d_fast_weight, conv2d_grad_weight, resample_grad, subpixel_weight_grad, winograd_outputs,
-};
+use crate::catalogue::{conv2d, conv2d_fast_weight, resample_grad, winograd_outputs};
 use crate::error::Result;
 use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
 
-use super::super::layout::{Layout, quads};
+use super::super::layout::quads;
 use super::super::{Bound, select};
 use super::absorbed::Epilogue;
 use super::fast_conv::{Around, Extents, PRODUCTS};
@@ -44,7 +42,7 @@ struct Copies {
 impl Lowering<'_> {
     /// Whether a convolution is one of 3x3 behind nearest doubling that may be computed by four of 2x2 on the small
     /// picture.
-    fn is_subpixel(&self, conv: &Conv2d, kernel: [usize; 2]) -> bool {
+    pub(super) fn is_subpixel(&self, conv: &Conv2d, kernel: [usize; 2]) -> bool {
         self.target.arithmetic != Arithmetic::Exact
             && conv.upsample
             && (kernel, conv.stride, conv.pad) == ([3, 3], 1, 1)
@@ -218,82 +216,5 @@ impl Lowering<'_> {
         let workgroups = self.spread(total.div_ceil(256));
         let shader = &resample_grad::RESAMPLE_GRAD_MORE;
         self.launch(shader, params, &bindings, workgroups, "resample grad", 0)
-    }
-
-    /// The pixels are cut into splits where the weight alone has too few tiles to fill a GPU.
-    ///
-    /// Behind nearest doubling there are the gradients at the weights of the four convolutions on the small picture, which are then
-    /// summed to that at the weight.
-    pub(super) fn conv2d_grad_weight(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(node.inputs[1])?);
-        let [_, _, kh, kw] = self.image(id)?;
-        let (x, g) = (self.operand(node.inputs[0])?, self.operand(node.inputs[1])?);
-        let class = self.target.class;
-        let four = self.is_subpixel(conv, [kh, kw]).then(|| select::subpixel_grad_weight(class, quads(o)));
-        let four = four.flatten();
-        let subpixel = four.is_some();
-        let (phases, [rows, columns], [height, width]) =
-            if subpixel { (4, [2, 2], [h, w]) } else { (1, [kh, kw], [oh, ow]) };
-        let (taps, pixels) = (rows * columns, n * height * width);
-        let row_quads = taps * quads(c);
-        let shader = four.unwrap_or_else(|| select::conv2d_grad_weight(class, quads(o)));
-        let (tile_rows, tile_quads) = select::conv2d_grad_weight_tile(shader);
-        let phase_groups = row_quads.div_ceil(tile_rows);
-        let tiles = [phases * phase_groups, quads(o).div_ceil(tile_quads)];
-        let enough = select::enough_workgroups(class);
-        let wanted = enough.div_ceil(tiles[0] * tiles[1]).min(pixels.div_ceil(256));
-        let split = pixels.div_ceil(wanted).next_multiple_of(16);
-        let splits = pixels.div_ceil(split);
-
-        let total = phases * 4 * row_quads * quads(o);
-        let layout = Layout::ConvWeight { o, i: c, taps: kh * kw };
-        let direct = splits == 1 && !subpixel;
-        let (partials, accumulate) = match direct {
-            true => self.summed_in(id, layout)?,
-            false => (self.scratch_quads(splits * total)?, 0),
-        };
-        let params = conv2d_grad_weight::Params {
-            batch: n as u32,
-            in_height: h as u32,
-            in_width: w as u32,
-            in_quads: quads(c) as u32,
-            out_height: height as u32,
-            out_width: width as u32,
-            out_quads: quads(o) as u32,
-            kernel_width: columns as u32,
-            stride: conv.stride as u32,
-            pad: conv.pad as u32,
-            upsample: u32::from(conv.upsample),
-            row_quads: row_quads as u32,
-            split: split as u32,
-            accumulate,
-            phase_groups: phase_groups as u32,
-            ..conv2d_grad_weight::Params::default()
-        };
-        let label = match subpixel {
-            true => format!("conv2d grad weight 2x2 {c}→{o} {h}x{w}, four times"),
-            false => format!("conv2d grad weight {kh}x{kw} {c}→{o} {oh}x{ow}"),
-        };
-        let flops = multiply_adds(&[phases, pixels, o, c, taps]);
-        let bindings = [x, g, self.whole(partials)];
-        self.launch(shader, params, &bindings, [tiles[0], tiles[1], splits], label, flops)?;
-        if direct {
-            return Ok(());
-        }
-        let (y, accumulate) = self.summed_in(id, layout)?;
-        let (partials, y) = (self.whole(partials), self.whole(y));
-        if !subpixel {
-            return self.sum_parts(partials, splits, total, y, accumulate);
-        }
-        let tap = 4 * quads(c) * quads(o);
-        let params = subpixel_weight_grad::Params {
-            tap: tap as u32,
-            splits: splits as u32,
-            accumulate,
-            ..subpixel_weight_grad::Params::default()
-        };
-        let workgroups = self.spread((9 * tap).div_ceil(256));
-        let shader = &subpixel_weight_grad::SUBPIXEL_WEIGHT_GRAD;
-        self.launch(shader, params, &[partials, y], workgroups, "subpixel weight grad", 0)
     }
 }

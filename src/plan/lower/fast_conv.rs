@@ -36,7 +36,7 @@ pub(super) enum Around {
 
 impl Extents {
     /// Tiles in a row, and rows of tiles.
-    fn tiles(self) -> [usize; 2] {
+    pub(super) fn tiles(self) -> [usize; 2] {
         [self.ow.div_ceil(SIDE), self.oh.div_ceil(SIDE)]
     }
 }
@@ -112,15 +112,9 @@ impl Lowering<'_> {
         self.winograd_outputs(m, bias, self.whole(y), conv.activation, e)
     }
 
-    /// The 36 products of tiles of `x` with the transformed weights `u`.
-    pub(super) fn winograd_products(
-        &mut self,
-        x: Bound,
-        u: Bound,
-        around: Around,
-        e: Extents,
-    ) -> Result<Bound> {
-        let Extents { n, c, h, w, o, oh, ow } = e;
+    /// The tiles of `x`, transformed: 36 matrices `[tiles, c]`.
+    pub(super) fn winograd_pixels(&mut self, x: Bound, around: Around, e: Extents) -> Result<Bound> {
+        let Extents { n, c, h, w, .. } = e;
         let [across, down] = e.tiles();
         let tiles = n * across * down;
         let v = self.scratch_quads(PRODUCTS * tiles * quads(c))?;
@@ -145,7 +139,21 @@ impl Lowering<'_> {
         let (bindings, workgroups) = ([x, self.whole(v)], self.spread(total.div_ceil(256)));
         let label = format!("winograd pixels {c} {h}x{w}");
         self.launch(&winograd_pixels::WINOGRAD_PIXELS, params, &bindings, workgroups, label, 0)?;
+        Ok(self.whole(v))
+    }
 
+    /// The 36 products of tiles of `x` with the transformed weights `u`.
+    pub(super) fn winograd_products(
+        &mut self,
+        x: Bound,
+        u: Bound,
+        around: Around,
+        e: Extents,
+    ) -> Result<Bound> {
+        let Extents { n, c, o, oh, ow, .. } = e;
+        let [across, down] = e.tiles();
+        let tiles = n * across * down;
+        let v = self.winograd_pixels(x, around, e)?;
         let m = self.scratch_quads(PRODUCTS * tiles * quads(o))?;
         let params = conv2d::Params {
             batch: 1,
@@ -158,7 +166,6 @@ impl Lowering<'_> {
             stride: 1,
             ..conv2d::Params::default()
         };
-        let v = self.whole(v);
         let bindings = [v, u, u, u, self.whole(m)];
         let label = format!("winograd products {c}→{o} {oh}x{ow}");
         self.products(Products { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;

@@ -4,6 +4,8 @@
 mod absorbed;
 #[cfg(feature = "training")]
 mod conv_grad;
+#[cfg(feature = "training")]
+mod conv_grad_weight;
 mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]

@@ -87,8 +87,8 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
             let known = |rows: &[Kernel], name| rows.iter().any(|r: &Kernel| r.kernel == name);
             let own = class == gpu.target().class;
             let ways = [Arithmetic::Exact, Arithmetic::Fast];
-            for &arithmetic in &ways[..1 + usize::from(upsample)] {
-                let target = Target { class, arithmetic, ..gpu.target() };
+            for &arithmetic in &ways[..1 + usize::from((k, stride) == (3, 1))] {
+                let target = Target { class, arithmetic, winograd: Some(true), ..gpu.target() };
                 for timing in time_graph(gpu, &graph, &[y], &target).await? {
                     let name = timing.kernel.shader.name;
                     if !name.contains("grad_weight") {
