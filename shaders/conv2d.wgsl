@@ -15,7 +15,9 @@
 //
 // LOOPS = 1: for FXC, which unrolls a loop whose length it knows and takes minutes for the result.
 // It does not know that `reserved` is 0.
+#if !TRANSPOSED
 #import shared/activation.wgsl
+#endif
 #import shared/conv2d.wgsl
 
 @compute @workgroup_size(${LANES}, ${ROWS})
@@ -119,14 +121,20 @@ fn main(
 
 #for q in 0..QUADS
     if (first_quad + ${q}u < params.out_quads) {
+#if !TRANSPOSED
         var offset = vec4f(0.0);
         if (params.has_bias != 0u) {
             offset = bias[column_${q}];
         }
+#endif
 #for p in 0..PIXELS
         if (first + ${p}u < pixels) {
+#if TRANSPOSED
+            keep(pixel_${p}, split, column_${q}, sum_${p}_${q});
+#else
             let to = split * params.split_stride + pixel_${p}.to * params.out_quads + column_${q};
             store_y(to, finished(sum_${p}_${q}, offset));
+#endif
         }
 #endfor
     }

@@ -13,8 +13,22 @@
 // 16 IN_QUADS quads of (ky, kx, i) x 16 QUADS quads of o, in steps of 16 pixels. While one step is multiplied, the
 // next is on its way from memory to registers.
 //
-// Launch: (ky, kx, i) in x, o in y, splits in z.
+// SUBPIXEL = 1: of the four convolutions of 2x2 that together are one of 3x3 behind nearest doubling (shared/conv2d.wgsl),
+// over the pixels of the small picture, whose border is repeated:
+//
+//   partials[s, a, b, ky, kx, i, o] = sum of x[n, r + a + ky - 1, c + b + kx - 1, i] g[n, 2 r + a, 2 c + b, o]
+//
+// which subpixel_weight_grad.wgsl adds up. `out_height` and `out_width` are those of x, and (ky, kx, i) those of one
+// phase (a, b).
+//
+// SUBPIXEL = 0 too may be several convolutions of one shape, whose x, g and partials lie one after the other:
+//
+//   x [phases, N, H, W, I/4], g [phases, N, OH, OW, O/4], partials [splits, phases, KH KW I, O/4]
+//
+// Launch: (ky, kx, i) in x, phase by phase, o in y, splits in z.
+#if !SUBPIXEL
 #import shared/reflect.wgsl
+#endif
 
 struct Params {
     batch: u32,
@@ -28,11 +42,11 @@ struct Params {
     stride: u32,
     pad: u32,
     upsample: u32,
-    row_quads: u32, // KH KW I/4
+    row_quads: u32, // KH KW I/4, of one phase
     split: u32,     // pixels in a split
     accumulate: u32, // 1: added to what partials hold
-    reserved_1: u32,
-    reserved_2: u32,
+    phase_groups: u32, // workgroups of a phase, in x
+    phases: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -47,11 +61,16 @@ struct Row {
     quad: u32,
 }
 
-fn row_of(r: u32) -> Row {
+fn row_of(phase: u32, r: u32) -> Row {
     let tap = r / params.in_quads;
+#if SUBPIXEL
+    let first = vec2i(i32(phase / 2u), i32(phase % 2u)) - 1;
+#else
+    let first = vec2i(-i32(params.pad));
+#endif
     return Row(
-        i32(tap / params.kernel_width) - i32(params.pad),
-        i32(tap % params.kernel_width) - i32(params.pad),
+        first.x + i32(tap / params.kernel_width),
+        first.y + i32(tap % params.kernel_width),
         r % params.in_quads,
     );
 }
@@ -62,20 +81,40 @@ struct Pixel {
     start: u32,
 }
 
-fn pixel(index: u32) -> Pixel {
+fn pixel(phase: u32, index: u32) -> Pixel {
     let area = params.out_height * params.out_width;
     let rest = index % area;
+#if SUBPIXEL
+    let n = index / area;
+#else
+    let n = phase * params.batch + index / area;
+#endif
     return Pixel(
         i32(params.stride * (rest / params.out_width)),
         i32(params.stride * (rest % params.out_width)),
-        index / area * params.in_height * params.in_width,
+        n * params.in_height * params.in_width,
     );
 }
 
 fn source(p: Pixel, r: Row) -> u32 {
+#if SUBPIXEL
+    let row = u32(clamp(p.row + r.ky, 0, i32(params.in_height) - 1));
+    let column = u32(clamp(p.column + r.kx, 0, i32(params.in_width) - 1));
+#else
     let row = u32(reflect_index(p.row + r.ky, i32(params.in_height << params.upsample))) >> params.upsample;
     let column = u32(reflect_index(p.column + r.kx, i32(params.in_width << params.upsample))) >> params.upsample;
+#endif
     return (p.start + row * params.in_width + column) * params.in_quads + r.quad;
+}
+
+// The gradient's pixel of number `index` and place p.
+fn gradient(phase: u32, index: u32, p: Pixel) -> u32 {
+#if SUBPIXEL
+    let row = 4u * p.start + (2u * u32(p.row) + phase / 2u) * 2u * params.out_width;
+    return (row + 2u * u32(p.column) + phase % 2u) * params.out_quads;
+#else
+    return (phase * params.batch * params.out_height * params.out_width + index) * params.out_quads;
+#endif
 }
 
 #if TILED
@@ -92,6 +131,8 @@ fn main(
     let pixels = params.batch * params.out_height * params.out_width;
     let first_pixel = group.z * params.split;
     let end = min(first_pixel + params.split, pixels);
+    let phase = group.x / params.phase_groups;
+    let first_group = group.x % params.phase_groups;
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
 #for c in 0..4
@@ -102,8 +143,8 @@ fn main(
 #if TILED
     // Rows and columns that this invocation computes, and those that it carries from memory.
 #for a in 0..IN_QUADS
-    let row_${a} = (group.x * ${IN_QUADS}u + ${a}u) * 16u + local.y;
-    let carried_row_${a} = row_of(min((group.x * ${IN_QUADS}u + ${a}u) * 16u + local.x, params.row_quads - 1u));
+    let row_${a} = (first_group * ${IN_QUADS}u + ${a}u) * 16u + local.y;
+    let carried_row_${a} = row_of(phase, min((first_group * ${IN_QUADS}u + ${a}u) * 16u + local.x, params.row_quads - 1u));
 #endfor
 #for q in 0..QUADS
     let column_${q} = (group.y * ${QUADS}u + ${q}u) * 16u + local.x;
@@ -128,12 +169,13 @@ fn main(
         workgroupBarrier();
         if (step < end) {
             let at = step + local.y;
-            let p = pixel(min(at, pixels - 1u));
+            let p = pixel(phase, min(at, pixels - 1u));
+            let from_g = gradient(phase, min(at, pixels - 1u), p);
 #for a in 0..IN_QUADS
             next_x_${a} = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
 #endfor
 #for q in 0..QUADS
-            next_g_${q} = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
+            next_g_${q} = select(vec4f(0.0), g[from_g + carried_column_${q}], at < end);
 #endfor
         }
         if (step > first_pixel) {
@@ -169,8 +211,8 @@ fn main(
     }
 #else
 #for a in 0..IN_QUADS
-    let row_${a} = (group.x * ${LANES}u + local.x) * ${IN_QUADS}u + ${a}u;
-    let from_row_${a} = row_of(min(row_${a}, params.row_quads - 1u));
+    let row_${a} = (first_group * ${LANES}u + local.x) * ${IN_QUADS}u + ${a}u;
+    let from_row_${a} = row_of(phase, min(row_${a}, params.row_quads - 1u));
 #endfor
 #for q in 0..QUADS
     let column_${q} = (group.y * ${ROWS}u + local.y) * ${QUADS}u + ${q}u;
@@ -179,12 +221,13 @@ fn main(
         return;
     }
     for (var at = first_pixel; at < end; at += 1u) {
-        let p = pixel(at);
+        let p = pixel(phase, at);
+        let from_g = gradient(phase, at, p);
 #for a in 0..IN_QUADS
         let x_${a} = x[source(p, from_row_${a})];
 #endfor
 #for q in 0..QUADS
-        let g_${q} = g[at * params.out_quads + min(column_${q}, params.out_quads - 1u)];
+        let g_${q} = g[from_g + min(column_${q}, params.out_quads - 1u)];
 #endfor
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
@@ -195,7 +238,7 @@ fn main(
 #endfor
     }
 #endif
-    let split = group.z * 4u * params.row_quads;
+    let split = (group.z * params.phases + phase) * 4u * params.row_quads;
 #for a in 0..IN_QUADS
 #for q in 0..QUADS
     if (row_${a} < params.row_quads && column_${q} < params.out_quads) {

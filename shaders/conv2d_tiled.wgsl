@@ -11,7 +11,9 @@
 //
 // Launch: ceil(pixels / (64 PIXEL_QUADS)) workgroups in x and z, ceil(O/4 / (16 QUADS)) in y; phases and
 // splits in z.
+#if !TRANSPOSED
 #import shared/activation.wgsl
+#endif
 #import shared/conv2d.wgsl
 
 // [16 of the summed dimension][pixels / 4] and [16][output channels / 4]. In row k of x_tile the
@@ -199,16 +201,22 @@ fn main(
 #for q in 0..QUADS
     if (first_quad + local.x + ${16 * q}u < params.out_quads) {
         let column = first_quad + local.x + ${16 * q}u;
+#if !TRANSPOSED
         var offset = vec4f(0.0);
         if (params.has_bias != 0u) {
             offset = bias[column];
         }
+#endif
 #for p in 0..4 * PIXEL_QUADS
         {
             let at = first + 4u * (local.y + ${16 * (p / 4)}u) + ${p % 4}u;
             if (at < pixels) {
+#if TRANSPOSED
+                keep(pixel(phase, at), split, column, sum_${p}_${q});
+#else
                 let to = split * params.split_stride + pixel(phase, at).to * params.out_quads + column;
                 store_y(to, finished(sum_${p}_${q}, offset));
+#endif
             }
         }
 #endfor

@@ -20,7 +20,7 @@ use support::engine::gpu;
 /// matrix products, on pictures that tiles fill and that they do not.
 #[test]
 fn every_fast_convolution_on_odd_shapes() {
-    let mut taken = [0, 0, 0];
+    let mut taken = [0; 4];
     for kernel in select::CONV2D_KERNELS {
         let target = Target {
             class: AdapterClass::Gpu,
@@ -38,6 +38,8 @@ fn every_fast_convolution_on_odd_shapes() {
             ([1, 16, 18, 5, 7, 1], true),
             ([2, 33, 3, 8, 8, 1], true),
             ([1, 32, 40, 9, 4, 1], true),
+            ([2, 35, 48, 5, 9, 1], true),
+            ([1, 5, 48, 1, 2, 1], true),
         ] {
             for (bias, activation) in [(true, Activation::LeakyRelu(0.2)), (false, Activation::Identity)] {
                 if kernel.is_aligned() && i % 16 != 0 {
@@ -60,18 +62,22 @@ fn every_fast_convolution_on_odd_shapes() {
                 taken[usize::from(upsample)] += 1;
             }
             // The adjoint in the input, which sums over o.
-            if !upsample && (!kernel.is_aligned() || o % 16 == 0) {
+            if !kernel.is_aligned() || o % 16 == 0 {
                 let conv = Conv2d { stride: 1, pad, upsample, bias: false, activation: Activation::Identity };
-                let mut case = Case::new(format!("adjoint of {i}→{o} {h}x{w} p{pad}"));
-                let g = case.input(&[n, o, h + 2 * pad - 2, w + 2 * pad - 2]);
+                let mut case = Case::new(format!("adjoint of {i}→{o} {h}x{w} p{pad} up {upsample}"));
+                let scale = 1 + usize::from(upsample);
+                let g = case.input(&[n, o, scale * h + 2 * pad - 2, scale * w + 2 * pad - 2]);
                 let weight = case.input(&[o, i, 3, 3]);
                 case.output(Op::Conv2dGradInput { conv, height: h, width: w }, &[g, weight]);
                 let plan =
                     Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
-                let launches = if pad > 0 { 5 } else { 4 };
+                let launches = if upsample { 2 } else { 4 } + usize::from(pad > 0);
                 assert_eq!(plan.launches().len(), launches, "{}: the direct kernel was taken", case.name);
-                case.check_for(target.clone(), rounding(4 * 9 * o) * 30.0);
-                taken[2] += 1;
+                let tolerance = rounding(4 * 9 * o) * if upsample { 1.0 } else { 30.0 };
+                case.check_for(target.clone(), tolerance);
+                taken[2 + usize::from(upsample)] += 1;
+                // Cut into parts.
+                case.check_for(Target { invocations: Some(1 << 20), ..target.clone() }, tolerance);
             }
         }
     }
@@ -131,10 +137,23 @@ fn every_convolution_kernel_on_odd_shapes() {
 
 #[test]
 fn the_gradient_at_a_convolutions_weight() {
-    for class in [AdapterClass::Gpu, AdapterClass::Software] {
-        for ([n, i, o, h, w, k, stride, pad], upsample) in
-            CONVOLUTIONS.into_iter().chain([([2, 8, 20, 40, 37, 3, 1, 1], false)])
-        {
+    for (class, arithmetic) in [
+        (AdapterClass::Gpu, Arithmetic::Exact),
+        (AdapterClass::Software, Arithmetic::Exact),
+        // Behind doubling the sums of four smaller ones, else Winograd's algorithm.
+        (AdapterClass::Gpu, Arithmetic::Fewest),
+        (AdapterClass::Software, Arithmetic::Fewest),
+    ] {
+        let mut taken = [0; 2];
+        for ([n, i, o, h, w, k, stride, pad], upsample) in CONVOLUTIONS.into_iter().chain([
+            ([2, 8, 20, 40, 37, 3, 1, 1], false),
+            ([1, 70, 3, 70, 66, 3, 1, 2], false),
+            ([2, 8, 20, 40, 37, 3, 1, 1], true),
+            ([2, 33, 3, 8, 8, 3, 1, 1], true),
+            ([1, 64, 40, 20, 17, 3, 1, 1], true),
+            ([1, 5, 18, 1, 2, 3, 1, 1], true),
+            ([1, 5, 18, 6, 7, 3, 1, 2], true),
+        ]) {
             let mut case =
                 Case::new(format!("{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} {class:?}"));
             let (x, weight) = (case.input(&[n, i, h, w]), case.input(&[o, i, k, k]));
@@ -142,9 +161,89 @@ fn the_gradient_at_a_convolutions_weight() {
             let y = case.graph.add(Op::Conv2d(conv), &[x, weight]).unwrap();
             let shape = case.graph.shape(y).dims().to_vec();
             let g = case.input(&shape);
-            case.output(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g]);
-            case.check(class, None, rounding(n * shape[2] * shape[3]));
+            let gradient = Op::Conv2dGradWeight { conv, kernel: [k, k] };
+            case.output(gradient.clone(), &[x, g]);
+            // One that is added to another.
+            let more = case.input(&shape);
+            let parts = [g, more].map(|g| case.graph.add(gradient.clone(), &[x, g]).unwrap());
+            case.output(Op::Add, &parts);
+            let target = Target { class, arithmetic, ..gpu().target() };
+            let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+            let launches =
+                |name: &str| plan.launches().iter().filter(|s| s.kernel().shader.name == name).count();
+            let winograd = launches("winograd_weight_grad");
+            taken[0] += launches("subpixel_weight_grad");
+            taken[1] += winograd;
+            // Winograd's rounding is 30 times that of the sum.
+            let factor = if winograd > 0 { 30.0 } else { 1.0 };
+            case.check_for(target, factor * rounding(n * shape[2] * shape[3]));
         }
+        // Three of each, of four convolutions and of three.
+        assert_eq!(taken, if arithmetic == Arithmetic::Exact { [0; 2] } else { [12, 9] }, "{class:?}");
+    }
+}
+
+/// What the gradient at a convolution's input is added to, and the activation that it is the gradient behind, wherever
+/// its launches write: in the picture and at its border, by direct kernels and by those with fewer multiplications, whole and in
+/// parts.
+#[test]
+fn the_gradient_at_a_convolutions_input_with_what_follows() {
+    let mut kernels = std::collections::BTreeSet::new();
+    for class in [AdapterClass::Gpu, AdapterClass::Software] {
+        for (arithmetic, invocations) in
+            [(Arithmetic::Exact, 1), (Arithmetic::Fewest, 1), (Arithmetic::Fewest, 1 << 20)]
+        {
+            for ([n, i, o, h, w, k, stride, pad], upsample) in [
+                ([2, 37, 48, 9, 7, 3, 1, 1], false),
+                ([2, 18, 48, 9, 7, 3, 1, 1], true),
+                ([1, 5, 64, 1, 3, 3, 1, 1], true),
+                ([1, 20, 3, 7, 5, 7, 1, 3], false),
+                ([1, 20, 64, 4, 5, 7, 1, 3], false),
+                ([2, 20, 64, 9, 6, 4, 2, 1], false),
+            ] {
+                for activation in
+                    [None, Some(Activation::Relu), Some(Activation::LeakyRelu(0.2)), Some(Activation::Tanh)]
+                {
+                    let mut case = Case::new(format!(
+                        "{i}→{o} {h}x{w} k{k} s{stride} p{pad} up {upsample} {class:?} {arithmetic:?} {invocations} {activation:?}"
+                    ));
+                    let conv =
+                        Conv2d { stride, pad, upsample, bias: false, activation: Activation::Identity };
+                    let (x, weight) = (case.input(&[n, i, h, w]), case.input(&[o, i, k, k]));
+                    let y = case.graph.add(Op::Conv2d(conv), &[x, weight]).unwrap();
+                    let shape = case.graph.shape(y).dims().to_vec();
+                    let g = case.input(&shape);
+                    let gradient = Op::Conv2dGradInput { conv, height: h, width: w };
+                    match activation {
+                        Some(activation) => {
+                            let result = case.graph.add(Op::Activation(activation), &[x]).unwrap();
+                            let g = case.graph.add(gradient, &[g, weight]).unwrap();
+                            case.output(Op::ActivationGrad(activation), &[g, result]);
+                        }
+                        None => {
+                            let other = case.graph.add(Op::Scale(3.0), &[x]).unwrap();
+                            let g = case.graph.add(gradient, &[g, weight]).unwrap();
+                            case.output(Op::Add, &[other, g]);
+                        }
+                    }
+                    let target =
+                        Target { class, arithmetic, invocations: Some(invocations), ..gpu().target() };
+                    let plan =
+                        Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+                    let names = plan.launches().iter().map(|launch| launch.kernel().shader.name);
+                    let names: Vec<&str> = names.collect();
+                    let apart = ["activation_grad", "pointwise_add"].iter().any(|name| names.contains(name));
+                    assert!(!apart, "{}: {names:?}", case.name);
+                    kernels.extend(names);
+                    // Winograd's rounding is 30 times that of the sum.
+                    let factor = if arithmetic == Arithmetic::Exact || upsample { 1.0 } else { 30.0 };
+                    case.check_for(target, factor * rounding(4 * o * k * k));
+                }
+            }
+        }
+    }
+    for name in ["resample_grad_ring", "resample_grad_more", "winograd_outputs_adjoint", "subpixel_weight"] {
+        assert!(kernels.contains(name), "{name} was not launched: {kernels:?}");
     }
 }
 

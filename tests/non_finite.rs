@@ -244,6 +244,20 @@ fn samples() -> Vec<Sample> {
     }
     let adjoint = Op::Conv2dGradInput { conv: bare, height: 9, width: 7 };
     all.push(Sample { fast: true, ..Sample::new(adjoint, &[&[1, 8, 9, 7], &[8, 6, 3, 3]]) });
+    // The gradients of four convolutions of 2x2; the largest is cut into splits.
+    let doubled = Conv2d { upsample: true, ..bare };
+    let adjoint = Op::Conv2dGradInput { conv: doubled, height: 9, width: 7 };
+    // At the border a weight's tap meets zeros.
+    for fast in [true, false] {
+        let sample = Sample::new(adjoint.clone(), &[&[1, 8, 18, 14], &[8, 6, 3, 3]]);
+        all.push(Sample { fast, finite: vec![1], ..sample });
+    }
+    let weight = Op::Conv2dGradWeight { conv: bare, kernel: [3, 3] };
+    all.push(Sample { fast: true, ..Sample::new(weight, &[&[1, 6, 9, 7], &[1, 5, 9, 7]]) });
+    for (c, h, w) in [(20, 9, 7), (20, 21, 17)] {
+        let weight = Op::Conv2dGradWeight { conv: doubled, kernel: [3, 3] };
+        all.push(Sample { fast: true, ..Sample::new(weight, &[&[1, 6, h, w], &[1, c, 2 * h, 2 * w]]) });
+    }
     all.extend(together());
     let (x, w): (&[usize], &[usize]) = (&[1, 16, 7, 5], &[16, 16, 3, 3]);
     for kernel in CONV2D_KERNELS {

@@ -12,6 +12,10 @@
 // Where a launch has too few results to keep a GPU busy, its sums are cut into `splits` parts of
 // `split_depth` vec4s of the summed dimension (ky, kx, i), which z counts too. Each is written to a y of
 // its own, without bias and activation, for sum_splits.wgsl or resample_grad.wgsl to add.
+#if TRANSPOSED
+#import shared/keep_grad.wgsl
+#import shared/ring.wgsl
+#endif
 #import shared/reflect.wgsl
 
 struct Params {
@@ -36,16 +40,26 @@ struct Params {
     split_depth: u32, // a multiple of 4
     split_stride: u32, // vec4s from one part's y to the next
     divides: u32, // 1: the sums are divided by `divisor`
-    reserved_1: u32,
+    accumulate: u32, // of the adjoint, 1: the sums are added to what y holds
     reserved_2: u32,
     reserved_3: u32,
 }
 
+const SUBPIXEL: u32 = 2u;
+
 @group(0) @binding(0) var<uniform> params: Params;
 #tensor read x 1
 #tensor read w 2
+#if TRANSPOSED
+@group(0) @binding(3) var<storage, read> result: array<vec4f>;
+#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+#endif
 @group(0) @binding(4) var<storage, read> divisor: array<vec4f>;
+#if TRANSPOSED
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> ring: array<vec4f>;
+#else
 #tensor write y 5
 
 // What is stored of a sum. Where w is still to be divided by the sigma of its spectral normalisation, the sum is.
@@ -56,6 +70,7 @@ fn finished(sum: vec4f, offset: vec4f) -> vec4f {
     }
     return activate(v + offset, params.activation, params.slope);
 }
+#endif
 
 // The vec4s of the summed dimension that a part has: from x to y, of `depth`.
 fn part(split: u32, depth: u32) -> vec2u {
@@ -71,6 +86,15 @@ fn part(split: u32, depth: u32) -> vec2u {
 //
 // where both quotients are whole and within x. Pixels whose row and column have the same
 // remainders by the stride meet the same taps: a launch covers stride^2 such phases in z.
+//
+// `upsample` 2: y is that of the small picture with its border repeated (`pad` 1), and w holds the weights of the four
+// convolutions of 2x2 [2, 2, 2, 2, I, O/4], by phase (a, b) and tap (ky, kx). A pixel of y meets 4x4 taps, once each:
+//
+//   y[n, r, c, i] = sum over a, b, ky, kx, o of x[n, 2 r - a - 2 ky, 2 c - b - 2 kx, o] w[a, b, ky, kx, i, o]
+//
+// Of y what is within the picture is stored as shared/keep_grad.wgsl says, what lies within `pad` around it in `ring` [N, ring, I/4]
+// (shared/ring.wgsl).
+//
 // The phase goes from function to function as an argument: of a variable, no compiler knows
 // that it is the same for the whole workgroup, and then no barrier may depend on it.
 fn phase_of(z: u32) -> vec2u {
@@ -90,15 +114,20 @@ fn taps(phase: vec2u) -> vec2u {
 }
 
 fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
+    if (params.upsample == SUBPIXEL) {
+        let place = tap % 2u;
+        let near = tap / 2u;
+        return 8u * place.x + 4u * place.y + 2u * near.x + near.y;
+    }
     let k = phase + params.stride * tap;
     return k.x * params.kernel_width + k.y;
 }
 
 struct Pixel {
-    row: i32,    // of the phase
+    row: i32,    // that in x which the first tap reads
     column: i32,
     start: u32,  // of the sample's first pixel in x
-    to: u32,     // the pixel in y
+    place: Place,
 }
 
 fn pixel(phase: vec2u, index: u32) -> Pixel {
@@ -108,11 +137,13 @@ fn pixel(phase: vec2u, index: u32) -> Pixel {
     let row = rest / extent.y;
     let column = rest % extent.y;
     let at = phase + params.stride * vec2u(row, column);
+    let picture = vec2u(params.out_height, params.out_width) - 2u * params.pad;
+    let step = select(1u, 2u, params.upsample == SUBPIXEL);
     return Pixel(
-        i32(row),
-        i32(column),
+        i32(step * row),
+        i32(step * column),
         n * params.in_height * params.in_width,
-        (n * params.out_height + at.x) * params.out_width + at.y,
+        place_of(n, at, picture, params.pad),
     );
 }
 
@@ -139,9 +170,20 @@ fn load(start: u32, quad: u32) -> vec4f {
     }
     return load_x(start + quad);
 }
-#else
-const SUBPIXEL: u32 = 2u;
 
+fn keep(p: Pixel, split: u32, column: u32, sum: vec4f) {
+    let to = split * params.split_stride + p.place.index * params.out_quads + column;
+    var v = sum;
+    if (params.divides != 0u) {
+        v = sum / divisor[0].x;
+    }
+    if (p.place.is_inside) {
+        keep_grad(to, v);
+    } else {
+        ring[to] = v;
+    }
+}
+#else
 fn phase_of(z: u32) -> vec2u {
     return vec2u(z % params.phases, 0u);
 }

@@ -25,7 +25,7 @@ pub enum AdapterClass {
 pub struct Conv2dKernel {
     /// From x to y.
     pub forward: &'static Shader,
-    /// From the gradient at y to that at the doubled and padded x (`TRANSPOSED`).
+    /// From the gradient at y to that at x (`TRANSPOSED`).
     #[cfg(feature = "training")]
     pub transposed: &'static Shader,
 }
@@ -222,6 +222,17 @@ pub fn conv2d_grad_weight(class: AdapterClass, out_quads: usize) -> &'static Sha
         Gpu => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_TILED,
         Software if out_quads >= 4 => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X4,
         Software => &conv2d_grad_weight::CONV2D_GRAD_WEIGHT_2X1,
+    }
+}
+
+/// The same for the four convolutions of 2x2 that one of 3x3 behind nearest doubling is; none where there are so few
+/// output channels that tiles as large would be empty for the most part.
+#[cfg(feature = "training")]
+pub fn subpixel_grad_weight(class: AdapterClass, out_quads: usize) -> Option<&'static Shader> {
+    match class {
+        _ if out_quads < 4 => None,
+        Gpu => Some(&conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_TILED),
+        Software => Some(&conv2d_grad_weight::SUBPIXEL_GRAD_WEIGHT_2X4),
     }
 }
 

@@ -4,11 +4,12 @@
 //! Of its static shapes only what the weights fix is used (channels, ranks): batch, height
 //! and width of a run are whatever the runtime is given.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, Node, NodeId, Norm, NormKind, Op, of_training};
 
+use super::doubled::doubled;
 use super::names::names;
 use super::proto::{AttributeProto, FLOAT, GraphProto, INT64, NodeProto, TensorProto};
 
@@ -34,8 +35,10 @@ pub(super) fn lower(
     outputs: &[(&str, NodeId)],
     half: bool,
 ) -> Result<Lowered> {
+    let doubled = graph.iter().filter_map(|(id, _)| Some((id, doubled(graph, id)?))).collect();
     let mut lowering = Lowering {
         graph,
+        doubled,
         names: names(graph, stages),
         values: vec![],
         parameters: vec![],
@@ -61,6 +64,8 @@ pub(super) fn lower(
 /// What has been written so far.
 pub(super) struct Lowering<'a> {
     graph: &'a Graph,
+    /// Convolutions behind nearest doubling, with what is doubled.
+    doubled: HashMap<NodeId, NodeId>,
     names: Vec<String>,
     /// The names of the results, by node.
     values: Vec<String>,
@@ -75,6 +80,13 @@ impl Lowering<'_> {
         let inputs: Vec<String> =
             node.inputs.iter().map(|input| self.values[input.index()].clone()).collect();
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        if let Some(&x) = self.doubled.get(&id) {
+            let x = self.values[x.index()].clone();
+            return Ok(self.doubled_conv(&name, &x, &inputs[1..]));
+        }
+        if self.is_behind_doubling(id) {
+            return Ok(String::new());
+        }
         let plain = |op_type| (op_type, vec![]);
         let (op_type, attributes) = match &node.op {
             Op::Input => return Ok(name),
@@ -152,6 +164,14 @@ impl Lowering<'_> {
             }
         };
         Ok(self.emit(op_type, &name, &inputs, attributes))
+    }
+
+    /// Whether a convolution of [`Self::doubled`] doubles or pads instead.
+    fn is_behind_doubling(&self, id: NodeId) -> bool {
+        self.doubled.keys().any(|conv| {
+            let padded = self.graph.node(*conv).inputs[0];
+            id == padded || id == self.graph.node(padded).inputs[0]
+        })
     }
 
     fn parameter(&mut self, id: NodeId, key: String, half: bool) -> String {
@@ -329,7 +349,10 @@ mod tests {
             ("gamma", "Gemm", &["FC", "gamma.weight"]),
             ("UpBlock1_2.conv1", "Conv", &["UpBlock1_2.conv1/pad", "UpBlock1_2.conv1.weight"]),
             ("UpBlock1_2.norm1/relu", "Relu", &["UpBlock1_2.norm1"]),
-            ("UpBlock2.2/upsample", "Resize", &["UpBlock1_4", "", "constant/scales_2"]),
+            ("UpBlock2.2/pad", "Pad", &["UpBlock1_4", "constant/pads_1"]),
+            ("UpBlock2.2/weight_1", "MatMul", &["constant/rows_1", "UpBlock2.2.weight"]),
+            ("UpBlock2.2/conv_01", "Conv", &["UpBlock2.2/part_01", "UpBlock2.2/weight_01"]),
+            ("UpBlock2.2", "DepthToSpace", &["UpBlock2.2/phases"]),
         ] {
             let node = find(name);
             assert_eq!((node.op_type(), node.output[0].as_str()), (op_type, name));

@@ -11,6 +11,7 @@
 //! the batch. Initialisers have the
 //! official `state_dict` keys, nodes the names of the official modules.
 
+mod doubled;
 mod lower;
 mod names;
 mod norm;

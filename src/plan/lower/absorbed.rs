@@ -18,7 +18,8 @@ struct Addition {
     last_reader: Option<NodeId>,
 }
 
-/// What a launch does with its results beside writing them.
+/// What a launch does with its results beside writing them; by default nothing.
+#[derive(Default)]
 pub(super) struct Epilogue {
     /// 1: adds them to what is there.
     pub(super) accumulate: u32,
@@ -134,8 +135,7 @@ fn has_own_memory(node: &Node) -> bool {
     !matches!(node.op, Op::Input | Op::Parameter | Op::Flatten | Op::Unflatten { .. })
 }
 
-/// Whether a node is the gradient at a convolution's input with a launch that sums copies, as padding and doubling
-/// made them.
+/// Whether a node is the gradient at a convolution's input with launches that have an [`Epilogue`].
 fn folds(node: &Node) -> bool {
     matches!(node.op, Op::Conv2dGradInput { conv, .. } if conv.pad > 0 || conv.upsample)
 }
@@ -180,7 +180,7 @@ impl Lowering<'_> {
         Ok((value, 1))
     }
 
-    /// What the last launch of a gradient at a convolution's input does beside, and the memory for it.
+    /// What the launches of a gradient at a convolution's input do beside, and the memory for it.
     pub(super) fn epilogue(&mut self, id: NodeId) -> Result<Option<(Value, Epilogue)>> {
         if let Some(&behind) = self.absorbed.behind.get(&id)
             && let Node { op: Op::ActivationGrad(activation), inputs, .. } = self.graph.node(behind)

@@ -36,7 +36,7 @@ pub(super) enum Around {
 
 impl Extents {
     /// Tiles in a row, and rows of tiles.
-    fn tiles(self) -> [usize; 2] {
+    pub(super) fn tiles(self) -> [usize; 2] {
         [self.ow.div_ceil(SIDE), self.oh.div_ceil(SIDE)]
     }
 }
@@ -112,15 +112,9 @@ impl Lowering<'_> {
         self.winograd_outputs(m, bias, self.whole(y), conv.activation, e)
     }
 
-    /// The 36 products of tiles of `x` with the transformed weights `u`.
-    pub(super) fn winograd_products(
-        &mut self,
-        x: Bound,
-        u: Bound,
-        around: Around,
-        e: Extents,
-    ) -> Result<Bound> {
-        let Extents { n, c, h, w, o, oh, ow } = e;
+    /// The tiles of `x`, transformed: 36 matrices `[tiles, c]`.
+    pub(super) fn winograd_pixels(&mut self, x: Bound, around: Around, e: Extents) -> Result<Bound> {
+        let Extents { n, c, h, w, .. } = e;
         let [across, down] = e.tiles();
         let tiles = n * across * down;
         let v = self.scratch_quads(PRODUCTS * tiles * quads(c))?;
@@ -145,7 +139,21 @@ impl Lowering<'_> {
         let (bindings, workgroups) = ([x, self.whole(v)], self.spread(total.div_ceil(256)));
         let label = format!("winograd pixels {c} {h}x{w}");
         self.launch(&winograd_pixels::WINOGRAD_PIXELS, params, &bindings, workgroups, label, 0)?;
+        Ok(self.whole(v))
+    }
 
+    /// The 36 products of tiles of `x` with the transformed weights `u`.
+    pub(super) fn winograd_products(
+        &mut self,
+        x: Bound,
+        u: Bound,
+        around: Around,
+        e: Extents,
+    ) -> Result<Bound> {
+        let Extents { n, c, o, oh, ow, .. } = e;
+        let [across, down] = e.tiles();
+        let tiles = n * across * down;
+        let v = self.winograd_pixels(x, around, e)?;
         let m = self.scratch_quads(PRODUCTS * tiles * quads(o))?;
         let params = conv2d::Params {
             batch: 1,
@@ -158,7 +166,6 @@ impl Lowering<'_> {
             stride: 1,
             ..conv2d::Params::default()
         };
-        let v = self.whole(v);
         let bindings = [v, u, u, u, self.whole(m)];
         let label = format!("winograd products {c}→{o} {oh}x{ow}");
         self.products(Products { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
@@ -166,7 +173,7 @@ impl Lowering<'_> {
     }
 
     /// From the 36 products to `y`.
-    pub(super) fn winograd_outputs(
+    fn winograd_outputs(
         &mut self,
         m: Bound,
         bias: Option<Bound>,
@@ -174,28 +181,33 @@ impl Lowering<'_> {
         activation: Activation,
         e: Extents,
     ) -> Result<()> {
-        let Extents { n, o, oh, ow, .. } = e;
-        let [across, down] = e.tiles();
-        let tiles = n * across * down;
         let (activation, slope) = activation_code(activation);
-        let total = tiles * quads(o);
         let params = winograd_outputs::Params {
-            height: oh as u32,
-            width: ow as u32,
-            quads: quads(o) as u32,
-            across: across as u32,
-            down: down as u32,
-            tiles: tiles as u32,
-            total: total as u32,
             has_bias: u32::from(bias.is_some()),
             activation,
             slope,
-            reserved_0: 0,
-            reserved_1: 0,
+            ..self.winograd_tiles(e)
         };
-        let (bindings, workgroups) = ([m, bias.unwrap_or(m), y], self.spread(total.div_ceil(256)));
-        let label = format!("winograd outputs {o} {oh}x{ow}");
+        let workgroups = self.spread((params.total as usize).div_ceil(256));
+        let label = format!("winograd outputs {} {}x{}", e.o, e.oh, e.ow);
+        let bindings = [m, bias.unwrap_or(m), y];
         self.launch(&winograd_outputs::WINOGRAD_OUTPUTS, params, &bindings, workgroups, label, 0)
+    }
+
+    /// What the last step of Winograd's algorithm knows of the tiles.
+    pub(super) fn winograd_tiles(&self, e: Extents) -> winograd_outputs::Params {
+        let [across, down] = e.tiles();
+        let tiles = e.n * across * down;
+        winograd_outputs::Params {
+            height: e.oh as u32,
+            width: e.ow as u32,
+            quads: quads(e.o) as u32,
+            across: across as u32,
+            down: down as u32,
+            tiles: tiles as u32,
+            total: (tiles * quads(e.o)) as u32,
+            ..winograd_outputs::Params::default()
+        }
     }
 
     /// The weights of a 3x3 convolution, transformed to those of so many taps. `e` is that of the convolution that reads

@@ -361,18 +361,6 @@ impl Lowering<'_> {
         upsample: usize,
     ) -> Result<()> {
         let g = self.operand(node.inputs[0])?;
-        self.fold(id, g, pad, upsample, 1)
-    }
-
-    /// Sums the copies that padding and doubling made, in the parts that `g` was computed in.
-    pub(super) fn fold(
-        &mut self,
-        id: NodeId,
-        g: Bound,
-        pad: usize,
-        upsample: usize,
-        splits: usize,
-    ) -> Result<()> {
         let [n, c, h, w] = self.image(id)?;
         let total = n * h * w * quads(c);
         let params = resample_grad::Params {
@@ -382,25 +370,11 @@ impl Lowering<'_> {
             pad: pad as u32,
             upsample: upsample as u32,
             total: total as u32,
-            splits: splits as u32,
-            split_stride: (n * ((h << upsample) + 2 * pad) * ((w << upsample) + 2 * pad) * quads(c)) as u32,
+            splits: 1,
             ..resample_grad::Params::default()
         };
-        let workgroups = self.spread(total.div_ceil(256));
-        #[cfg(feature = "training")]
-        if let Some((y, epilogue)) = self.epilogue(id)? {
-            let params = resample_grad::Params {
-                accumulate: epilogue.accumulate,
-                activation: epilogue.activation,
-                slope: epilogue.slope,
-                ..params
-            };
-            let bindings = [g, epilogue.result.unwrap_or(g), self.whole(y)];
-            let shader = &resample_grad::RESAMPLE_GRAD_MORE;
-            return self.launch(shader, params, &bindings, workgroups, "resample grad", 0);
-        }
         let y = self.result(id)?;
-        let bindings = [g, self.whole(y)];
+        let (bindings, workgroups) = ([g, self.whole(y)], self.spread(total.div_ceil(256)));
         self.launch(&resample_grad::RESAMPLE_GRAD, params, &bindings, workgroups, "resample grad", 0)
     }
 

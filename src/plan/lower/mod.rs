@@ -6,6 +6,8 @@ mod absorbed;
 mod around;
 #[cfg(feature = "training")]
 mod conv_grad;
+#[cfg(feature = "training")]
+mod conv_grad_weight;
 mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]

@@ -83,16 +83,18 @@ pub(crate) async fn measure(gpu: &Gpu, peaks: &Peaks) -> Result<Vec<Kernel>> {
         }
         let y = graph.add(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g])?;
         for class in [AdapterClass::Gpu, AdapterClass::Software] {
-            let target = Target { class, ..gpu.target() };
             // The kernel of the other class once, as above.
-            if class == gpu.target().class
-                || rows.iter().all(|r| r.kernel != select::conv2d_grad_weight(class, o.div_ceil(4)).name)
-            {
+            let known = |rows: &[Kernel], name| rows.iter().any(|r: &Kernel| r.kernel == name);
+            let own = class == gpu.target().class;
+            let ways = [Arithmetic::Exact, Arithmetic::Fast];
+            for &arithmetic in &ways[..1 + usize::from((k, stride) == (3, 1))] {
+                let target = Target { class, arithmetic, winograd: Some(true), ..gpu.target() };
                 for timing in time_graph(gpu, &graph, &[y], &target).await? {
-                    if timing.kernel.shader.name.starts_with("conv2d_grad_weight") {
-                        rows.push(Kernel::new(&timing, peaks, class == gpu.target().class));
-                    } else {
+                    let name = timing.kernel.shader.name;
+                    if !name.contains("grad_weight") {
                         add(&mut rows, [timing], peaks, true);
+                    } else if (own && arithmetic == Arithmetic::Exact) || !known(&rows, name) {
+                        rows.push(Kernel::new(&timing, peaks, own));
                     }
                 }
             }
