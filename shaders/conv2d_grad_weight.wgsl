@@ -36,7 +36,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read> g: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
@@ -130,7 +130,7 @@ fn main(
             let at = step + local.y;
             let p = pixel(min(at, pixels - 1u));
 #for a in 0..IN_QUADS
-            next_x_${a} = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
+            next_x_${a} = select(vec4f(0.0), load_x(source(p, carried_row_${a})), at < end);
 #endfor
 #for q in 0..QUADS
             next_g_${q} = select(vec4f(0.0), g[min(at, pixels - 1u) * params.out_quads + carried_column_${q}], at < end);
@@ -181,7 +181,7 @@ fn main(
     for (var at = first_pixel; at < end; at += 1u) {
         let p = pixel(at);
 #for a in 0..IN_QUADS
-        let x_${a} = x[source(p, from_row_${a})];
+        let x_${a} = load_x(source(p, from_row_${a}));
 #endfor
 #for q in 0..QUADS
         let g_${q} = g[at * params.out_quads + min(column_${q}, params.out_quads - 1u)];

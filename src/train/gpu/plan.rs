@@ -104,7 +104,7 @@ pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
 
 impl TrainPlan {
     pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
-        let target = &Target { arithmetic: config.arithmetic, ..target.clone() };
+        let target = &Target { arithmetic: config.arithmetic, f16: config.f16, ..target.clone() };
         let graphs = Player::BOTH.map(|player| StepGraph::build(player, config));
         let [discriminators, generators] = graphs;
         let graphs = [discriminators?, generators?];
