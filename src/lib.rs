@@ -22,27 +22,44 @@
 //! | [`translate`] | pictures in, pictures out: whole, or large ones in tiles |
 //! | [`device`] | what computes: the processor or a GPU |
 //! | [`io`] | files: pictures, models, datasets, official checkpoints, ONNX |
-//! | [`train`] | losses, optimiser, one iteration after another (with the feature `training`) |
-//! | [`quantized`] | matrices of 8 or 4 bits a number |
 //! | [`run`] | whole training runs in folders: settings, checkpoints, curves, sheets (natively, with the features `pictures` and `training`) |
-//! | [`eval`] | how near pictures are to each other |
-//! | [`tensor`], [`error`] | what the others speak of |
+//! | [`train`] | what a run is made of: losses, optimiser, one iteration after another (with the feature `training`) |
+//! | [`eval`] | how near pictures are to each other: PSNR, SSIM, L1, KID |
+//! | [`quantized`] | a full model's largest matrix with 8 or 4 bits a number |
+//! | [`tensor`], [`error`] | the types that the others take and give |
 //!
-//! That is what is kept from one version to the next. All else that is public is there for the program, the tests and
-//! the benchmarks, is not documented here, and may change at any time.
+//! These modules are what is kept from one version to the next. Other modules are public for the program, the tests and
+//! the benchmarks only. They are not documented here and may change at any time.
+//!
+//! # Features
+//!
+//! | feature | without it |
+//! |---|---|
+//! | `pictures` | no picture files, datasets and runs: pictures are bytes that the caller brings |
+//! | `pytorch` | no `.pt` of other programs |
+//! | `training` | translations only |
+//! | `bench` | none of the kernels that measure what a device reaches at best |
+//!
+//! All are on by default. With none of them the library is what a web page loads.
 //!
 //! # Async, threads, processes
 //!
-//! What computes is async for the browser's sake, and has a twin that blocks natively. Natively an async call does not
-//! yield: it computes, or waits for the GPU, on the thread that polls it, whatever the runtime. So call it within
-//! `spawn_blocking` under tokio and the like, or block on it.
+//! What computes is async, since a page must not block. A native program that is not async calls the twins that end
+//! in `_blocking`: they wait on the thread that calls them. Where a call has none, any executor's `block_on` is one.
+//!
+//! Natively an async call never yields: the thread that polls it computes, or waits for the GPU. No particular runtime is
+//! needed. Under tokio and the like call it within `spawn_blocking`, so that other tasks go on meanwhile.
 //!
 //! [`device::Device`], [`io::Model`] and [`translate::Translator`] are [`Send`]: one thread may make them and another use
-//! them. Two threads need two translators; clones of a device share the GPU. The futures themselves need not be `Send`.
+//! them. Their futures need not be. Clones of a device share one GPU. A translator works on one picture at a time, so two
+//! threads need two translators.
 //!
-//! The library prints nothing and reads no environment variables but those of `wgpu` for its backends (`WGPU_BACKEND` and
-//! the like) and where the system keeps its programs and caches. With the feature `tracing` it tells what it does as
-//! events.
+//! # What it reads and writes unasked
+//!
+//! The library prints nothing, and has no environment variables of its own. `wgpu` reads those for its backends
+//! (`WGPU_BACKEND` and the like), and for Direct3D 12 a compiler is looked for in `PATH`. On Vulkan, compiled pipelines are
+//! kept in the user's cache folder, where `ugatit tune` also puts what it has measured. Natively the library tells what it
+//! decides as `tracing` events.
 
 #![cfg_attr(
     not(feature = "training"),

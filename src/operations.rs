@@ -88,7 +88,7 @@ fn samples() -> Vec<(Op, Vec<Vec<usize>>)> {
         (Op::HingeGrad { target: 1.0, scale: 1.0 }, vec![image()]),
         (Op::GradientPenaltyGrad { one_sided: false, scale: 1.0 }, vec![image()]),
     ];
-    for activation in [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh] {
+    for activation in Activation::EACH {
         all.push((Op::Activation(activation), vec![image()]));
         all.push((Op::ActivationGrad(activation), vec![image(), image()]));
     }

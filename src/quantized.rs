@@ -1,5 +1,7 @@
-//! A matrix in blocks of small whole numbers with a scale each: what the full generator's largest layer is
-//! stored as where a gigabyte is too much.
+//! Matrices of 8 or 4 bits a number, for the full generator's largest layer, which has a gigabyte of `f32`.
+//!
+//! Such a matrix is cut into blocks of small whole numbers, and each block has a scale. [`crate::io::Model::quantize`] makes
+//! one of a model's; translations then multiply with it as it is.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod round;

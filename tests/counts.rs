@@ -21,12 +21,17 @@ const HEAD: &str = "\
 # Counts
 
 What a translation and an iteration of training take, on every machine alike. The test `tests/counts.rs` makes this file, and
-fails where it has changed; `UGATIT_UPDATE_COUNTS=1 cargo test --release --test counts` writes it anew. How long it takes is in
-[benchmarks.md](benchmarks.md); how large the WebAssembly module may be, to the byte, in `web/package/scripts/size.mjs`.
+fails where a count has changed; `UGATIT_UPDATE_COUNTS=1 cargo test --release --test counts` writes it anew.
+[benchmarks.md](benchmarks.md) says how long things take, and `web/package/scripts/size.mjs` how large the WebAssembly module may be.
 
-Launches are those of one run, kernels how many different ones they are of, GFLOP its floating-point operations in them (a
-multiplication and an addition are two), buffers and their MiB what is allocated beside the weights, weights their MiB. The
-limits are those that every browser grants.
+| column | |
+|---|---|
+| launches, kernels | launches of one run, and how many different kernels they launch |
+| GFLOP | their floating-point operations; a multiplication and an addition are two |
+| buffers, MiB | what is allocated beside the weights |
+| weights | their MiB |
+
+The limits are those that every browser grants.
 ";
 
 /// The kinds of adapters for which there are different choices.

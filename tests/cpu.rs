@@ -86,9 +86,7 @@ proptest! {
         (stride, pad) in (1_usize..4, 0_usize..4),
         upsample: bool,
         bias: bool,
-        activation in prop::sample::select(vec![
-            Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh,
-        ]),
+        activation in prop::sample::select(Activation::EACH.to_vec()),
         seed: u64,
     ) {
         let op = Conv2d { stride, pad, upsample, bias, activation };
@@ -125,7 +123,6 @@ fn run_fast<T: cpu::Real>(graph: &Graph, output: NodeId, feed: &[(&str, &Tensor<
 /// definition itself: its largest numbers (8 of `Aᵀ`, 5 of `Bᵀ`) multiply twice, by row and by column.
 #[test]
 fn a_fast_convolution_is_its_definition() {
-    let activations = [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
     // Tiles that fill the picture and tiles that stick out, several chunks, several blocks.
     for (i, (n, channels, outputs, [h, w], pad, upsample)) in [
         (1, 32, 40, [24, 24], 1, false),
@@ -142,7 +139,7 @@ fn a_fast_convolution_is_its_definition() {
     .enumerate()
     {
         let bias = i % 2 == 1;
-        let op = Conv2d { stride: 1, pad, upsample, bias, activation: activations[i % 4] };
+        let op = Conv2d { stride: 1, pad, upsample, bias, activation: Activation::EACH[i % 4] };
         let (x, weight) = (tensor(&[n, channels, h, w], 1), tensor(&[outputs, channels, 3, 3], 2));
         let b = tensor(&[outputs], 3);
         let mut graph = Graph::new();

@@ -24,9 +24,6 @@ const STEP: f64 = 1e-6;
 /// The largest difference allowed, as a fraction of the gradient's largest absolute value.
 const TOLERANCE: f64 = 1e-6;
 
-const ACTIVATIONS: [Activation; 4] =
-    [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh];
-
 /// A graph of inputs named `0`, `1`, ... and a result.
 struct Case {
     graph: Graph,
@@ -208,7 +205,7 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
         cases.push((Op::Hinge { target: 2.0 * target - 1.0 }, vec![IMAGE]));
         cases.push((Op::BceWithLogits { target }, vec![&[3, 2]]));
     }
-    for activation in ACTIVATIONS {
+    for activation in Activation::EACH {
         cases.push((Op::Activation(activation), vec![&[7]]));
         cases.push((Op::Linear { bias: true, activation }, vec![&[3, 5], &[4, 5], &[4]]));
         cases.push((Op::Linear { bias: false, activation }, vec![&[1, 5], &[4, 5]]));
@@ -265,7 +262,7 @@ fn convolutions_match_differences() {
         for stride in [1, 2, 3] {
             for pad in [0, 1, 3] {
                 for upsample in [false, true] {
-                    let (bias, activation) = (count % 2 == 0, ACTIVATIONS[count % 4]);
+                    let (bias, activation) = (count % 2 == 0, Activation::EACH[count % 4]);
                     let conv = Conv2d { stride, pad, upsample, bias, activation };
                     let weight = [2, shape[1], kernel[0], kernel[1]];
                     let shapes: [&[usize]; 3] = [&shape, &weight, &[2]];
@@ -340,7 +337,7 @@ fn normalisations_match_differences() {
     let groups = [1, 2, 6].map(|groups| NormKind::Group { groups });
     for kind in [NormKind::Instance, NormKind::LayerInstance].into_iter().chain(groups) {
         for gamma in [&[2, 6][..], &[1, 6, 1, 1]] {
-            for activation in ACTIVATIONS {
+            for activation in Activation::EACH {
                 for (residual, unbiased) in [(false, true), (true, true), (false, false)] {
                     let mut shapes = vec![image];
                     let parameters: [&[usize]; 3] = [&[1, 6, 1, 1], gamma, gamma];

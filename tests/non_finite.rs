@@ -284,7 +284,7 @@ fn together() -> Vec<Sample> {
 /// The kernels that no operation launches.
 fn is_of_no_operation(name: &str) -> bool {
     // An iteration's end: tests/session.rs makes training diverge. What only the benchmark runs. The ends of a plan
-    // from bytes to bytes: src/exec/pixels.rs. Quantised weights, which are no inputs: tests/quantized.rs.
+    // from bytes to bytes: src/exec/pixels.rs. Quantised weights, which are no inputs: tests/quantized_kernels.rs.
     [
         "linear_8_bits",
         "linear_4_bits",

@@ -26,7 +26,7 @@ pub(super) fn linear<T: Real>(
     let outputs = weight.len() / columns;
     parallel::chunks(y, 1, columns, |i, y| {
         let (row, output) = (i / outputs, i % outputs);
-        let product = dot(&x[row * columns..][..columns], &weight[output * columns..][..columns]);
+        let product = blocked_dot(&x[row * columns..][..columns], &weight[output * columns..][..columns]);
         y[0] = T::from_f64(product + bias.map_or(0.0, |bias| bias[output].to_f64()));
     });
     pointwise::activate(y, activation);
@@ -52,7 +52,7 @@ pub(super) fn quantized<T: Real>(
     pointwise::activate(y, activation);
 }
 
-/// The product of `x` and a row of a matrix.
+/// [`blocked_dot`] of `x` and a row of a quantised matrix.
 #[inline(always)]
 fn quantized_dot<T: Real>(x: &[T], weight: &QuantizedMatrix, row: usize) -> f64 {
     let mut total = 0.0;
@@ -77,7 +77,9 @@ fn quantized_dot<T: Real>(x: &[T], weight: &QuantizedMatrix, row: usize) -> f64 
     total
 }
 
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+/// The product of two vectors, summed in `T` within a block and in `f64` over the blocks: half the vector registers'
+/// work of a sum in `f64` throughout ([`super::vector::dot`]), and as exact as a layer has to be.
+fn blocked_dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     let mut total = 0.0;
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
         let mut lanes = [T::default(); LANES];

@@ -2,7 +2,7 @@
 //! shared memory.
 
 use super::Real;
-use super::vector::vectorized;
+use super::vector::dot;
 
 /// Elements below which a piece of work is not worth handing to another thread.
 const GRAIN: usize = 32768;
@@ -74,25 +74,11 @@ pub(super) fn tasks<S>(tasks: usize, scratch: impl Fn() -> S + Sync, run: impl F
 
 /// The sum of squares in `f64`, the same with any number of threads.
 pub(crate) fn sum_of_squares<T: Real>(x: &[T]) -> f64 {
-    const LANES: usize = 8;
     let mut sums = vec![0.0; x.len().div_ceil(GRAIN)];
     chunks(&mut sums, 1, GRAIN, |i, sum| {
         let x = &x[i * GRAIN..];
         let x = &x[..x.len().min(GRAIN)];
-        sum[0] = vectorized(
-            #[inline(always)]
-            || {
-                let mut lanes = [0.0; LANES];
-                let chunks = x.chunks_exact(LANES);
-                let rest = chunks.remainder().iter().map(|x| x.to_f64().powi(2)).sum::<f64>();
-                for x in chunks {
-                    for (lane, x) in lanes.iter_mut().zip(x) {
-                        *lane += x.to_f64() * x.to_f64();
-                    }
-                }
-                lanes.iter().sum::<f64>() + rest
-            },
-        );
+        sum[0] = dot(x, x);
     });
     sums.iter().sum()
 }

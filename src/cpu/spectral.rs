@@ -1,31 +1,12 @@
 //! Spectral normalisation: the weight as a matrix `[out, rest]`. Sums are in `f64`.
 
-use super::vector::vectorized;
+use super::vector::{dot, vectorized};
 use super::{Real, parallel};
 
 /// Below this a vector counts as zero (`torch.nn.functional.normalize`).
 const EPS: f64 = 1e-12;
 /// Elements of `v` that one thread sums at a time.
 const CHUNK: usize = 1024;
-
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    const LANES: usize = 16;
-    vectorized(
-        #[inline(always)]
-        || {
-            let mut lanes = [0.0; LANES];
-            let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-            let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
-            let rest: f64 = rest.map(|(a, b)| a.to_f64() * b.to_f64()).sum();
-            for (a, b) in a_chunks.zip(b_chunks) {
-                for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-                    *lane += a.to_f64() * b.to_f64();
-                }
-            }
-            lanes.iter().sum::<f64>() + rest
-        },
-    )
-}
 
 fn normalise<T: Real>(y: &mut [T], exact: &[f64]) {
     let length = exact.iter().map(|x| x * x).sum::<f64>().sqrt();

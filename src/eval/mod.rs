@@ -1,4 +1,4 @@
-//! How good a model is: how near pictures are to each other, one by one ([`psnr`], [`ssim`],
+//! How near pictures are to each other, which tells how good a model is: one by one ([`psnr`], [`ssim`],
 //! [`l1`]) and as sets ([`kid`]).
 //!
 //! Knows pictures and tensors, but neither models nor devices: what is measured may come from

@@ -21,6 +21,12 @@ pub enum Activation {
     Tanh,
 }
 
+impl Activation {
+    /// Each of them once, for whoever walks them: `src/operations.rs` demands each variant, `tests/activations.rs` a code
+    /// in `shaders/constants.toml` and one result on a GPU and on the processor.
+    pub const EACH: [Self; 4] = [Self::Identity, Self::Relu, Self::LeakyRelu(0.2), Self::Tanh];
+}
+
 /// Spatial attributes of [`Op::Conv2d`]. As a model states them, `pad` is 0 and `upsample`
 /// false; `fuse` folds a preceding padding and upsampling in.
 #[derive(Clone, Copy, Debug, PartialEq)]

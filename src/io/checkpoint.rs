@@ -162,6 +162,7 @@ fn passed_over(path: &Path) -> Result<String> {
             _ => {}
         }
     }
+    // The reader gives either the tensors or everything else, so the pickle is parsed twice. Neither reads the tensors' bytes.
     let value = PytorchReader::read_pickle_data(path, None).map_err(|e| damaged(path, &e))?;
     let mut names = BTreeSet::new();
     collect(value, &mut names);

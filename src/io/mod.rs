@@ -1,6 +1,8 @@
-//! Files: pictures, models, official checkpoints.
+//! Files: pictures, models, datasets, checkpoints of other programs.
 //!
-//! [`Model`] is what a file of a model holds; its architecture is a [`GeneratorConfig`].
+//! [`Model::open`] reads a model, whichever program wrote it, and [`Model::save`] writes it; its architecture is a
+//! [`GeneratorConfig`]. [`read_picture`] and [`write_picture`] are for picture files, [`Picture`] for pixels that the caller
+//! has in memory. [`Dataset`] lists the pictures that a training takes.
 
 mod architecture;
 #[cfg(not(target_arch = "wasm32"))]

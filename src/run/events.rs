@@ -149,10 +149,7 @@ fn newest(folder: &Path) -> Result<u64> {
 
 /// The computer's name, for the file's name only.
 fn host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|key| std::env::var(key).ok()))
-        .unwrap_or_default();
+    let name = sysinfo::System::host_name().unwrap_or_default();
     let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
     let name: String = name.trim().chars().filter(plain).take(60).collect();
     if name.is_empty() { "localhost".into() } else { name }

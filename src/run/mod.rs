@@ -1,5 +1,28 @@
-//! Training runs on disk: [`Run`] trains in a folder where everything is that it needs to go on
-//! after whatever end, and all that people look at.
+//! Training runs in folders. A [`Run`] trains, and keeps in its folder what people look at and what it needs to go on,
+//! however it ended.
+//!
+//! ```no_run
+//! use ugatit::device::Device;
+//! use ugatit::io::Dataset;
+//! use ugatit::run::{Run, RunConfig};
+//!
+//! # fn main() -> ugatit::Result<()> {
+//! // `trainA` and `trainB` hold the pictures of the two domains.
+//! let dataset = Dataset::open("cat2dog")?;
+//! let config = RunConfig::layered(Some("small"), &[RunConfig::read("iteration = 20000")?])?;
+//! // A new run, or the one in this folder from its newest checkpoint on.
+//! let (mut run, _) = Run::open_blocking("runs/cat2dog", dataset, config, Device::best_blocking()?)?;
+//! while !run.is_done() {
+//!     for notice in run.advance_blocking()?.notices {
+//!         eprintln!("{notice}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whoever ends a run before its end calls [`Run::stop`], which keeps it as it is; after an error [`Run::fail`] does, and
+//! after [`crate::Error::DeviceLost`] [`Run::recover`] goes on with another device. What is in the folder:
 //!
 //! | file | by |
 //! |---|---|
@@ -13,9 +36,10 @@
 //! | `index.html` | [`RunPage`] |
 //! | `log.txt` | [`RunLog`] |
 //!
-//! Per iteration only buffers are written; everything survives a killed process and a resumed
-//! run, whose later iterations it forgets.
+//! An iteration only fills buffers; files are written now and then. So a killed process loses what came after the last
+//! checkpoint, and a run that goes on forgets the curves of that time.
 
+mod blocking;
 mod checkpoint;
 mod clock;
 mod config;

@@ -1,10 +1,14 @@
-//! Training: the exact step of the official program (`UGATIT.train()` of
+//! Training, one iteration after another: the exact step of the official program (`UGATIT.train()` of
 //! znxlwm/UGATIT-pytorch), on any engine that can compute a graph.
+//!
+//! A [`Session`] is a training on a device, in memory, fed with batches by its caller; a [`Loader`] reads such batches.
+//! A run with a folder, checkpoints and curves is a [`crate::run::Run`].
 //!
 //! One iteration is two graphs, each built once: the discriminators' ([`StepGraph`] of
 //! [`Player::Discriminators`]), whose gradients move the four discriminators, then the
 //! generators' with the discriminators just moved. After each, [`Adam`] moves the parameters;
-//! after the second, every `rho` is clipped to 0..1. [`Trainer`] does all of it.
+//! after the second, every `rho` is clipped to 0..1. [`Trainer`] does all of it on the processor,
+//! [`GpuTrainer`] on a GPU.
 //!
 //! Tensors are named by the network and the official `state_dict` key: `genA2B.conv1x1.bias`.
 

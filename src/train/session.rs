@@ -143,3 +143,39 @@ impl Session {
         }
     }
 }
+
+/// The calls for callers that are not async: each waits on the thread that calls it.
+#[cfg(not(target_arch = "wasm32"))]
+impl Session {
+    /// [`Self::new`] for callers that are not async.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn new_blocking(device: &Device, config: StepConfig, state: TrainState<f32>) -> Result<Self> {
+        pollster::block_on(Self::new(device, config, state))
+    }
+
+    /// [`Self::iterate`] for callers that are not async.
+    ///
+    /// # Errors
+    /// Those of [`Self::iterate`].
+    pub fn iterate_blocking(&mut self, batches: &[[Tensor; 2]]) -> Result<Option<StepReport>> {
+        pollster::block_on(self.iterate(batches))
+    }
+
+    /// [`Self::finish`] for callers that are not async.
+    ///
+    /// # Errors
+    /// Those of [`Self::finish`].
+    pub fn finish_blocking(&mut self) -> Result<Option<StepReport>> {
+        pollster::block_on(self.finish())
+    }
+
+    /// [`Self::state`] for callers that are not async.
+    ///
+    /// # Errors
+    /// Those of [`Self::state`].
+    pub fn state_blocking(&self) -> Result<Cow<'_, TrainState<f32>>> {
+        pollster::block_on(self.state())
+    }
+}

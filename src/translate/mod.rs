@@ -32,7 +32,9 @@ use crate::quantized::Bits;
 pub use crate::device::Device;
 use backend::{Backend, Compiled, Weights};
 pub use large::{Tiles, survey_size, wants_tiles};
-pub use pictures::{Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_size, prepare, resize};
+pub use pictures::{
+    Fit, PictureOptions, PictureSize, Prepared, Translated, fitted_part, fitted_size, prepare, resize,
+};
 pub use tiles::{Rect, TileGrid, TileOptions};
 pub use watcher::{Phase, Watcher};
 pub use whole::{Arranged, Options, Tiling};
@@ -120,6 +122,15 @@ impl Translator {
         let backend = Backend::new(device, &graph, weights, precision, true).await?;
         let arithmetic = Arithmetic::default();
         Ok(Self { config, direction, backend, arithmetic, programs: VecDeque::new() })
+    }
+
+    /// [`Self::with_precision`] for callers that are not async: it waits on this thread.
+    ///
+    /// # Errors
+    /// Those of [`Self::with_precision`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_precision_blocking(device: Device, model: Model, precision: Precision) -> Result<Self> {
+        pollster::block_on(Self::with_precision(device, model, precision))
     }
 
     /// Compiles the kernels that translate a picture of the model's own size, while the model itself is on

@@ -160,6 +160,21 @@ pub fn fitted_size((w, h): (usize, usize), (width, height): (usize, usize), fit:
     }
 }
 
+/// The part of a picture that is read where it is fitted into another size: x, y, width, height.
+pub fn fitted_part((w, h): (usize, usize), (width, height): (usize, usize), fit: Fit) -> [f64; 4] {
+    let (w, h, width, height) = (w as f64, h as f64, width as f64, height as f64);
+    match fit {
+        Fit::Stretch | Fit::Pad => [0.0, 0.0, w, h],
+        Fit::Crop => {
+            let scale = (width / w).max(height / h);
+            let (part_w, part_h) = ((width / scale).min(w), (height / scale).min(h));
+            // Whole pixels where nothing is resampled.
+            let middle = |rest: f64| if scale == 1.0 { (rest / 2.0).floor() } else { rest / 2.0 };
+            [middle(w - part_w), middle(h - part_h), part_w, part_h]
+        }
+    }
+}
+
 /// The picture at the size of its result, where it is another one than its own, and the size, width
 /// first, that it is padded to.
 fn fitted(
@@ -177,24 +192,14 @@ fn fitted(
     if !config.light {
         config.check_size(height, width)?;
     }
-    let (w, h) = (picture.width as f64, picture.height as f64);
-    let (across, down) = (width as f64 / w, height as f64 / h);
-    let resized = match options.fit {
-        Fit::Stretch if config.dialect == Dialect::Tensorflow => picture.resized_plainly(width, height)?,
-        Fit::Stretch => picture.resized([0.0, 0.0, w, h], width, height)?,
-        Fit::Crop => {
-            let scale = across.max(down);
-            let (part_w, part_h) = ((width as f64 / scale).min(w), (height as f64 / scale).min(h));
-            // Whole pixels where nothing is resampled.
-            let middle = |rest: f64| if scale == 1.0 { (rest / 2.0).floor() } else { rest / 2.0 };
-            picture.resized([middle(w - part_w), middle(h - part_h), part_w, part_h], width, height)?
-        }
-        Fit::Pad => {
-            let (across, down) = fitted_size((picture.width, picture.height), (width, height), Fit::Pad);
-            picture.resized([0.0, 0.0, w, h], across, down)?
-        }
+    let (own, into) = ((picture.width, picture.height), (width, height));
+    let resized = if options.fit == Fit::Stretch && config.dialect == Dialect::Tensorflow {
+        picture.resized_plainly(width, height)?
+    } else {
+        let (across, down) = fitted_size(own, into, options.fit);
+        picture.resized(fitted_part(own, into, options.fit), across, down)?
     };
-    Ok((Some(resized), (width, height)))
+    Ok((Some(resized), into))
 }
 
 impl Prepared {
@@ -286,6 +291,17 @@ mod tests {
         assert_eq!(fitted_size((1, 5000), (256, 256), Fit::Pad), (1, 256));
         for fit in [Fit::Stretch, Fit::Crop] {
             assert_eq!(fitted_size((300, 200), (256, 128), fit), (256, 128));
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cropped_keeps_its_middle() {
+        assert_eq!(fitted_part((300, 200), (256, 256), Fit::Crop), [50.0, 0.0, 200.0, 200.0]);
+        assert_eq!(fitted_part((300, 200), (600, 200), Fit::Crop), [0.0, 50.0, 300.0, 100.0]);
+        // Whole pixels where nothing is resampled.
+        assert_eq!(fitted_part((301, 200), (200, 200), Fit::Crop), [50.0, 0.0, 200.0, 200.0]);
+        for fit in [Fit::Stretch, Fit::Pad] {
+            assert_eq!(fitted_part((300, 200), (256, 256), fit), [0.0, 0.0, 300.0, 200.0]);
         }
     }
 }

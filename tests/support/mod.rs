@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod adapter;
+pub(crate) mod case;
 pub(crate) mod differences;
 pub(crate) mod engine;
 pub(crate) mod golden;

@@ -4,7 +4,8 @@ use js_sys::{Function, Object, Promise, Reflect};
 use ugatit::io::Model;
 use ugatit::model::{Direction, GeneratorConfig};
 use ugatit::translate::{
-    Fit, PictureOptions, PictureSize, TileOptions, Translator, fitted_size, prepare, survey_size, wants_tiles,
+    Fit, PictureOptions, PictureSize, TileOptions, Translator, fitted_part, fitted_size, prepare,
+    survey_size, wants_tiles,
 };
 use ugatit::{Error, Result};
 use wasm_bindgen::JsValue;
@@ -89,7 +90,8 @@ impl Session {
         wants_tiles(&self.config, width as usize, height as usize)
     }
 
-    /// The size, width first, of the result of a picture that is fitted into another size.
+    /// How a picture is fitted into another size: width and height of the result, then x, y, width and height of the part
+    /// that is read.
     pub fn fitted(
         &self,
         width: u32,
@@ -97,11 +99,13 @@ impl Session {
         into_width: u32,
         into_height: u32,
         fit: &str,
-    ) -> std::result::Result<Vec<u32>, JsValue> {
+    ) -> std::result::Result<Vec<f64>, JsValue> {
         let fit = fit.parse::<Fit>().map_err(|e| thrown(&e))?;
-        let pair = |width: u32, height: u32| (width as usize, height as usize);
-        let (width, height) = fitted_size(pair(width, height), pair(into_width, into_height), fit);
-        Ok(vec![width as u32, height as u32])
+        let own = (width as usize, height as usize);
+        let into = (into_width as usize, into_height as usize);
+        let (width, height) = fitted_size(own, into, fit);
+        let [x, y, across, down] = fitted_part(own, into, fit);
+        Ok(vec![width as f64, height as f64, x, y, across, down])
     }
 
     /// Translates RGBA bytes.

@@ -1,5 +1,12 @@
 /** What a person can do, and what the page then knows. One job runs at a time; a new one ends the one before. */
-import { type BackendChoice, type Probe, probe, type Progress, Translator } from "ugatit-web";
+import {
+  type BackendChoice,
+  type Direction,
+  type Probe,
+  probe,
+  type Progress,
+  Translator,
+} from "ugatit-web";
 import { announce } from "./announce.ts";
 import { isWhole, type Rect } from "./crop-geometry.ts";
 import type { Engine } from "./engine.ts";
@@ -9,7 +16,7 @@ import { composes, domains, pageModels, isModelFile, isPyTorchFile, wantsFaces }
 import { facePicture, openPicture, type Picture } from "./picture.ts";
 import { advance, megabytes, startWork } from "./progress.ts";
 import { type Sample, samples } from "./samples.ts";
-import type { Direction, ModelSet, SizeChoice, Store } from "./state.ts";
+import type { ModelSet, SizeChoice, Store } from "./state.ts";
 
 /** After these the translator is not to be trusted any more. */
 const SPOILT = new Set(["internal", "worker-failed", "disposed", "model-corrupt"]);

@@ -1,7 +1,7 @@
 /** Opens models once and keeps them: one translator a direction, each with a worker of its own. */
-import { type BackendChoice, type Progress, Translator } from "ugatit-web";
+import { type BackendChoice, type Direction, type Progress, Translator } from "ugatit-web";
 import { errorCode } from "./messages.ts";
-import type { Direction, ModelSet } from "./state.ts";
+import type { ModelSet } from "./state.ts";
 import { guardedWorker, plainWorker } from "./worker-url.ts";
 
 export class Engine {

@@ -1,7 +1,8 @@
 /** The models that come with the page. The build copies them from `models/`; git has them once. */
 import a2b from "../../../models/A2B.safetensors?url";
 import b2a from "../../../models/B2A.safetensors?url";
-import type { Direction, ModelSet } from "./state.ts";
+import type { Direction } from "ugatit-web";
+import type { ModelSet } from "./state.ts";
 
 /** The designs of A and B. */
 const STYLES = ["Toon Head", "Lorelei"] as const;

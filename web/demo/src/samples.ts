@@ -1,5 +1,5 @@
 /** The sample pictures: eight faces in either style that the model never saw. */
-import type { Direction } from "./state.ts";
+import type { Direction } from "ugatit-web";
 
 const files = import.meta.glob<string>("../../../docs/pictures/faces/*/*.png", {
   query: "?url",

@@ -1,11 +1,10 @@
 /** What the page knows, in one place. Views draw it whenever it changes; only `actions.ts` decides what it becomes. */
-import type { BackendChoice, Probe, Translation, TranslatorInfo } from "ugatit-web";
+import type { BackendChoice, Direction, Probe, Translation, TranslatorInfo } from "ugatit-web";
 import type { Rect } from "./crop-geometry.ts";
 import type { Picture } from "./picture.ts";
 import type { Problem } from "./messages.ts";
 import type { Work } from "./progress.ts";
 
-export type Direction = "A2B" | "B2A";
 export type SizeChoice = "model" | "native";
 
 /** What the table shows: the contact sheet, a picture, its crop box, or the camera. */

@@ -1,7 +1,8 @@
 /** The dice, and what can be changed about the face that they made. */
 import type { Actions } from "./actions.ts";
 import { button, element, icon } from "./dom.ts";
-import type { Attribute, Face } from "./faces/face.ts";
+import type { Face } from "./faces/face.ts";
+import type { Attribute } from "./faces/looks.ts";
 import { colorWord, partWord } from "./faces/words.ts";
 import { composes } from "./models.ts";
 import type { Store } from "./state.ts";

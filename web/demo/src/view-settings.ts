@@ -1,10 +1,10 @@
 /** Direction, attention, size and model. */
-import type { BackendChoice, TranslatorInfo } from "ugatit-web";
+import type { BackendChoice, Direction, TranslatorInfo } from "ugatit-web";
 import type { Actions } from "./actions.ts";
 import { button, closeBeside, element, input } from "./dom.ts";
 import { domains, shipped } from "./models.ts";
 import { megabytes } from "./progress.ts";
-import type { Direction, State, Store } from "./state.ts";
+import type { State, Store } from "./state.ts";
 
 export function mountSettings(store: Store, actions: Actions): void {
   mountDirection(store, actions);

@@ -1,13 +1,6 @@
 import { readPixels, toBitmap } from "./canvas.js";
 import { type ErrorCode, UgatitError, aborted, asUgatitError, throwIfAborted } from "./errors.js";
-import {
-  type Metadata,
-  type ModelBytes,
-  type ModelFile,
-  modelName,
-  noRoom,
-  readModel,
-} from "./model.js";
+import { type Metadata, type ModelBytes, modelName, noRoom, readModel } from "./model.js";
 import type { Pool } from "./pool.js";
 import type {
   Code,
@@ -18,11 +11,12 @@ import type {
   Loaded,
   OnStep,
   Output,
+  Survey,
   TranslateRequest,
 } from "./protocol.js";
 import { arrange } from "./size.js";
 import { startHelpers } from "./helpers.js";
-import { type Helpers, type Survey, translateTiles } from "./tiles.js";
+import { type Helpers, translateTiles } from "./tiles.js";
 import type { Progress } from "./types.js";
 import {
   type Place,
@@ -43,6 +37,9 @@ export interface OwnThread {
 /** Bytes of a model that may be more than the page's memory has room for. */
 const LARGE = 1 << 27;
 
+/** How long a page has to send its first picture, which is not to wait until the model is copied; in milliseconds. */
+const HEAD_START = 250;
+
 type OnProgress = (progress: Progress) => void;
 
 /** After these the next call opens a new device: closing the old one gives its memory back. */
@@ -60,6 +57,11 @@ export class Engine implements Host {
   #own: OwnThread | undefined;
   #pool: Pool | undefined;
   #request: LoadRequest | undefined;
+  /**
+   * Copies the model into a blob, from which later sessions are opened without network and cache. Browsers keep
+   * blobs outside of the page's memory.
+   */
+  #copy: () => void = () => {};
   #glue: Running | undefined;
   #starting: Promise<Running> | undefined;
   #session: Session | undefined;
@@ -79,13 +81,22 @@ export class Engine implements Host {
     const { model, place } = await this.#arrive(request, onProgress, signal);
     await this.#open(request, model, place, signal);
     await model.keep();
-    // Later sessions are opened from a blob, without network and cache. Browsers keep blobs outside
-    // of the page's memory; making one takes a while, for which nobody is to wait.
     const { file } = request;
-    const blob = "blob" in file ? Promise.resolve(file.blob) : later(() => asFile(model, file));
     this.#request = request;
-    const keep = (blob: Blob) => (this.#request = { ...request, file: { blob }, cache: false });
-    blob.then(keep).catch(() => {});
+    const blob = new Promise<Blob>((resolve) => {
+      this.#copy = () => {
+        this.#copy = () => {};
+        try {
+          const blob = "blob" in file ? file.blob : new File([model.bytes], modelName(file));
+          this.#request = { ...request, file: { blob }, cache: false };
+          resolve(blob);
+        } catch {
+          // Where there is no room for it, the model is fetched again.
+        }
+      };
+    });
+    if ("blob" in file) this.#copy();
+    else setTimeout(() => this.#copy(), HEAD_START);
     const { sha256, bytes, fromCache } = model;
     this.#info = { ...this.#sessionInfo(), sha256, bytes: bytes.length, fromCache };
     return { info: this.#info, blob };
@@ -121,22 +132,24 @@ export class Engine implements Host {
       return { ...(await run()), reopened: again };
     } finally {
       picture.close();
+      setTimeout(() => this.#copy());
       if (this.#disposed) this.#free();
     }
   }
 
   /** Workers beside ours, where the processor does the work and we are in a worker ourselves. */
   #help(module: WebAssembly.Module, survey: Survey, tiles: number): Helpers {
+    const nobody = { each: [], end: () => {} };
+    if (!this.#own || this.#pool || this.#info?.backend !== "wasm") return nobody;
+    this.#copy();
     const { file, direction } = this.#request ?? {};
-    const alone = this.#pool || this.#info?.backend !== "wasm";
-    if (!this.#own || alone || !file || !("blob" in file)) {
-      return { each: [], end: () => {} };
-    }
+    if (!file || !("blob" in file)) return nobody;
     return startHelpers(this.#own.hire, module, file.blob, direction, survey, tiles);
   }
 
   dispose(): void {
     this.#disposed = true;
+    this.#copy = () => {};
     if (!this.#fail) this.#free();
   }
 
@@ -169,6 +182,7 @@ export class Engine implements Host {
   /** Opens a session where there is none any more; what it runs on then may have changed. */
   async #reopen(signal: AbortSignal): Promise<HostInfo | undefined> {
     if (this.#session) return undefined;
+    this.#copy();
     const [request, info] = [this.#request, this.#info];
     if (!request || !info) throw new UgatitError("internal", "The model was not loaded.");
     const model = await readModel(request, () => {}, signal);
@@ -329,13 +343,6 @@ export class Engine implements Host {
       this.#fail = undefined;
     }
   }
-}
-
-const asFile = ({ bytes }: ModelBytes, file: ModelFile) => new File([bytes], modelName(file));
-
-/** What `make` gives, when what has to be done now is done. */
-function later<T>(make: () => T): Promise<T> {
-  return new Promise<void>((resolve) => setTimeout(resolve)).then(make);
 }
 
 /** One translation, whole or in tiles. */

@@ -1,6 +1,6 @@
 import { UgatitError } from "./errors.js";
-import type { FromHelper, Hire, ToHelper } from "./protocol.js";
-import type { Helpers, Survey } from "./tiles.js";
+import type { FromHelper, Hire, Survey, ToHelper } from "./protocol.js";
+import type { Helpers } from "./tiles.js";
 import type { Tile } from "./wasm/glue.js";
 
 /** More would each take the memory of a tile and the model for less and less. */

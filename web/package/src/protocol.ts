@@ -8,7 +8,6 @@ import type {
   TranslateOptions,
   TranslatorInfo,
 } from "./types.js";
-import type { Survey } from "./tiles.js";
 import type { Tile } from "./wasm/glue.js";
 
 /** A compiled wasm module. */
@@ -80,6 +79,17 @@ export type Task = HelpTask | ThreadTask;
 
 /** Has a worker do a task; `onLost` is called where it cannot start, or has failed. Gives what dismisses it. */
 export type Hire = (task: Task, onLost?: () => void) => () => void;
+
+/** A picture to survey: `rgba` shows all of it. */
+export interface Survey {
+  rgba: Uint8Array<ArrayBuffer>;
+  width: number;
+  height: number;
+  /** Of the result. */
+  fullWidth: number;
+  fullHeight: number;
+  side: number | undefined;
+}
 
 /** To make tiles, asked for on the port one at a time. */
 export interface HelpTask {

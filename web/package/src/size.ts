@@ -34,8 +34,15 @@ export function arrange(
   const whole = { x: 0, y: 0, width: picture.width, height: picture.height };
   const part = options.crop ? checkCrop(options.crop, picture) : whole;
   const box = boxOf(size, part, model);
-  const [width, height] = session.fitted(part.width, part.height, box.width, box.height, fit);
-  const result = { width: width ?? 1, height: height ?? 1 };
+  const [width = 1, height = 1, x = 0, y = 0, across = 1, down = 1] = session.fitted(
+    part.width,
+    part.height,
+    box.width,
+    box.height,
+    fit,
+  );
+  const result = { width, height };
+  const fitted = { x: part.x + x, y: part.y + y, width: across, height: down };
 
   const side = typeof tile === "number" ? checkSide(tile) : undefined;
   const large = side
@@ -44,7 +51,7 @@ export function arrange(
   if (model.light && tile !== "never" && large) {
     const tiled = { ...result, side };
     return {
-      part: fit === "crop" ? cropped(part, box) : part,
+      part: fitted,
       read: [0, 0],
       size: "native",
       fit,
@@ -56,7 +63,7 @@ export function arrange(
   const smaller = [Math.round(part.width * scale), Math.round(part.height * scale)] as const;
   if (scale < 1 && smaller[0] >= result.width && smaller[1] >= result.height) {
     return {
-      part: fit === "crop" ? cropped(part, box) : part,
+      part: fitted,
       read: [...smaller],
       size: [result.width, result.height],
       fit: "stretch",
@@ -92,14 +99,6 @@ function boxOf(
     }
   }
   return box;
-}
-
-/** The middle of a part, in the proportions of a box. */
-function cropped(part: Rectangle, box: Size): Rectangle {
-  const scale = Math.min(part.width / box.width, part.height / box.height);
-  const [width, height] = [box.width * scale, box.height * scale];
-  const x = part.x + (part.width - width) / 2;
-  return { x, y: part.y + (part.height - height) / 2, width, height };
 }
 
 function checkCrop(crop: Rectangle, picture: Size): Rectangle {

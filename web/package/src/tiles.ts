@@ -1,22 +1,11 @@
 import { type Context2d, canvas2d, discard, readPixels, take, toBitmap } from "./canvas.js";
 import { aborted } from "./errors.js";
-import type { Output, OnStep } from "./protocol.js";
+import type { Output, OnStep, Survey } from "./protocol.js";
 import type { Arrangement } from "./size.js";
 import type { Hook, Session, Tile, Tiles } from "./wasm/glue.js";
 
 /** The whole picture is surveyed at its own size, or at one of so many pixels. */
 const SURVEY_PIXELS = 1 << 20;
-
-/** A picture to survey: `rgba` shows all of it. */
-export interface Survey {
-  rgba: Uint8Array<ArrayBuffer>;
-  width: number;
-  height: number;
-  /** Of the result. */
-  fullWidth: number;
-  fullHeight: number;
-  side: number | undefined;
-}
 
 /** Others that make tiles of a surveyed picture, the same as ours. */
 export interface Helpers {

@@ -90,5 +90,6 @@ pub fn program() -> Result<String> {
 /// Whether the files of `web/` are formatted.
 pub fn lint() -> Result<()> {
     npm::install()?;
-    npm::run(&["run", "format:check"])
+    npm::run(&["run", "format:check"])?;
+    npm::run(&["run", "circles"])
 }

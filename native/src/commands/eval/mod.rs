@@ -174,7 +174,7 @@ fn translate(crew: &Crew, args: &Args, folder: &Path) -> anyhow::Result<Option<R
     );
     let mut translators = vec![];
     for model in models {
-        translators.push(pollster::block_on(Translator::new(chosen.device.clone(), model))?);
+        translators.push(Translator::new_blocking(chosen.device.clone(), model)?);
     }
 
     let shown = if args.sheet.is_some() { args.sheet_count as usize } else { 0 };

@@ -90,28 +90,26 @@ pub(super) fn run(
         super::say_inherited(inherited);
     }
     let mut loader = Loader::new(dataset, config.loader_options(config.seed), 0)?;
-    pollster::block_on(async {
-        let mut session = Session::new(&chosen.device, config.step(), state).await?;
-        let mut seconds = 0.0;
-        for i in 0..=TIMED {
-            let batches =
-                (0..step.accumulation).map(|_| loader.next_batch()).collect::<ugatit::Result<Vec<_>>>()?;
-            let started = Instant::now();
-            session.iterate(&batches).await?;
-            session.finish().await?;
-            if i > 0 {
-                seconds += started.elapsed().as_secs_f64() / f64::from(TIMED);
-            }
+    let mut session = Session::new_blocking(&chosen.device, config.step(), state)?;
+    let mut seconds = 0.0;
+    for i in 0..=TIMED {
+        let batches =
+            (0..step.accumulation).map(|_| loader.next_batch()).collect::<ugatit::Result<Vec<_>>>()?;
+        let started = Instant::now();
+        session.iterate_blocking(&batches)?;
+        session.finish_blocking()?;
+        if i > 0 {
+            seconds += started.elapsed().as_secs_f64() / f64::from(TIMED);
         }
-        let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iterations() as f64).min(1e10)));
-        line(format_args!(
-            "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations{}",
-            chosen.device.name(),
-            config.iterations(),
-            if ranks > 1 { "; docs/scaling.md says what the other ranks add" } else { "" }
-        ));
-        Ok(ExitCode::SUCCESS)
-    })
+    }
+    let whole = HumanDuration(Duration::from_secs_f64((seconds * config.iterations() as f64).min(1e10)));
+    line(format_args!(
+        "time     {seconds:.3} s an iteration on {}, about {whole} for {} iterations{}",
+        chosen.device.name(),
+        config.iterations(),
+        if ranks > 1 { "; docs/scaling.md says what the other ranks add" } else { "" }
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_memory(need: &TrainMemory, adapter: &str) {

@@ -28,7 +28,7 @@ pub(super) fn run(
     let chosen = device::open(device_args)?;
     let stop = stop_on_interrupt("after this iteration");
     let team = Team::new(ranks.connection(args.reduce.into()));
-    let mut helper = pollster::block_on(Helper::join(&dataset, &chosen.device, team))?;
+    let mut helper = Helper::join_blocking(&dataset, &chosen.device, team)?;
     let deadline = args.time.map(|time| Instant::now() + time);
     while !helper.is_done() {
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
@@ -36,7 +36,7 @@ pub(super) fn run(
         if wishes != 0 {
             return Ok(if wishes & INTERRUPTED != 0 { ExitCode::from(130) } else { ExitCode::SUCCESS });
         }
-        for notice in pollster::block_on(helper.advance())? {
+        for notice in helper.advance_blocking()? {
             crew.note(&notice);
         }
     }

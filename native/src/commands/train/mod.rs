@@ -121,9 +121,8 @@ fn run_in(crew: &Crew, args: &Args) -> anyhow::Result<ExitCode> {
     let device = chosen.device.clone();
     let other = if args.force { OtherData::Take } else { OtherData::Refuse };
     let team = crew.ranks().map(|ranks| Team::new(ranks.connection(args.reduce.into())));
-    let opened = watched(&device, || {
-        pollster::block_on(Run::open_in(team, folder, dataset, config, chosen.device, other))
-    });
+    let opened =
+        watched(&device, || Run::open_in_blocking(team, folder, dataset, config, chosen.device, other));
     let (run, beginning) = opened?;
     for notice in &beginning.notices {
         console::error(format_args!("note: {notice}"));
@@ -187,14 +186,14 @@ fn train(
             let interrupted = wishes & INTERRUPTED != 0;
             let (step, total) = (run.step(), run.config().iterations());
             let reason = if interrupted { "interrupted" } else { "the time is up" };
-            pollster::block_on(run.stop(reason))?;
+            run.stop_blocking(reason)?;
             progress.close();
             line(format_args!(
                 "{reason} after iteration {step} of {total}; the same command goes on from there"
             ));
             return Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS });
         }
-        match pollster::block_on(run.advance()) {
+        match run.advance_blocking() {
             Ok(made) => {
                 made.notices.iter().for_each(|notice| progress.note(notice));
                 progress.show(&run, &made);
@@ -218,11 +217,11 @@ fn train(
                 if let Some(notice) = &notice {
                     progress.note(notice);
                 }
-                run = pollster::block_on(run.recover(device, notice.as_deref()))?;
+                run = run.recover_blocking(device, notice.as_deref())?;
             }
             Err(error) => {
                 progress.close();
-                let from = match pollster::block_on(run.fail(&error)) {
+                let from = match run.fail_blocking(&error) {
                     Ok(0) => "nothing was trained yet".to_owned(),
                     Ok(step) => format!("the same command goes on from iteration {step}"),
                     Err(kept) => format!("what was trained could not be kept: {kept}"),

@@ -50,7 +50,7 @@ impl Opened {
     ) -> anyhow::Result<Self> {
         let Chosen { device, notice } = chosen;
         let name = device.name().to_owned();
-        let translator = pollster::block_on(Translator::with_precision(device, model, precision))?;
+        let translator = Translator::with_precision_blocking(device, model, precision)?;
         let translator = translator.with_arithmetic(arithmetic);
         Ok(Self { translator, device: name, notice })
     }

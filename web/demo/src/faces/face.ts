@@ -1,17 +1,7 @@
 /** A face that the page composes itself. This much of it is known without DiceBear. */
+import type { Direction } from "ugatit-web";
 import { PageError } from "../messages.ts";
-import type { Direction } from "../state.ts";
-
-/** What a face has of each attribute, by the attribute's name: one of its values, "" for none. */
-export type Looks = Record<string, string>;
-
-/** Something that can be changed about a face. */
-export interface Attribute {
-  name: string;
-  label: string;
-  kind: "color" | "part";
-  values: string[];
-}
+import type { Attribute, Looks, Maker } from "./looks.ts";
 
 export interface Face {
   /** The direction that starts from the style that it is drawn in. */
@@ -20,15 +10,6 @@ export interface Face {
   seed: string;
   looks: Looks;
   attributes: Attribute[];
-}
-
-/** Composes the faces of one style. */
-export interface Maker {
-  attributes: Attribute[];
-  /** What chance makes of a seed. */
-  looks(seed: string): Looks;
-  /** A face as SVG, so many pixels wide. */
-  draw(seed: string, looks: Looks, side: number): string;
 }
 
 /** DiceBear and the style's drawings, fetched when the first face of it is made. */

@@ -1,7 +1,7 @@
 /** Composes faces with DiceBear, from the same parts and colours as the model's training pictures. */
 import { createAvatar, type Style } from "@dicebear/core";
 import styles from "../../../../xtask/portraits/styles.json" with { type: "json" };
-import type { Attribute, Looks, Maker } from "./face.ts";
+import type { Attribute, Looks, Maker } from "./looks.ts";
 
 type Options = Record<string, unknown>;
 
