@@ -96,12 +96,17 @@ fn iterations_stay_near_those_of_f32() {
             assert!(Player::BOTH.iter().all(|player| halves(wide.plan(*player)) == 0), "{what}");
             let (expected, wide) = train(wide, &config, 2);
             let (found, narrow) = train(narrow, &half, 2);
-            let of = |reports: &[StepReport], which: fn(&StepReport) -> &[(String, f64)]| {
-                reports.iter().flat_map(which).map(|(_, x)| *x).collect::<Vec<f64>>()
+            let numbers = |report: &StepReport| {
+                let losses: Vec<f64> = report.losses.iter().map(|(_, x)| *x).collect();
+                let norms = report.gradient_norms.iter().map(|(_, x)| *x).collect();
+                [losses, norms]
             };
-            let both = |which| of(&found, which).into_iter().zip(of(&expected, which));
-            let losses = apart(both(|report| &report.losses));
-            let norms = apart(both(|report| &report.gradient_norms));
+            let [found, expected] =
+                [found, expected].map(|reports| reports.iter().map(numbers).collect::<Vec<_>>());
+            let [losses, norms] = [0, 1].map(|which| {
+                let pairs = found.iter().zip(&expected).flat_map(|(a, b)| a[which].iter().zip(&b[which]));
+                apart(pairs.map(|(a, b)| (*a, *b)))
+            });
             let moments = wide.moments.iter().flat_map(|(name, wide)| {
                 narrow.moments[name].m.iter().zip(&wide.m).map(|(a, b)| (f64::from(*a), f64::from(*b)))
             });
