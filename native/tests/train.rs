@@ -347,7 +347,7 @@ fn a_run_with_f16() {
     assert!(read("run/index.html").contains("precision = "));
     let further = on("gpu", "f32", "3");
     assert!(
-        further.code == 0 && further.out.contains("with `precision` f16, and now with f32"),
+        further.code == 0 && further.err.contains("with `precision` f16, and now with f32"),
         "{further:?}"
     );
     let log = read("run/log.txt");
