@@ -10,7 +10,7 @@ use ugatit::cpu;
 use ugatit::graph::{Arithmetic, Graph, NodeId};
 use ugatit::model::GeneratorConfig;
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
-use ugatit::train::{self, Player, StepConfig, StepGraph};
+use ugatit::train::{self, StepConfig, StepGraph};
 use ugatit::translate::network;
 
 /// Where the table is, and the variable that has it written anew.
@@ -103,11 +103,11 @@ fn training(text: &mut String) {
             global_layers: layers,
             ..StepConfig::default()
         };
-        let turns = Player::BOTH.map(|player| StepGraph::build(player, &config).unwrap());
+        let (turns, on_gpu) = (StepGraph::both(&config).unwrap(), StepGraph::both_on_gpu(&config).unwrap());
         let names = ["discriminators", "generators"];
         for (on, target) in targets() {
             let target = Target { arithmetic: config.arithmetic, ..target };
-            for (name, turn) in names.iter().zip(&turns) {
+            for (name, turn) in names.iter().zip(&on_gpu) {
                 writeln!(text, "| {run} | {name} | {on} | {} |", plan(&turn.graph, &turn.outputs(), &target))
                     .unwrap();
             }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use ugatit::Tensor;
+use ugatit::graph::Op;
 use ugatit::model::GeneratorConfig;
 use ugatit::train::{CpuEngine, GanType, Player, Schedule, StepConfig, StepGraph, TrainState, Trainer};
 
@@ -188,4 +189,43 @@ fn the_generators_move_in_the_first_of_n_critic_iterations() {
     }
     // The first step of Adam is as long as the rate; had it been counted as the third, it would not be.
     assert!((moved[0].0 - 1e-3).abs() < 1e-6, "{moved:?}");
+}
+
+/// The discriminators judge what the generators' turn translates, where that turn follows with the same pictures. What it
+/// computes before reads nothing that the discriminators' turn changes.
+#[test]
+fn both_turns_share_their_translations() {
+    for gan_type in GanType::ALL {
+        let shared = config(gan_type, true, true);
+        let [discriminators, generators] = StepGraph::both_on_gpu(&shared).unwrap();
+        let names = |step: &StepGraph| -> Vec<String> {
+            step.graph
+                .inputs()
+                .map(|(_, node)| node.name.clone())
+                .filter(|name| name.starts_with("fake"))
+                .collect()
+        };
+        assert_eq!(names(&discriminators), ["fake_A", "fake_B"], "{gan_type}");
+        assert_eq!(names(&generators), [""; 0]);
+        assert!(discriminators.graph.parameters().all(|(_, node)| node.name.starts_with("dis")));
+        let last = generators.translated.iter().map(|(_, node)| node.index()).max().unwrap();
+        let first = &generators.graph.nodes()[..=last];
+        let read = first.iter().flat_map(|node| &node.inputs).map(|&input| generators.graph.node(input));
+        let parameters = read.filter(|node| node.op == Op::Parameter);
+        assert!(
+            parameters.clone().count() > 0 && parameters.clone().all(|node| node.name.starts_with("gen"))
+        );
+
+        // Nothing is shared that would have to be kept for long.
+        for apart in [StepConfig { accumulation: 2, ..shared }, StepConfig { n_critic: 2, ..shared }] {
+            let [discriminators, generators] = StepGraph::both_on_gpu(&apart).unwrap();
+            assert!(names(&discriminators).is_empty() && generators.translated.is_empty());
+        }
+        // On the processor no more than there is memory for.
+        let peak = |config: &StepConfig| {
+            let turns = StepGraph::both(config).unwrap();
+            turns.iter().map(StepGraph::memory::<f32>).max().unwrap()
+        };
+        assert!(peak(&shared) <= peak(&StepConfig { n_critic: 2, ..shared }), "{gan_type}");
+    }
 }

@@ -11,12 +11,27 @@ use super::values::reusable;
 /// fed is the caller's. What fast convolutions work in is counted; what other operations need meanwhile comes on top:
 /// some hundred kilobytes a thread.
 pub fn memory<T: Real>(graph: &Graph, outputs: &[NodeId], arithmetic: Arithmetic) -> u64 {
+    let (most, _) = tensors(graph, outputs, graph.nodes().len());
+    let scratch = graph.nodes().iter().map(|node| scratch(graph, node, arithmetic) as u64);
+    let scratch = scratch.max().unwrap_or(0);
+    (most + scratch) * size_of::<T>() as u64
+}
+
+/// Elements that a walk holds when it pauses after the first `nodes` of `graph`.
+#[cfg(feature = "training")]
+pub(crate) fn held(graph: &Graph, outputs: &[NodeId], nodes: usize) -> usize {
+    let (_, owned) = tensors(graph, outputs, nodes);
+    owned.into_iter().flatten().sum()
+}
+
+/// Elements that a walk holds at most until it has computed the first `nodes`, and of each tensor that it owns
+/// then those that its memory has room for.
+fn tensors(graph: &Graph, outputs: &[NodeId], nodes: usize) -> (u64, Vec<Option<usize>>) {
     let last_reader = last_readers(graph, outputs);
-    // Of each tensor that the walk owns, the elements that its memory has room for.
     let mut owned: Vec<Option<usize>> = vec![None; graph.nodes().len()];
     let mut free: Vec<usize> = vec![];
     let (mut held, mut most) = (0_u64, 0_u64);
-    for (i, node) in graph.nodes().iter().enumerate() {
+    for (i, node) in graph.nodes().iter().enumerate().take(nodes) {
         if last_reader[i] == 0 || matches!(node.op, Op::Input | Op::Parameter) {
             continue;
         }
@@ -44,7 +59,5 @@ pub fn memory<T: Real>(graph: &Graph, outputs: &[NodeId], arithmetic: Arithmetic
             free.extend(owned[id.index()].take());
         }
     }
-    let scratch = graph.nodes().iter().map(|node| scratch(graph, node, arithmetic) as u64);
-    let scratch = scratch.max().unwrap_or(0);
-    (most + scratch) * size_of::<T>() as u64
+    (most, owned)
 }

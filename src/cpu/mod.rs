@@ -38,8 +38,12 @@ mod vector;
 mod winograd;
 
 pub(crate) use matmul::row_products;
+#[cfg(feature = "training")]
+pub(crate) use memory::held;
 pub use memory::memory;
 pub use real::Real;
+#[cfg(feature = "training")]
+pub use run::Paused;
 pub use run::{Walk, run};
 pub use values::Pool;
 #[cfg(any(feature = "training", not(target_arch = "wasm32")))]

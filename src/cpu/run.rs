@@ -103,6 +103,41 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         Ok(true)
     }
 
+    /// Stops between two steps. What was fed is given back; what was computed is kept until [`Walk::resume`]. The pool
+    /// knows how much that is, and lets walks in between hold as much less.
+    #[cfg(feature = "training")]
+    pub fn pause(self) -> (Paused<T>, Pool<T>) {
+        let (owned, pool) = self.values.pause();
+        (Paused { owned, next: self.next }, pool)
+    }
+
+    /// The walk that was paused, through the same graph to the same outputs. Inputs and parameters that are still to be
+    /// read are fed again.
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    #[cfg(feature = "training")]
+    pub fn resume(
+        paused: Paused<T>,
+        pool: Pool<T>,
+        graph: &'g Graph,
+        outputs: &'g [NodeId],
+        arithmetic: Arithmetic,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+    ) -> Result<Self> {
+        let Paused { owned, next } = paused;
+        let values = Values::resume(owned, arithmetic, pool);
+        let mut walk =
+            Self { graph, outputs, last_reader: last_readers(graph, outputs), values, quantized: None, next };
+        for (id, node) in graph.iter().take(next) {
+            let is_fed = matches!(node.op, Op::Input | Op::Parameter);
+            if is_fed && walk.last_reader[id.index()] >= next {
+                walk.values.set(id, Value::Fed(fed(node, feed)?));
+            }
+        }
+        Ok(walk)
+    }
+
     /// The value of a node that has been computed, for as long as somebody is still to read it.
     pub fn value(&self, id: NodeId) -> &[T] {
         self.values.get(id)
@@ -137,6 +172,15 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         results.reverse();
         Ok((results, self.values.into_pool()))
     }
+}
+
+/// What a walk has computed and is still to read.
+#[cfg(feature = "training")]
+#[derive(Debug)]
+pub struct Paused<T> {
+    /// By node, empty where there is nothing.
+    owned: Vec<Vec<T>>,
+    next: usize,
 }
 
 /// For each node the index of its last reader; 0 where nobody needs it, `usize::MAX` for an

@@ -23,11 +23,20 @@ pub struct Pool<T> {
     scratch: Vec<T>,
     /// Elements that a walk may hold together with what is free.
     limit: u64,
+    /// Elements that a walk which has been paused holds.
+    #[cfg(feature = "training")]
+    paused: u64,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { free: vec![], scratch: vec![], limit: 0 }
+        Self {
+            free: vec![],
+            scratch: vec![],
+            limit: 0,
+            #[cfg(feature = "training")]
+            paused: 0,
+        }
     }
 }
 
@@ -42,6 +51,14 @@ impl<T> Pool<T> {
     pub fn bytes(&self) -> u64 {
         let elements = self.free.iter().map(Vec::capacity).sum::<usize>() + self.scratch.capacity();
         (elements * size_of::<T>()) as u64
+    }
+
+    /// Elements that there is memory for.
+    fn held(&self) -> u64 {
+        let held = capacity(&self.free);
+        #[cfg(feature = "training")]
+        let held = held + self.paused;
+        held
     }
 
     /// Takes memory that nobody reads any more.
@@ -65,7 +82,7 @@ impl<'a, T: Real> Values<'a, T> {
     /// Those of a graph of so many nodes, none of which is there.
     pub(super) fn new(nodes: usize, arithmetic: Arithmetic, pool: Pool<T>) -> Self {
         Self {
-            held: pool.free.iter().map(|memory| memory.capacity() as u64).sum(),
+            held: pool.held(),
             pool,
             values: (0..nodes).map(|_| Value::Absent).collect(),
             #[cfg(feature = "training")]
@@ -164,6 +181,24 @@ impl<'a, T: Real> Values<'a, T> {
         buffer
     }
 
+    /// What was computed, and the memory for the walks until [`Self::resume`].
+    #[cfg(feature = "training")]
+    pub(super) fn pause(mut self) -> (Vec<Vec<T>>, Pool<T>) {
+        let owned = |value| if let Value::Owned(data) = value { data } else { vec![] };
+        let owned: Vec<Vec<T>> = self.values.into_iter().map(owned).collect();
+        self.pool.paused = capacity(&owned);
+        (owned, self.pool)
+    }
+
+    #[cfg(feature = "training")]
+    pub(super) fn resume(owned: Vec<Vec<T>>, arithmetic: Arithmetic, pool: Pool<T>) -> Self {
+        let values = |data: Vec<T>| if data.is_empty() { Value::Absent } else { Value::Owned(data) };
+        let mut resumed = Self::new(0, arithmetic, Pool { paused: capacity(&owned), ..pool });
+        resumed.values = owned.into_iter().map(values).collect();
+        resumed.pool.paused = 0;
+        resumed
+    }
+
     /// The memory for the next walk.
     pub(super) fn into_pool(self) -> Pool<T> {
         self.pool
@@ -211,6 +246,11 @@ impl<'v, T: Real> Inputs<'v, T> {
             _ => None,
         }
     }
+}
+
+/// The elements that there is room for.
+fn capacity<T>(memory: &[Vec<T>]) -> u64 {
+    memory.iter().map(|memory| memory.capacity() as u64).sum()
 }
 
 /// What fresh memory holds: zero, which costs nothing, or NaN where tests should notice that an

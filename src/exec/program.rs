@@ -102,6 +102,11 @@ impl Program {
 
     /// Runs with a timestamp around each launch.
     pub(crate) async fn profile(&self, gpu: &Gpu) -> Result<Vec<Timing>> {
+        self.profile_part(gpu, 0..self.launches.len()).await
+    }
+
+    /// Runs some launches with a timestamp around each.
+    pub(crate) async fn profile_part(&self, gpu: &Gpu, part: std::ops::Range<usize>) -> Result<Vec<Timing>> {
         if !gpu.has_timestamps() {
             let adapter = gpu.name().to_string();
             return Err(Error::GpuLimit { adapter, problem: "it has no timestamps".into() });
@@ -118,8 +123,8 @@ impl Program {
         });
         let resolved = gpu.buffer("profile", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
         let download = gpu.buffer("profile", bytes, Usage::MAP_READ | Usage::COPY_DST)?;
-        for first in (0..self.launches.len()).step_by(GROUP) {
-            let end = (first + GROUP).min(self.launches.len());
+        for first in part.clone().step_by(GROUP) {
+            let end = (first + GROUP).min(part.end);
             let mut encoder = encoder(gpu);
             for i in first..end {
                 let query = 2 * (i - first) as u32;

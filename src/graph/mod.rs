@@ -10,6 +10,8 @@ mod fuse;
 mod infer;
 mod op;
 #[cfg(feature = "training")]
+mod order;
+#[cfg(feature = "training")]
 mod recompute;
 mod traits;
 
@@ -24,6 +26,8 @@ pub use fuse::fuse;
 pub(crate) use op::of_every_network;
 pub(crate) use op::of_training;
 pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};
+#[cfg(feature = "training")]
+pub use order::in_groups;
 #[cfg(feature = "training")]
 pub use recompute::{Again, recompute};
 pub(crate) use traits::Operand;

@@ -171,6 +171,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Memory of a plan's owner that an output is written to.
+#[cfg(feature = "training")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// The output.
@@ -180,6 +181,19 @@ pub(crate) struct Destination {
     /// The buffer that it is part of. No launch may write one part of a buffer and read
     /// another.
     pub(crate) buffer: usize,
+}
+
+/// A plan with others that run between its first part and its rest. All of them lie in the same buffers.
+#[cfg(feature = "training")]
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    pub(crate) plan: Plan,
+    /// The launches of its first part.
+    pub(crate) first: usize,
+    /// Each of them finds what of `plan` lives on untouched.
+    pub(crate) between: Vec<Plan>,
+    /// Bytes of the buffers that `plan` would need alone.
+    pub(crate) alone: u64,
 }
 
 /// An input or output of a plan.
@@ -292,6 +306,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Self::compile`]; [`Error::Shape`] where an output lies in another layout.
+    #[cfg(feature = "training")]
     pub(crate) fn compile_into(
         graph: &Graph,
         destinations: &[Destination],
@@ -300,6 +315,25 @@ impl Plan {
         target: &Target,
     ) -> Result<Self> {
         lower::Lowering::new(graph, parameters, target).into_given(destinations, pool)
+    }
+
+    /// Plans a graph as [`Self::compile_into`] does, and others that run one after the other when its nodes before
+    /// `first` are computed. Their inputs that have a name of `shared`, nodes before `first`, or that of an input of
+    /// `graph`, are these tensors: nobody feeds them.
+    ///
+    /// # Errors
+    /// As [`Self::compile_into`].
+    #[cfg(feature = "training")]
+    pub(crate) fn compile_around(
+        (graph, destinations): (&Graph, &[Destination]),
+        (first, shared): (usize, &[(String, NodeId)]),
+        between: &[(&Graph, &[Destination])],
+        parameters: &ParameterMap,
+        target: &Target,
+    ) -> Result<Around> {
+        let lowering = |graph| lower::Lowering::new(graph, parameters, target);
+        let between = between.iter().map(|&(graph, to)| (lowering(graph), to)).collect();
+        lowering(graph).around(destinations, (first, shared), between)
     }
 
     /// Appends a launch.

@@ -78,8 +78,7 @@ impl RunNeeds {
         if !on_gpu {
             // The gradients of the batches before are kept beside those of the one that is computed.
             let of_sum = if config.accumulation > 1 { trained } else { 0 };
-            for (of_turn, &player) in of_turns.iter_mut().zip(&Player::BOTH) {
-                let turn = StepGraph::build(player, &step)?;
+            for (of_turn, turn) in of_turns.iter_mut().zip(StepGraph::both(&step)?) {
                 *of_turn = turn.memory::<f32>() + of_sum;
             }
         }

@@ -205,6 +205,13 @@ impl StepConfig {
         }
     }
 
+    /// Whether the translations that the discriminators judge are those of the generators' turn that follows: it must be
+    /// one of the same pictures, in every iteration, and what it has computed must stay until then, which no memory has
+    /// room for where there are several batches.
+    pub(super) fn shares_translations(&self) -> bool {
+        self.accumulation == 1 && self.n_critic == 1
+    }
+
     /// The decay of the moving average at iteration `step`: [`Self::ema`], less in the first
     /// iterations, so that the beginning is forgotten soon: `min(ema, (1 + step) / (10 + step))`.
     pub fn ema_decay(&self, step: u64) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cpu::{Pool, Real, Walk, parallel};
+use crate::cpu::{Paused, Pool, Real, Walk, parallel};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -12,6 +12,22 @@ use super::step::StepGraph;
 /// Something that computes the graph of a step. All else in training is independent of where
 /// that is done.
 pub trait Engine<T> {
+    /// What the first part of a step has computed, for the rest of it.
+    type Begun;
+
+    /// The first part of a step: [`StepGraph::translated`] by name, and what [`Self::run_watched`] goes on from. What was
+    /// fed to it must be the same then.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn begin<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+    ) -> Result<(Vec<(String, Tensor<T>)>, Self::Begun)>
+    where
+        T: 'a;
+
     /// [`StepGraph::outputs`] in their order; `feed` gives every input and parameter by name.
     ///
     /// # Errors
@@ -24,26 +40,20 @@ pub trait Engine<T> {
     where
         T: 'a;
 
-    /// [`Self::run`], with somebody who watches. An engine that has the outputs only all together shows them at the
-    /// end.
+    /// [`Self::run`], with somebody who watches, or the rest of what was begun. An engine that has the outputs only all
+    /// together shows them at the end.
     ///
     /// # Errors
     /// Those of [`Self::run`] and of the watcher.
     fn run_watched<'a>(
         &mut self,
         step: &StepGraph,
+        begun: Option<Self::Begun>,
         feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
         watcher: &mut dyn Watch<T>,
     ) -> Result<Vec<Tensor<T>>>
     where
-        T: 'a,
-    {
-        let outputs = self.run(step, feed)?;
-        for (i, output) in outputs.iter().enumerate() {
-            watcher.output(i, output.data())?;
-        }
-        Ok(outputs)
-    }
+        T: 'a;
 
     /// Takes the memory of an output that nobody reads any more, for what is computed next.
     fn reuse(&mut self, _memory: Vec<T>) {}
@@ -80,7 +90,7 @@ impl<T> Default for CpuEngine<T> {
 }
 
 /// Nobody watches.
-struct Alone;
+pub(super) struct Alone;
 
 impl<T> Watch<T> for Alone {
     fn output(&mut self, _: usize, _: &[T]) -> Result<()> {
@@ -93,6 +103,33 @@ impl<T> Watch<T> for Alone {
 }
 
 impl<T: Real> Engine<T> for CpuEngine<T> {
+    type Begun = Paused<T>;
+
+    fn begin<'a>(
+        &mut self,
+        step: &StepGraph,
+        feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
+    ) -> Result<(Vec<(String, Tensor<T>)>, Paused<T>)>
+    where
+        T: 'a,
+    {
+        self.pool.allow(step.elements);
+        let outputs = step.outputs();
+        let pool = std::mem::take(&mut self.pool);
+        let mut walk = Walk::reusing(pool, &step.graph, &outputs, step.arithmetic);
+        while walk.progress().0 < step.first() {
+            walk.step(feed)?;
+        }
+        let translated = step.translated.iter().map(|(name, node)| {
+            let picture = Tensor::new(step.graph.shape(*node), walk.value(*node).to_vec())?;
+            Ok((name.clone(), picture))
+        });
+        let translated = translated.collect::<Result<_>>()?;
+        let (paused, pool) = walk.pause();
+        self.pool = pool;
+        Ok((translated, paused))
+    }
+
     fn run<'a>(
         &mut self,
         step: &StepGraph,
@@ -101,12 +138,13 @@ impl<T: Real> Engine<T> for CpuEngine<T> {
     where
         T: 'a,
     {
-        self.run_watched(step, feed, &mut Alone)
+        self.run_watched(step, None, feed, &mut Alone)
     }
 
     fn run_watched<'a>(
         &mut self,
         step: &StepGraph,
+        begun: Option<Paused<T>>,
         feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
         watcher: &mut dyn Watch<T>,
     ) -> Result<Vec<Tensor<T>>>
@@ -120,7 +158,10 @@ impl<T: Real> Engine<T> for CpuEngine<T> {
         }
         self.pool.allow(step.elements);
         let pool = std::mem::take(&mut self.pool);
-        let mut walk = Walk::reusing(pool, &step.graph, &outputs, step.arithmetic);
+        let mut walk = match begun {
+            Some(begun) => Walk::resume(begun, pool, &step.graph, &outputs, step.arithmetic, feed)?,
+            None => Walk::reusing(pool, &step.graph, &outputs, step.arithmetic),
+        };
         while walk.step(feed)? {
             let (behind, _) = walk.progress();
             for &number in numbers.get(&(behind - 1)).into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use crate::cpu::{self, Real};
 use crate::error::{Error, Result};
-use crate::graph::{Again, Arithmetic, Graph, NodeId, Op, Seed, Shape, backward, fuse, recompute};
+use crate::graph::{Again, Arithmetic, Graph, NodeId, Op, Seed, Shape, backward, fuse, in_groups, recompute};
 use crate::model::{Direction, Discriminator, Generator, SpectralState};
 
 use super::config::{SCALES, StepConfig};
@@ -27,31 +27,81 @@ pub struct StepGraph {
     /// The vectors of the spectral normalisation after this step's power iterations, by name:
     /// they take the place of what was fed under this name.
     pub buffers: Vec<(String, NodeId)>,
+    /// What the first part of the graph gives to the discriminators' turn, by the name of its input there. That part is the
+    /// nodes up to the last of these; it reads nothing that the discriminators' turn changes.
+    pub translated: Vec<(String, NodeId)>,
     /// What may be traded for speed.
     pub(super) arithmetic: Arithmetic,
-    /// Elements that the processor holds at most while it computes.
+    /// Elements that the processor holds at most while it computes, [`Self::beside`] included.
     pub(super) elements: u64,
+    /// Elements that the first part of the other player's graph has left there meanwhile.
+    beside: u64,
 }
 
 impl StepGraph {
-    /// The graph of `player`.
+    /// The graph of `player` on the processor.
     ///
     /// # Errors
     /// [`Error::Config`] where the configuration cannot work.
     pub fn build(player: Player, config: &StepConfig) -> Result<Self> {
-        match player {
-            Player::Discriminators => Self::discriminators(config),
-            Player::Generators => Self::generators(config),
+        let [discriminators, generators] = Self::both(config)?;
+        Ok(if player == Player::Discriminators { discriminators } else { generators })
+    }
+
+    /// The graphs of both players on the processor, in the order of [`Player::BOTH`]. They share as many translations as
+    /// they can without taking more memory than those that share none.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn both(config: &StepConfig) -> Result<[Self; 2]> {
+        let apart = Self::apart(config)?;
+        let most = apart[0].elements.max(apart[1].elements);
+        for shared in [&FAKES[..], &FAKES[..1]].into_iter().filter(|_| config.shares_translations()) {
+            let graphs = Self::sharing(config, shared)?;
+            if graphs[0].elements <= most {
+                return Ok(graphs);
+            }
         }
+        Ok(apart)
+    }
+
+    /// The graphs of both players on a GPU, where they share both translations if they can share any.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn both_on_gpu(config: &StepConfig) -> Result<[Self; 2]> {
+        Self::sharing(config, if config.shares_translations() { &FAKES } else { &[] })
+    }
+
+    /// The graphs of both players, which share nothing.
+    pub(super) fn apart(config: &StepConfig) -> Result<[Self; 2]> {
+        Self::sharing(config, &[])
+    }
+
+    /// The graphs of both players, of which the discriminators' has those of [`FAKES`] from the generators'.
+    fn sharing(config: &StepConfig, shared: &[&str]) -> Result<[Self; 2]> {
+        let mut discriminators = Self::discriminators(config, shared)?;
+        let generators = Self::generators(config, shared)?;
+        let held = cpu::held(&generators.graph, &generators.outputs(), generators.first());
+        let copies = shared.len() * config.pictures().elements();
+        discriminators.beside = (held + copies) as u64;
+        discriminators.elements += discriminators.beside;
+        Ok([discriminators, generators])
     }
 
     /// Each discriminator judges real pictures, then translated ones, with a power iteration
     /// before each. No gradient goes into the generators. (In the official code it does, and
-    /// is thrown away.)
-    fn discriminators(config: &StepConfig) -> Result<Self> {
+    /// is thrown away.) What is `shared` the generators' turn has translated already.
+    fn discriminators(config: &StepConfig, shared: &[&str]) -> Result<Self> {
         let mut nets = Networks::new(config)?;
-        let fake_b = nets.translate(Direction::A2B, nets.real_a)?.image;
-        let fake_a = nets.translate(Direction::B2A, nets.real_b)?.image;
+        let (real_a, real_b) = (nets.real_a, nets.real_b);
+        let mut fake = |name, direction, real| match shared.contains(&name) {
+            true => Ok(nets.graph.input(name, config.pictures())),
+            false => nets.translate(direction, real).map(|translation| translation.image),
+        };
+        let [of_b, of_a] = FAKES;
+        let fake_b = fake(of_b, Direction::A2B, real_a)?;
+        let fake_a = fake(of_a, Direction::B2A, real_b)?;
         let penalized =
             [nets.penalized("A", nets.real_a, fake_a)?, nets.penalized("B", nets.real_b, fake_b)?];
         let mut terms = Terms::new(&config.weights, config.gan_type);
@@ -69,13 +119,13 @@ impl StepGraph {
                 nets.penalties.extend(logits.map(of_logits));
             }
         }
-        nets.finish(Player::Discriminators, terms.list)
+        nets.finish(Player::Discriminators, terms.list, &[])
     }
 
     /// Six translations, judged by the discriminators in training (a power iteration each),
     /// which get no gradient. Each generator has its pictures of both domains in one batch: no sample
     /// knows of another, and half as many launches do the same work.
-    fn generators(config: &StepConfig) -> Result<Self> {
+    fn generators(config: &StepConfig, shared: &[&str]) -> Result<Self> {
         use Direction::{A2B, B2A};
         let mut nets = Networks::new(config)?;
         let (real_a, real_b) = (nets.real_a, nets.real_b);
@@ -91,17 +141,42 @@ impl StepGraph {
         }
         terms.reconstruct(&mut nets.graph, "A", real_a, [&fake_a, &same_a, &cycled_a])?;
         terms.reconstruct(&mut nets.graph, "B", real_b, [&fake_b, &same_b, &cycled_b])?;
-        nets.finish(Player::Generators, terms.list)
+        let translated = FAKES.into_iter().zip([fake_b.image, fake_a.image]);
+        let shared: Vec<_> = translated.filter(|(name, _)| shared.contains(name)).collect();
+        nets.finish(Player::Generators, terms.list, &shared)
     }
 
     /// Has the gradients compute that a second time.
     fn recompute(&mut self, again: Again) {
         let losses: Vec<NodeId> = self.terms.iter().map(|term| term.node).collect();
-        let (graph, outputs) = recompute(&self.graph, again, &losses, &self.outputs());
+        let named: Vec<NodeId> = self.named().map(|(_, node)| *node).collect();
+        let (graph, named) = recompute(&self.graph, again, &losses, &named);
         self.graph = graph;
-        let terms = self.terms.iter_mut().map(|term| &mut term.node);
-        let named = self.gradients.iter_mut().chain(&mut self.buffers).map(|(_, node)| node);
-        terms.chain(named).zip(outputs).for_each(|(node, new)| *node = new);
+        self.named().zip(named).for_each(|((_, node), new)| *node = new);
+    }
+
+    /// Has all that one discriminator needs computed before what only the next needs: the pictures inside them do not
+    /// live beside each other.
+    fn in_turn(&mut self) {
+        // Terms are `D/GA/ad_real`, tensors `disGA.`
+        let scale = |name: &str| SCALES.iter().position(|scale| name.contains(scale)).unwrap_or(0);
+        let mut groups = SCALES.map(|_| vec![]);
+        self.named().for_each(|(name, node)| groups[scale(name)].push(*node));
+        let (graph, groups) = in_groups(&self.graph, &groups);
+        self.graph = graph;
+        let mut groups = groups.map(Vec::into_iter);
+        self.named().for_each(|(name, node)| {
+            if let Some(new) = groups[scale(name)].next() {
+                *node = new;
+            }
+        });
+    }
+
+    /// All nodes that are known by their names.
+    fn named(&mut self) -> impl Iterator<Item = (&str, &mut NodeId)> {
+        let terms = self.terms.iter_mut().map(|term| (&*term.name, &mut term.node));
+        let named = self.gradients.iter_mut().chain(&mut self.buffers).chain(&mut self.translated);
+        terms.chain(named.map(|(name, node)| (&**name, node)))
     }
 
     /// What is left where only the vectors of the spectral normalisation go on, which needs no pictures.
@@ -109,12 +184,26 @@ impl StepGraph {
         let nodes: Vec<NodeId> = self.buffers.iter().map(|(_, node)| *node).collect();
         let (graph, nodes) = fuse(&self.graph, &nodes);
         let buffers = self.buffers.iter().map(|(name, _)| name.clone()).zip(nodes).collect();
-        Self { player: self.player, graph, terms: vec![], gradients: vec![], buffers, ..*self }
+        Self {
+            player: self.player,
+            graph,
+            terms: vec![],
+            gradients: vec![],
+            translated: vec![],
+            buffers,
+            ..*self
+        }
     }
 
-    /// Bytes that the processor holds at most while it computes.
+    /// The nodes of the first part, which gives [`Self::translated`].
+    pub(super) fn first(&self) -> usize {
+        self.translated.iter().map(|(_, node)| node.index() + 1).max().unwrap_or(0)
+    }
+
+    /// Bytes that the processor holds at most while it computes. Those that the first part of the other player's graph
+    /// has left there are among them.
     pub fn memory<T: Real>(&self) -> u64 {
-        cpu::memory::<T>(&self.graph, &self.outputs(), self.arithmetic)
+        self.beside * size_of::<T>() as u64 + cpu::memory::<T>(&self.graph, &self.outputs(), self.arithmetic)
     }
 
     /// All that is to be computed: the terms, the gradients, the buffers, in their orders.
@@ -123,6 +212,9 @@ impl StepGraph {
         self.terms.iter().map(|term| term.node).chain(named).collect()
     }
 }
+
+/// The translated pictures as inputs of the discriminators' turn, in the order in which the generators' computes them.
+const FAKES: [&str; 2] = ["fake_B", "fake_A"];
 
 /// A gradient that is to have the length 1.
 struct Penalty {
@@ -188,13 +280,17 @@ impl<'a> Networks<'a> {
         }
     }
 
-    /// Fuses what was built, then appends the gradients.
-    fn finish(self, player: Player, mut terms: Vec<Term>) -> Result<StepGraph> {
+    /// Fuses what was built, then appends the gradients. `shared` is what the discriminators' turn is to have.
+    fn finish(self, player: Player, mut terms: Vec<Term>, shared: &[(&str, NodeId)]) -> Result<StepGraph> {
         let (names, updated): (Vec<String>, Vec<NodeId>) = self.vectors.updated().unzip();
         let of_penalties = self.penalties.iter().flat_map(|penalty| [penalty.at, penalty.of]);
-        let kept: Vec<NodeId> = terms.iter().map(|t| t.node).chain(updated).chain(of_penalties).collect();
+        let kept = terms.iter().map(|t| t.node).chain(shared.iter().map(|(_, node)| *node));
+        let kept: Vec<NodeId> = kept.chain(updated).chain(of_penalties).collect();
         let (mut graph, kept) = fuse(&self.graph, &kept);
         let (losses, kept) = kept.split_at(terms.len());
+        let (translated, kept) = kept.split_at(shared.len());
+        let translated =
+            shared.iter().zip(translated).map(|((name, _), node)| ((*name).to_owned(), *node)).collect();
         let (updated, of_penalties) = kept.split_at(names.len());
         for (term, &node) in terms.iter_mut().zip(losses) {
             term.node = node;
@@ -222,8 +318,13 @@ impl<'a> Networks<'a> {
             .collect::<Result<_>>()?;
         let buffers = names.into_iter().zip(updated.iter().copied()).collect();
         let arithmetic = self.config.arithmetic;
-        let mut step = StepGraph { player, graph, terms, gradients, buffers, arithmetic, elements: 0 };
+        let (elements, beside) = (0, 0);
+        let mut step =
+            StepGraph { player, graph, terms, gradients, buffers, translated, arithmetic, elements, beside };
         step.recompute(if self.config.recompute { Again::Pictures } else { Again::Weights });
+        if player == Player::Discriminators {
+            step.in_turn();
+        }
         step.elements = step.memory::<f32>() / size_of::<f32>() as u64;
         Ok(step)
     }

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 use super::adam::clip_rho;
 use super::config::StepConfig;
-use super::engine::{CpuEngine, Engine, Outcome};
+use super::engine::{Alone, CpuEngine, Engine, Outcome};
 use super::penalty::values;
 use super::player::Player;
 use super::reduce::Team;
@@ -54,8 +54,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
                 "precision f16 is a way to save a GPU's memory, and the processor has none: use f32, or a GPU".into(),
             ));
         }
-        let [discriminators, generators] = Player::BOTH;
-        let steps = [StepGraph::build(discriminators, &config)?, StepGraph::build(generators, &config)?];
+        let steps = StepGraph::both(&config)?;
         let vectors = steps.each_ref().map(StepGraph::vectors);
         Ok(Self { config, steps, vectors, engine, state })
     }
@@ -98,14 +97,15 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         let step = self.state.step + 1;
         let lr = self.config.schedule.at(step);
         let (mut losses, mut gradient_norms) = (vec![], vec![]);
+        let mut begun = None;
         for player in Player::BOTH {
             if !self.config.moves(player, step) {
                 self.state.step = step;
                 continue;
             }
             let outcome = match team.as_deref_mut() {
-                Some(team) => self.accumulate_in(team, player, batches)?,
-                None => self.accumulate(player, batches)?,
+                Some(team) => self.accumulate_in(team, player, batches, &mut begun)?,
+                None => self.accumulate(player, batches, &mut begun)?,
             };
             gradient_norms.extend(outcome.finite_norms(step)?);
             losses.extend_from_slice(&outcome.losses);
@@ -115,20 +115,31 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     }
 
     /// The mean of what [`Self::compute`] gives for each batch. The power iterations of each go
-    /// on from those of the one before.
-    fn accumulate(&mut self, player: Player, batches: &[[Tensor<T>; 2]]) -> Result<Outcome<T>> {
-        let sum = self.sum(player, 0, batches)?;
+    /// on from those of the one before. `begun` is what the discriminators' turn leaves to the generators'.
+    fn accumulate(
+        &mut self,
+        player: Player,
+        batches: &[[Tensor<T>; 2]],
+        begun: &mut Option<E::Begun>,
+    ) -> Result<Outcome<T>> {
+        let sum = self.sum(player, 0, batches, begun)?;
         let mut mean = sum.ok_or_else(|| Error::Shape("an iteration without a batch".into()))?;
         mean.divide(batches.len());
         Ok(mean)
     }
 
     /// The sum of what [`Self::compute`] gives for each batch of a rank; `None` where there are none.
-    fn sum(&mut self, player: Player, rank: usize, batches: &[[Tensor<T>; 2]]) -> Result<Option<Outcome<T>>> {
+    fn sum(
+        &mut self,
+        player: Player,
+        rank: usize,
+        batches: &[[Tensor<T>; 2]],
+        begun: &mut Option<E::Begun>,
+    ) -> Result<Option<Outcome<T>>> {
         let mut sum: Option<Outcome<T>> = None;
         let first = self.first_batch(rank);
         for (number, [real_a, real_b]) in (first..).zip(batches) {
-            let outcome = self.compute_batch(player, number, real_a, real_b)?;
+            let outcome = self.compute_batch(player, number, [real_a, real_b], begun)?;
             if self.config.batches() > 1 {
                 self.state.tensors.extend(outcome.buffers.clone());
             }
@@ -147,6 +158,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         team: &mut Team,
         player: Player,
         batches: &[[Tensor<T>; 2]],
+        begun: &mut Option<E::Begun>,
     ) -> Result<Outcome<T>> {
         let Some(([real_a, real_b], before)) = batches.split_last() else {
             return Err(Error::Shape("an iteration without a batch".into()));
@@ -155,12 +167,14 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         let (first, count) = (team.rank() * batches.len(), self.config.batches());
         self.power_iterations(player, first)?;
         let number = self.first_batch(team.rank()) + before.len() as u64;
-        let drawn = values(&self.config, player, number, [real_a, real_b])?;
-        let sum = self.sum(player, team.rank(), before)?;
+        let sum = self.sum(player, team.rank(), before, begun)?;
+        let fed = self.fed(player, number, [real_a, real_b], begun)?;
         let index = usize::from(player == Player::Generators);
         let (step, tensors) = (&self.steps[index], &self.state.tensors);
         let mut summing = Summing::new(team, step, sum.as_ref());
-        let results = self.engine.run_watched(step, &feed(tensors, &drawn, real_a, real_b), &mut summing)?;
+        let begun = if player == Player::Generators { begun.take() } else { None };
+        let pictures = [real_a, real_b];
+        let results = self.engine.run_watched(step, begun, &feed(tensors, &fed, pictures), &mut summing)?;
         let mut outcome = Outcome::new(step, results);
         summing.finish(&mut outcome)?;
         self.state.tensors.extend(std::mem::take(&mut outcome.buffers));
@@ -190,21 +204,42 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// # Errors
     /// As [`Self::iterate`].
     pub fn compute(&mut self, player: Player, real_a: &Tensor<T>, real_b: &Tensor<T>) -> Result<Outcome<T>> {
-        self.compute_batch(player, self.first_batch(0), real_a, real_b)
+        self.compute_batch(player, self.first_batch(0), [real_a, real_b], &mut None)
     }
 
     fn compute_batch(
         &mut self,
         player: Player,
         number: u64,
-        real_a: &Tensor<T>,
-        real_b: &Tensor<T>,
+        pictures: [&Tensor<T>; 2],
+        begun: &mut Option<E::Begun>,
     ) -> Result<Outcome<T>> {
-        let drawn = values(&self.config, player, number, [real_a, real_b])?;
+        let fed = self.fed(player, number, pictures, begun)?;
         let step = &self.steps[usize::from(player == Player::Generators)];
-        let feed = feed(&self.state.tensors, &drawn, real_a, real_b);
-        let results = self.engine.run(step, &feed)?;
+        let feed = feed(&self.state.tensors, &fed, pictures);
+        let begun = if player == Player::Generators { begun.take() } else { None };
+        let results = self.engine.run_watched(step, begun, &feed, &mut Alone)?;
         Ok(Outcome::new(step, results))
+    }
+
+    /// What a player's turn is fed for one batch beside the pictures: what is drawn, and the translations, for which the
+    /// generators' turn is begun.
+    fn fed(
+        &mut self,
+        player: Player,
+        number: u64,
+        pictures: [&Tensor<T>; 2],
+        begun: &mut Option<E::Begun>,
+    ) -> Result<Vec<(String, Tensor<T>)>> {
+        let mut fed = values(&self.config, player, number, pictures)?;
+        let [_, generators] = &self.steps;
+        if player == Player::Discriminators && generators.first() > 0 {
+            let (translated, rest) =
+                self.engine.begin(generators, &feed(&self.state.tensors, &[], pictures))?;
+            fed.extend(translated);
+            *begun = Some(rest);
+        }
+        Ok(fed)
     }
 
     /// Moves one player's parameters and takes over the vectors. The generators' turn clips rho
@@ -254,15 +289,12 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
 /// What a step is fed.
 fn feed<'a, T>(
     tensors: &'a BTreeMap<String, Tensor<T>>,
-    drawn: &'a [(String, Tensor<T>)],
-    real_a: &'a Tensor<T>,
-    real_b: &'a Tensor<T>,
+    fed: &'a [(String, Tensor<T>)],
+    [real_a, real_b]: [&'a Tensor<T>; 2],
 ) -> impl Fn(&str) -> Option<&'a Tensor<T>> {
     move |name| match name {
         "real_A" => Some(real_a),
         "real_B" => Some(real_b),
-        _ => tensors
-            .get(name)
-            .or_else(|| drawn.iter().find(|(drawn, _)| drawn == name).map(|(_, value)| value)),
+        _ => tensors.get(name).or_else(|| fed.iter().find(|(fed, _)| fed == name).map(|(_, value)| value)),
     }
 }

@@ -3,9 +3,13 @@
 #[cfg(feature = "training")]
 mod absorbed;
 #[cfg(feature = "training")]
+mod around;
+#[cfg(feature = "training")]
 mod conv_grad;
 mod fast_conv;
 mod forward;
+#[cfg(feature = "training")]
+mod given;
 #[cfg(feature = "training")]
 mod gradient;
 mod group_norm;
@@ -37,7 +41,7 @@ use absorbed::Absorbed;
 use super::layout::Layout;
 use super::memory::{Assignment, Demand, assign};
 use super::select;
-use super::{Bound, Destination, Memory, ParameterMap, Plan, Storage, Target, Terminal, Wanted};
+use super::{Bound, Memory, ParameterMap, Plan, Storage, Target, Terminal, Wanted};
 
 /// A tensor while planning: before buffers are assigned, `Memory::Buffer` holds the index of
 /// one of these.
@@ -107,6 +111,9 @@ pub(super) struct Lowering<'a> {
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
     records: HashMap<(Vec<NodeId>, NormKind, u32, bool), Value>,
+    /// Of each node.
+    #[cfg(feature = "training")]
+    launches_before: Vec<usize>,
     plan: Plan,
 }
 
@@ -134,6 +141,8 @@ impl<'a> Lowering<'a> {
             spectral_products: HashMap::new(),
             #[cfg(feature = "training")]
             records: HashMap::new(),
+            #[cfg(feature = "training")]
+            launches_before: vec![],
             plan: Plan::default(),
         }
     }
@@ -147,42 +156,6 @@ impl<'a> Lowering<'a> {
             self.plan.outputs.push(Terminal { name: i.to_string(), shape, layout, buffer: value });
         }
         Ok(self.finish(&[]))
-    }
-
-    pub(super) fn into_given(mut self, destinations: &[Destination], pool: &[u64]) -> Result<Plan> {
-        let outputs: Vec<NodeId> = destinations.iter().map(|to| to.node).collect();
-        self.prepare(&outputs);
-        for (i, to) in destinations.iter().enumerate() {
-            if !self.clashes(to, destinations) {
-                self.destinations.entry(to.node).or_insert((i, to.layout));
-            }
-        }
-        self.launches(&outputs)?;
-        for (i, to) in destinations.iter().enumerate() {
-            let (value, layout) = self.output(to.node)?;
-            if layout != to.layout {
-                return Err(Error::Shape(format!("output {i} lies as {layout:?}, not as {:?}", to.layout)));
-            }
-            match self.given.get(&value) {
-                Some(&at) if at == i => {}
-                Some(_) => return Err(Error::Shape(format!("output {i} is asked for twice"))),
-                None => self.plan.copies.push((value, i, layout.bytes())),
-            }
-        }
-        Ok(self.finish(pool))
-    }
-
-    /// Whether a launch that reads the output would write the same buffer.
-    fn clashes(&self, to: &Destination, destinations: &[Destination]) -> bool {
-        let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&to.node));
-        // Of the vectors of the spectral normalisation u is computed with v.
-        #[cfg(feature = "training")]
-        let readers = readers.filter(|(id, _)| !spectral::is_iterated(self.graph, *id));
-        let mut readers = readers;
-        readers.any(|(id, _)| {
-            let end = self.end(id);
-            destinations.iter().any(|other| other.buffer == to.buffer && other.node == end)
-        })
     }
 
     /// The node whose result lies in the end where that of `id` does.
@@ -217,6 +190,8 @@ impl<'a> Lowering<'a> {
             self.plan.inputs.push(Terminal { name, shape, layout, buffer: value });
         }
         for (id, node) in self.graph.iter() {
+            #[cfg(feature = "training")]
+            self.launches_before.push(self.plan.launches.len());
             self.lower(id, node, outputs)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ mod memory;
 mod places;
 mod plan;
 mod stores;
+mod submit;
 mod together;
 mod turn;
 mod update;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 use crate::error::{Error, Result};
-use crate::exec::{Budget, Clock, Parameters, Recorder, STORED, Timing, flush};
+use crate::exec::{Budget, Clock, Parameters, STORED, Timing, flush};
 use crate::gpu::{Buffer, Gpu, Mapped, Mapping};
 use crate::plan::{Plan, Target};
 use crate::tensor::Tensor;
@@ -328,8 +329,11 @@ impl GpuTrainer {
     /// [`Error::GpuLimit`] where the adapter has no timestamps, and what the GPU reports.
     pub async fn profile(&self) -> Result<[[Vec<Timing>; 2]; 2]> {
         let mut result = [[vec![], vec![]], [vec![], vec![]]];
+        let [_, generators] = &self.turns;
+        result[1][0] = generators.step.profile_part(&self.gpu, 0..generators.first).await?;
         for (turn, timings) in self.turns.iter().zip(&mut result) {
-            timings[0] = turn.step.profile(&self.gpu).await?;
+            let rest = turn.first..turn.step.plan.launches.len();
+            timings[0].extend(turn.step.profile_part(&self.gpu, rest).await?);
             for program in turn.sum.iter().flatten().chain([&turn.update]) {
                 timings[1].extend(program.profile(&self.gpu).await?);
             }
@@ -383,52 +387,6 @@ impl GpuTrainer {
             let at = self.stores.numbers_of(turn.player);
             self.gpu.queue().write_buffer(&self.stores.numbers, at, bytemuck::cast_slice(&numbers));
         }
-    }
-
-    /// One whole iteration.
-    fn submit(&self, step: u64, lr: f64) -> Ended {
-        let mut recorder = Recorder::new(&self.gpu, &self.budget);
-        for turn in self.moving(step) {
-            for batch in 0..self.config.accumulation {
-                self.feed(&mut recorder, turn, step, batch);
-                recorder.run(&turn.step);
-                if let Some([first, further]) = &turn.sum {
-                    recorder.run(if batch == 0 { first } else { further });
-                }
-                if batch + 1 < self.config.accumulation {
-                    recorder.run(&turn.keep);
-                }
-            }
-            recorder.run(&turn.update);
-        }
-        self.end(recorder, step, lr)
-    }
-
-    /// The turns of an iteration.
-    fn moving(&self, step: u64) -> impl Iterator<Item = &Turn> {
-        self.turns.iter().filter(move |turn| self.config.moves(turn.player, step))
-    }
-
-    /// What one of the iteration's batches brings, to where the turn reads it.
-    fn feed(&self, recorder: &mut Recorder<'_>, turn: &Turn, step: u64, batch: usize) {
-        let slot = &self.slots[(step % 2) as usize];
-        let inputs = Inputs::new(&self.config);
-        for terminal in &turn.step.plan.inputs {
-            let Some((range, _)) = inputs.range(batch, &terminal.name) else { continue };
-            let to = &turn.step.buffers[terminal.buffer];
-            recorder.copy((&slot.upload, range.start), (to, 0), range.end - range.start);
-        }
-    }
-
-    /// The report on its way, and the pictures' buffer to be written again.
-    fn end(&self, mut recorder: Recorder<'_>, step: u64, lr: f64) -> Ended {
-        let slot = &self.slots[(step % 2) as usize];
-        recorder.copy((&self.stores.report, 0), (&slot.download, 0), REPORT);
-        let submission = recorder.finish();
-        let upload_mapping = self.gpu.begin_map(&slot.upload, wgpu::MapMode::Write);
-        let writable = Writable::After(upload_mapping, submission.clone());
-        let mapping = self.gpu.begin_map(&slot.download, wgpu::MapMode::Read);
-        Ended { pending: Pending { step, lr, mapping, submission }, writable }
     }
 
     /// Waits for an iteration's report.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
 use crate::plan::layout::Layout;
-use crate::plan::{Bound, Destination, Leaf, Memory, ParameterMap, Plan, Storage, Target};
+use crate::plan::{Around, Bound, Destination, Leaf, Memory, ParameterMap, Piece, Plan, Storage, Target};
 
 use super::super::config::StepConfig;
 use super::super::penalty;
@@ -25,6 +26,8 @@ pub(super) struct TurnPlan {
     pub(super) terms: Vec<(String, f32)>,
     /// Loss and gradients of a batch.
     pub(super) step: Placed,
+    /// So many of its launches run before the discriminators' turn, which reads what they translate.
+    pub(super) first: usize,
     /// What the first batch, and each further one, adds to the sums; where there are several.
     pub(super) sum: Option<[Placed; 2]>,
     /// Takes over the vectors of a batch that is not the last.
@@ -57,6 +60,8 @@ pub(super) struct TrainPlan {
     pub(super) turns: [TurnPlan; 2],
     /// Of both turns: each uses as many as its plan has, from the first on.
     pub(super) activations: Vec<u64>,
+    /// Bytes of them that the generators' turn would need alone.
+    generators_alone: u64,
     pub(super) accumulates: bool,
     pub(super) ranks: usize,
     pub(super) averages: bool,
@@ -103,12 +108,22 @@ pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
 }
 
 impl TrainPlan {
+    /// The turns share their translations unless that takes more memory.
     pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
         let target = &Target { arithmetic: config.arithmetic, f16: config.f16, ..target.clone() };
-        let graphs = Player::BOTH.map(|player| StepGraph::build(player, config));
-        let [discriminators, generators] = graphs;
-        let graphs = [discriminators?, generators?];
-        let map = ParameterMap::of_groups(&groups(&graphs)?, BLOCK, target)?;
+        let sum = |plan: &Self| plan.activations.iter().sum::<u64>();
+        let shared = Self::of(&StepGraph::both_on_gpu(config)?, config, target)?;
+        if shared.turns[1].first == 0 || sum(&shared) <= shared.generators_alone {
+            return Ok(shared);
+        }
+        let apart = Self::of(&StepGraph::apart(config)?, config, target)?;
+        // Tensors of another order fit their buffers better or worse by so much.
+        Ok(if sum(&shared) > sum(&apart) / 100 * 101 { apart } else { shared })
+    }
+
+    /// The plan of both graphs.
+    fn of(graphs: &[StepGraph; 2], config: &StepConfig, target: &Target) -> Result<Self> {
+        let map = ParameterMap::of_groups(&groups(graphs)?, BLOCK, target)?;
         if let Some(cut) = map.pieces.windows(2).find(|pair| pair[0].name == pair[1].name) {
             let (name, shape) = (&cut[0].name, &cut[0].shape);
             return Err(target.limit(format!(
@@ -116,20 +131,30 @@ impl TrainPlan {
                 target.max_binding >> 20
             )));
         }
-        // Only one turn is computed at a time: the smaller one uses the buffers of the larger.
-        let [discriminators, generators] = &graphs;
-        let generators = turn(generators, config, &[], &map, target)?;
-        let discriminators = turn(discriminators, config, &generators.step.plan.buffers, &map, target)?;
-        let mut activations = discriminators.step.plan.buffers.clone();
-        let mut turns = [discriminators, generators];
-        if config.ranks > 1 {
-            for (turn, graph) in turns.iter_mut().zip(&graphs) {
-                let vectors = graph.vectors();
-                let (destinations, given) = vectors_of(&vectors, &map)?;
-                let plan = Plan::compile_into(&vectors.graph, &destinations, &activations, &map, target)?;
-                activations.clone_from(&plan.buffers);
-                turn.vectors = Some(Placed { plan, given });
-            }
+        let [discriminators, generators] = graphs;
+        let written = [discriminators, generators].map(|step| Written::of_turn(step, config, &map, target));
+        let [to_discriminators, to_generators] = written;
+        let (to_discriminators, to_generators) = (to_discriminators?, to_generators?);
+        let vectors = graphs.iter().filter(|_| config.ranks > 1).map(StepGraph::vectors);
+        let vectors: Vec<StepGraph> = vectors.collect();
+        let to_vectors = vectors.iter().map(|step| Written::of_vectors(step, &map));
+        let to_vectors: Vec<Written> = to_vectors.collect::<Result<_>>()?;
+        let of_vectors = vectors.iter().zip(&to_vectors);
+        let of_vectors: Vec<_> = of_vectors.map(|(step, to)| (&step.graph, &to.destinations[..])).collect();
+        let to = [&to_discriminators.destinations[..], &to_generators.destinations];
+        let plans = plans(graphs, to, &of_vectors, &map, target)?;
+        let Plans { steps, first, vectors, activations, generators_alone } = plans;
+        let [of_discriminators, of_generators] = steps;
+        let placed = |plan, to: Written| Placed { plan, given: to.given };
+        let discriminators_placed = placed(of_discriminators, to_discriminators);
+        let generators_placed = placed(of_generators, to_generators);
+        let mut turns = [
+            turn(discriminators, discriminators_placed, config, &map, target)?,
+            turn(generators, generators_placed, config, &map, target)?,
+        ];
+        turns[1].first = first;
+        for (turn, (plan, to)) in turns.iter_mut().zip(vectors.into_iter().zip(to_vectors)) {
+            turn.vectors = Some(placed(plan, to));
         }
         let blocks = |player: Player| map.buffers[map.group(group(player))].iter().sum::<u64>() / BLOCK;
         let most_terms = turns.iter().map(|turn| turn.terms.len()).max().unwrap_or(0);
@@ -137,6 +162,7 @@ impl TrainPlan {
         Ok(Self {
             turns,
             activations,
+            generators_alone,
             accumulates: config.accumulation > 1,
             ranks: config.ranks,
             averages: config.ema > 0.0,
@@ -232,57 +258,133 @@ fn groups(graphs: &[StepGraph; 2]) -> Result<Vec<Vec<Leaf>>> {
     Ok(groups)
 }
 
+/// What a graph is to write, and where.
+struct Written {
+    destinations: Vec<Destination>,
+    given: Vec<Place>,
+}
+
+impl Written {
+    /// Terms, gradients and vectors.
+    fn of_turn(step: &StepGraph, config: &StepConfig, map: &ParameterMap, target: &Target) -> Result<Self> {
+        if step.terms.len() > MAX_TERMS {
+            let terms = step.terms.len();
+            return Err(Error::Config(format!("{terms} terms of a loss; there can be {MAX_TERMS}")));
+        }
+        let several = config.accumulation > 1;
+        let mut written = Self { destinations: vec![], given: vec![] };
+        for (k, term) in step.terms.iter().enumerate() {
+            let store = if several { Store::BatchTerms } else { Store::Terms };
+            let layout = Layout::activation(step.graph.shape(term.node));
+            written.destinations.push(Destination { node: term.node, layout, buffer: 0 });
+            written.given.push(Place { store, offset: k as u64 * term_stride(target) });
+        }
+        let store = if several { Store::BatchGradients } else { Store::Gradients };
+        written.tensors(&step.gradients, map, store)?;
+        written.tensors(&step.buffers, map, Store::Vectors)?;
+        Ok(written)
+    }
+
+    /// The vectors of the spectral normalisation only.
+    fn of_vectors(step: &StepGraph, map: &ParameterMap) -> Result<Self> {
+        let mut written = Self { destinations: vec![], given: vec![] };
+        written.tensors(&step.buffers, map, Store::Vectors)?;
+        Ok(written)
+    }
+
+    /// Tensors that lie in a store as the parameters of their names do.
+    fn tensors(
+        &mut self,
+        named: &[(String, NodeId)],
+        map: &ParameterMap,
+        store: fn(usize) -> Store,
+    ) -> Result<()> {
+        for (name, node) in named {
+            let piece = place(map, name)?;
+            let (layout, buffer) = (piece.layout, 1 + piece.buffer);
+            self.destinations.push(Destination { node: *node, layout, buffer });
+            self.given.push(Place { store: store(piece.buffer), offset: piece.offset });
+        }
+        Ok(())
+    }
+}
+
+/// Where a parameter lies.
+fn place<'a>(map: &'a ParameterMap, name: &str) -> Result<&'a Piece> {
+    let piece = map.get(name).and_then(|pieces| map.pieces[pieces].first());
+    piece.ok_or_else(|| Error::Internal(format!("`{name}` has no place among the parameters")))
+}
+
+/// The plans of both players, the discriminators' first.
+struct Plans {
+    steps: [Plan; 2],
+    /// So many launches of the generators' run before the discriminators'.
+    first: usize,
+    /// Of both, or none.
+    vectors: Vec<Plan>,
+    activations: Vec<u64>,
+    /// See [`TrainPlan`].
+    generators_alone: u64,
+}
+
+/// Plans graphs with their destinations: of both players' turns, and of their vectors.
+fn plans(
+    graphs: &[StepGraph; 2],
+    [to_discriminators, to_generators]: [&[Destination]; 2],
+    vectors: &[(&Graph, &[Destination])],
+    map: &ParameterMap,
+    target: &Target,
+) -> Result<Plans> {
+    let [discriminators, generators] = graphs;
+    let step = (&discriminators.graph, to_discriminators);
+    if generators.first() > 0 {
+        let first = (generators.first(), &generators.translated[..]);
+        let between = [&[step][..], vectors].concat();
+        let around = Plan::compile_around((&generators.graph, to_generators), first, &between, map, target)?;
+        let Around { plan, first, mut between, alone } = around;
+        let activations = plan.buffers.clone();
+        let vectors = between.split_off(1);
+        let steps = [between.remove(0), plan];
+        return Ok(Plans { steps, first, vectors, activations, generators_alone: alone });
+    }
+    // Only one turn is computed at a time: the smaller one uses the buffers of the larger.
+    let generators = Plan::compile_into(&generators.graph, to_generators, &[], map, target)?;
+    let discriminators = Plan::compile_into(step.0, step.1, &generators.buffers, map, target)?;
+    let generators_alone = generators.buffers.iter().sum();
+    let mut activations = discriminators.buffers.clone();
+    let mut of_vectors = vec![];
+    for (graph, destinations) in vectors {
+        let plan = Plan::compile_into(graph, destinations, &activations, map, target)?;
+        activations.clone_from(&plan.buffers);
+        of_vectors.push(plan);
+    }
+    let steps = [discriminators, generators];
+    Ok(Plans { steps, first: 0, vectors: of_vectors, activations, generators_alone })
+}
+
+/// All of a turn but [`TurnPlan::first`] and [`TurnPlan::vectors`].
 fn turn(
     step: &StepGraph,
+    placed: Placed,
     config: &StepConfig,
-    pool: &[u64],
     map: &ParameterMap,
     target: &Target,
 ) -> Result<TurnPlan> {
-    if step.terms.len() > MAX_TERMS {
-        return Err(Error::Config(format!("{} terms of a loss; there can be {MAX_TERMS}", step.terms.len())));
-    }
-    let several = config.accumulation > 1;
-    let (mut destinations, mut given) = (vec![], vec![]);
-    let mut place = |node, layout, store, offset, buffer| {
-        destinations.push(Destination { node, layout, buffer });
-        given.push(Place { store, offset });
-    };
+    let (sum, keep, update) = update(step, config, map, target)?;
+    let buffers = map.group(group(step.player));
+    let parts = if config.ranks > 1 { parts(&placed, map, buffers.clone()) } else { vec![] };
     let mut blocks = vec![];
-    for (k, term) in step.terms.iter().enumerate() {
-        let store = if several { Store::BatchTerms } else { Store::Terms };
-        let layout = Layout::activation(step.graph.shape(term.node));
-        place(term.node, layout, store, k as u64 * term_stride(target), 0);
-    }
-    for (first, names) in [(group(step.player), &step.gradients), (VECTORS, &step.buffers)] {
-        let buffers = map.group(first);
-        for (name, node) in names {
-            let pieces = map.get(name).unwrap_or_default();
-            let Some(piece) = map.pieces[pieces].first() else {
-                return Err(Error::Internal(format!("`{name}` has no place among the parameters")));
-            };
-            let store = match first {
-                VECTORS => Store::Vectors(piece.buffer),
-                _ if several => Store::BatchGradients(piece.buffer),
-                _ => Store::Gradients(piece.buffer),
-            };
-            place(*node, piece.layout, store, piece.offset, 1 + piece.buffer);
-            if first != VECTORS {
-                let before: u64 = map.buffers[buffers.start..piece.buffer].iter().sum();
-                blocks.push((((before + piece.offset) / BLOCK) as usize, name.clone()));
-            }
-        }
+    for (name, _) in &step.gradients {
+        let piece = place(map, name)?;
+        let before: u64 = map.buffers[buffers.start..piece.buffer].iter().sum();
+        blocks.push((((before + piece.offset) / BLOCK) as usize, name.clone()));
     }
     blocks.sort();
-    let plan = Plan::compile_into(&step.graph, &destinations, pool, map, target)?;
-    let (sum, keep, update) = update(step, config, map, target)?;
-    let step_placed = Placed { plan, given };
-    let parts =
-        if config.ranks > 1 { parts(&step_placed, map, map.group(group(step.player))) } else { vec![] };
     Ok(TurnPlan {
         player: step.player,
         terms: step.terms.iter().map(|term| (term.name.clone(), term.weight)).collect(),
-        step: step_placed,
+        step: placed,
+        first: 0,
         vectors: None,
         parts,
         sum,
@@ -290,19 +392,6 @@ fn turn(
         update,
         blocks,
     })
-}
-
-/// Where the vectors of the spectral normalisation go.
-fn vectors_of(step: &StepGraph, map: &ParameterMap) -> Result<(Vec<Destination>, Vec<Place>)> {
-    let (mut destinations, mut given) = (vec![], vec![]);
-    for (name, node) in &step.buffers {
-        let piece = map.get(name).and_then(|pieces| map.pieces[pieces].first());
-        let piece =
-            piece.ok_or_else(|| Error::Internal(format!("`{name}` has no place among the parameters")))?;
-        destinations.push(Destination { node: *node, layout: piece.layout, buffer: piece.buffer });
-        given.push(Place { store: Store::Vectors(piece.buffer), offset: piece.offset });
-    }
-    Ok((destinations, given))
 }
 
 /// What the gradients of a group are cut into, that which is ready first first.

@@ -26,14 +26,14 @@ impl GpuTrainer {
                 recorder.run(&turn.keep);
             }
             for batch in 0..own - 1 {
-                self.feed(&mut recorder, turn, step, batch);
+                self.begin_turn(&mut recorder, turn, step, batch);
                 recorder.run(&turn.step);
                 if let Some([first, further]) = &turn.sum {
                     recorder.run(if batch == 0 { first } else { further });
                 }
                 recorder.run(&turn.keep);
             }
-            self.feed(&mut recorder, turn, step, own - 1);
+            self.begin_turn(&mut recorder, turn, step, own - 1);
             let mut copies = self.last_batch(&mut recorder, turn);
             for _ in before + own..all {
                 recorder.run(&turn.keep);
@@ -57,11 +57,11 @@ impl GpuTrainer {
         Ok(self.end(recorder, step, lr))
     }
 
-    /// Loss and gradients of a turn's last batch, with copies of each part as soon as it is there.
+    /// The rest of loss and gradients of a turn's last batch, with copies of each part as soon as it is there.
     fn last_batch<'a>(&'a self, recorder: &mut Recorder<'_>, turn: &'a Turn) -> Vec<Copied<'a>> {
         let launches = turn.step.plan.launches.len();
         let mut copies: Vec<Copied<'a>> = vec![];
-        let (mut done, mut sent) = (0, 0);
+        let (mut done, mut sent) = (turn.first, 0);
         for parts in turn.parts.chunk_by(|a, b| a.ready == b.ready) {
             let ready = parts[0].ready;
             recorder.run_part(&turn.step, done..ready);

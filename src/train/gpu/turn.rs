@@ -17,6 +17,8 @@ pub(super) struct Turn {
     pub(super) blocks: Vec<(usize, String)>,
     pub(super) parts: Vec<plan::Part>,
     pub(super) step: Program,
+    /// So many of its launches run before the discriminators' turn.
+    pub(super) first: usize,
     pub(super) vectors: Option<Program>,
     pub(super) sum: Option<[Program; 2]>,
     pub(super) keep: Program,
@@ -45,6 +47,7 @@ impl Turn {
                 Some(vectors) => Some(stores.program(gpu, vectors.clone(), own(&vectors))?),
                 None => None,
             },
+            first: turn.first,
             step: stores.program(gpu, turn.step.clone(), own(&turn.step))?,
             sum,
             keep: bare(turn.keep)?,

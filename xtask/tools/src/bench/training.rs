@@ -297,8 +297,9 @@ async fn generator(gpu: &Gpu) -> Result<f64> {
 /// The time of each operation of both turns on the processor.
 fn operations(trainer: &Trainer<f32>, [a, b]: &[Tensor; 2]) -> Result<String> {
     let feed = |name: &str| match name {
-        "real_A" => Some(a),
-        "real_B" => Some(b),
+        // Any pictures of their shape do for the translated ones.
+        "real_A" | "fake_A" => Some(a),
+        "real_B" | "fake_B" => Some(b),
         _ => trainer.state.tensors.get(name),
     };
     let mut rows = vec![];
