@@ -15,12 +15,12 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> result: array<vec4f>;
+#tensor read result 2
 @group(0) @binding(3) var<storage, read_write> gx: array<vec4f>;
 
 fn each(i: u32) {
     if (i >= params.total) {
         return;
     }
-    gx[i] = before_activation(g[i], result[i], params.activation, params.slope);
+    gx[i] = before_activation(g[i], load_result(i), params.activation, params.slope);
 }

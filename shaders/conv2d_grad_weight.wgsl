@@ -50,7 +50,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+#tensor read x 1
 @group(0) @binding(2) var<storage, read> g: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
@@ -172,7 +172,7 @@ fn main(
             let p = pixel(phase, min(at, pixels - 1u));
             let from_g = gradient(phase, min(at, pixels - 1u), p);
 #for a in 0..IN_QUADS
-            next_x_${a} = select(vec4f(0.0), x[source(p, carried_row_${a})], at < end);
+            next_x_${a} = select(vec4f(0.0), load_x(source(p, carried_row_${a})), at < end);
 #endfor
 #for q in 0..QUADS
             next_g_${q} = select(vec4f(0.0), g[from_g + carried_column_${q}], at < end);
@@ -224,7 +224,7 @@ fn main(
         let p = pixel(phase, at);
         let from_g = gradient(phase, at, p);
 #for a in 0..IN_QUADS
-        let x_${a} = x[source(p, from_row_${a})];
+        let x_${a} = load_x(source(p, from_row_${a}));
 #endfor
 #for q in 0..QUADS
         let g_${q} = g[from_g + min(column_${q}, params.out_quads - 1u)];

@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+#tensor read x 2
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 fn each(i: u32) {
@@ -29,7 +29,7 @@ fn each(i: u32) {
     let k = i % params.in_quads;
     var sum = vec4f(0.0);
     for (var n = 0u; n < params.batch; n += 1u) {
-        sum = fma(vec4f(g[n * params.g_quads + m / 4u][m % 4u]), x[n * params.in_quads + k], sum);
+        sum = fma(vec4f(g[n * params.g_quads + m / 4u][m % 4u]), load_x(n * params.in_quads + k), sum);
     }
     if (params.accumulate != 0u) {
         sum += y[i];

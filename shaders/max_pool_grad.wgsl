@@ -16,7 +16,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+#tensor read x 2
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 var<workgroup> values: array<vec4f, 256>;
@@ -27,9 +27,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let start = group.x / params.quads * params.pixels * params.quads + group.x % params.quads;
     // Lanes beyond the last pixel look at it too: a tie goes to the smaller place.
     var place = vec4u(min(lane, params.pixels - 1u));
-    var value = x[start + place.x * params.quads];
+    var value = load_x(start + place.x * params.quads);
     for (var p = lane + 256u; p < params.pixels; p += 256u) {
-        let v = x[start + p * params.quads];
+        let v = load_x(start + p * params.quads);
         let better = is_nan(v) | ((v > value) & !is_nan(value));
         place = select(place, vec4u(p), better);
         value = select(value, v, better);

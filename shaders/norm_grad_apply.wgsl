@@ -19,9 +19,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+#tensor read x 2
 @group(0) @binding(3) var<storage, read> record: array<vec4f>;
-@group(0) @binding(4) var<storage, read> result: array<vec4f>;
+#tensor read result 4
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(256)
@@ -39,9 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let i = (id.y * params.pixels + p) * params.quads + quad;
         var g_i = g[i];
         if (params.activation != 0u) {
-            g_i = before_activation(g_i, result[i], params.activation, params.slope);
+            g_i = before_activation(g_i, load_result(i), params.activation, params.slope);
         }
-        var v = fma(a, g_i, fma(b, x[i] - shift, d));
+        var v = fma(a, g_i, fma(b, load_x(i) - shift, d));
         if (params.accumulate != 0u) {
             v += y[i];
         }

@@ -22,9 +22,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+#tensor read x 2
 @group(0) @binding(3) var<storage, read> moments: array<vec4f>;
-@group(0) @binding(4) var<storage, read> result: array<vec4f>;
+#tensor read result 4
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 
 var<workgroup> sums: array<vec4f, ${COLUMNS * ROWS}>;
@@ -47,10 +47,10 @@ fn main(
         let at = (group.z * params.pixels + p) * params.quads + column;
         var v = g[at];
         if (params.activation != 0u) {
-            v = before_activation(v, result[at], params.activation, params.slope);
+            v = before_activation(v, load_result(at), params.activation, params.slope);
         }
         sum += v;
-        product = fma(v, x[at] - shift, product);
+        product = fma(v, load_x(at) - shift, product);
     }
     sums[invocation] = sum;
     products[invocation] = product;

@@ -39,7 +39,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 #if MORE
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> result: array<vec4f>;
+#tensor read result 2
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 fn load_g(i: u32) -> vec4f {

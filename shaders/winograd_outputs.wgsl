@@ -34,7 +34,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>;
 #if ADJOINT
-@group(0) @binding(2) var<storage, read> result: array<vec4f>;
+#tensor read result 2
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> ring: array<vec4f>;
 

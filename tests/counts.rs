@@ -95,7 +95,7 @@ fn translations(text: &mut String) {
 
 fn training(text: &mut String) {
     let head = "| run | turn | on | launches | kernels | GFLOP | buffers | MiB | weights |\n|---|---|---|---:|---:|---:|---:|---:|---:|";
-    writeln!(text, "\n## An iteration of training\n\nLight generators, a batch of one. *All* is what a run takes of a GPU's memory.\n\n{head}").unwrap();
+    writeln!(text, "\n## An iteration of training\n\nLight generators, a batch of one. *All* is what a run takes of a GPU's memory, with\n`--precision f16` too.\n\n{head}").unwrap();
     for (ch, size, layers) in RUNS {
         let run = format!("ch {ch}, {size} px, {layers} layers");
         let config = StepConfig {
@@ -111,8 +111,10 @@ fn training(text: &mut String) {
                 writeln!(text, "| {run} | {name} | {on} | {} |", plan(&turn.graph, &turn.outputs(), &target))
                     .unwrap();
             }
-            let all = mib(train::memory(&config, &target).unwrap().total());
-            writeln!(text, "| {run} | all | {on} | | | | | {all:.2} | |").unwrap();
+            for (what, f16) in [("all", false), ("all, f16", true)] {
+                let memory = train::memory(&StepConfig { f16, ..config }, &target).unwrap();
+                writeln!(text, "| {run} | {what} | {on} | | | | | {:.2} | |", mib(memory.total())).unwrap();
+            }
         }
         for (name, turn) in names.iter().zip(&turns) {
             let bytes = mib(turn.memory::<f32>());

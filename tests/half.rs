@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use half::f16;
 use ugatit::exec::{Executor, Parameters};
-use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormKind, Op};
+use ugatit::graph::{Activation, Arithmetic, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
 use ugatit::io::{Model, read_picture};
 use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
 use ugatit::plan::select::{self, Conv2dKernel};
@@ -30,11 +30,13 @@ fn noise(shape: &[usize], seed: u64) -> Tensor {
     random::noise(shape, seed).map(|x| f16::from_f64(*x).to_f32())
 }
 
-/// One operation on pictures of f16 and weights, whose result is of f16.
+/// One operation on pictures of f16 and weights, whose result is of f16, or of f32 where it is a gradient.
 struct Case {
     graph: Graph,
     feed: HashMap<String, Tensor>,
     outputs: Vec<NodeId>,
+    /// How far a result may be off for its f16, of itself and besides.
+    rounds: [f64; 2],
 }
 
 /// The bindings of shaders that were read or written as f16.
@@ -42,7 +44,7 @@ type Seen = BTreeSet<(&'static str, &'static str)>;
 
 impl Case {
     fn new() -> Self {
-        Self { graph: Graph::new(), feed: HashMap::new(), outputs: vec![] }
+        Self { graph: Graph::new(), feed: HashMap::new(), outputs: vec![], rounds: [LAST_BIT, SMALLEST] }
     }
 
     fn tensor(&mut self, shape: &[usize]) -> (String, Tensor) {
@@ -75,7 +77,13 @@ impl Case {
         self.outputs.push(if picture { self.graph.add(Op::Scale(1.0), &[y]).unwrap() } else { y });
     }
 
-    /// Within `tolerance` of the largest value, and the last bit, of the processor's result.
+    /// A gradient, which is never of f16.
+    fn gradient(&mut self, op: Op, inputs: &[NodeId]) {
+        self.rounds = [0.0; 2];
+        self.outputs.push(self.graph.add(op, inputs).unwrap());
+    }
+
+    /// Within `tolerance` of the largest value, and the last bit where it is of f16, of the processor's result.
     fn check(&self, target: Target, tolerance: f64, seen: &mut Seen) {
         let target = Target { f16: true, ..target };
         let map = ParameterMap::new(&self.graph, &target).unwrap();
@@ -98,7 +106,7 @@ impl Case {
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let largest = expected.data().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
             for (a, b) in found.data().iter().zip(expected.data()) {
-                let allowed = LAST_BIT * b.abs() + SMALLEST + tolerance * largest;
+                let allowed = self.rounds[0] * b.abs() + self.rounds[1] + tolerance * largest;
                 let off = (f64::from(*a) - b).abs();
                 assert!(off <= allowed, "{}, output {i}: {a} is not {b}", names.join(", "));
             }
@@ -194,7 +202,70 @@ fn others(target: &Target, seen: &mut Seen) {
     }
 }
 
-/// Every tensor that a shader may find as f16 was one, for kernels that translations have.
+/// What gradients read of the way forward.
+fn gradients(target: &Target, seen: &mut Seen) {
+    let identity = Activation::Identity;
+    for ([n, i, o, h, w, k, stride, pad], upsample) in [
+        ([2, 5, 7, 8, 11, 3, 2, 1], false),
+        ([1, 18, 21, 6, 9, 3, 1, 1], true),
+        ([2, 16, 70, 13, 11, 3, 1, 1], false),
+    ] {
+        let mut case = Case::new();
+        let conv = Conv2d { stride, pad, upsample, bias: false, activation: identity };
+        let (x, weight) = (case.picture(&[n, i, h, w]), case.weight(&[o, i, k, k]));
+        let y = case.graph.add(Op::Conv2d(conv), &[x, weight]).unwrap();
+        let shape = case.graph.shape(y).dims().to_vec();
+        let g = case.vector(&shape);
+        case.gradient(Op::Conv2dGradWeight { conv, kernel: [k, k] }, &[x, g]);
+        // With the gradient of the activation that x is behind.
+        let at_x = case.graph.add(Op::Conv2dGradInput { conv, height: h, width: w }, &[g, weight]).unwrap();
+        case.gradient(Op::ActivationGrad(Activation::LeakyRelu(0.2)), &[at_x, x]);
+        case.check(target.clone(), rounding((4 * k * k * o).max(n * shape[2] * shape[3])), seen);
+    }
+    for ([n, c, h, w], kind) in [
+        ([2, 7, 5, 4], NormKind::Instance),
+        ([1, 70, 33, 17], NormKind::LayerInstance),
+        ([2, 64, 9, 8], NormKind::Group { groups: 16 }),
+    ] {
+        let mut case = Case::new();
+        let (x, g) = (case.picture(&[n, c, h, w]), case.vector(&[n, c, h, w]));
+        let mut inputs = vec![x];
+        if kind == NormKind::LayerInstance {
+            inputs.push(case.weight(&[1, c, 1, 1]));
+        }
+        if kind != NormKind::Instance {
+            inputs.extend([case.vector(&[n, c]), case.vector(&[n, c])]);
+        }
+        let activation = Activation::LeakyRelu(0.2);
+        let norm = Norm { kind, eps: 1e-5, unbiased: true, activation, residual: false };
+        let y = case.graph.add(Op::Norm(norm), &inputs).unwrap();
+        let before = case.graph.add(Op::ActivationGrad(activation), &[g, y]).unwrap();
+        let mut operands = vec![before];
+        operands.extend(&inputs[..inputs.len().max(2) - 1]);
+        let wrt = [NormInput::X, NormInput::Rho, NormInput::Gamma, NormInput::Beta];
+        let wrt = wrt.into_iter().filter(|wrt| match wrt {
+            NormInput::X => true,
+            NormInput::Rho => kind == NormKind::LayerInstance,
+            _ => kind != NormKind::Instance,
+        });
+        for wrt in wrt {
+            case.gradient(Op::NormGrad { norm: Norm { activation: identity, ..norm }, wrt }, &operands);
+        }
+        case.check(target.clone(), rounding(c * h * w), seen);
+    }
+    for [n, c, h, w] in [[1, 8, 5, 4], [2, 70, 33, 19]] {
+        let mut case = Case::new();
+        let (x, g, row) = (case.picture(&[n, c, h, w]), case.vector(&[n, c, h, w]), case.vector(&[n, c]));
+        case.gradient(Op::ActivationGrad(Activation::Relu), &[g, x]);
+        case.gradient(Op::GlobalMaxPoolGrad, &[row, x]);
+        case.gradient(Op::AtMaximum, &[g, x]);
+        let (flat, of_rows) = (case.graph.add(Op::Flatten, &[x]).unwrap(), case.vector(&[n, 6]));
+        case.gradient(Op::LinearGradWeight, &[flat, of_rows]);
+        case.check(target.clone(), rounding(c * h * w), seen);
+    }
+}
+
+/// Every tensor that a shader may find as f16 was one, for kernels that translations and the way forward of training have.
 #[test]
 fn every_kernel_with_tensors_of_f16() {
     let mut seen = Seen::new();
@@ -202,8 +273,9 @@ fn every_kernel_with_tensors_of_f16() {
     for target in classes() {
         normalisations(&target, &mut seen);
         others(&target, &mut seen);
+        gradients(&target, &mut seen);
     }
-    // What only training launches, and quantised weights: tests/quantized.rs.
+    // What only gradients launch, and quantised weights: tests/quantized.rs.
     let elsewhere =
         |name: &str| ["_transposed", "_exchanged", "_bits", "divide"].iter().any(|end| name.ends_with(end));
     let mut missing = vec![];

@@ -318,9 +318,40 @@ fn a_dry_run_trains_nothing() {
 
     let less = Done::of(&mut command(&place, &["--dry-run", "--checkpointing"]));
     assert!(less.code == 0 && less.out.contains("recompute = true"), "{less:?}");
-    // What is said to be needed with --recompute is what is needed with it.
+    // What is said to be needed with an option is what is needed with it.
     let said = text.lines().find_map(|line| line.trim().strip_suffix(" with --recompute"));
     assert!(less.out.contains(&format!("memory   {} on ", said.unwrap())), "{text}\n{less:?}");
+    let said = text.lines().find_map(|line| line.trim().strip_suffix(" with --precision f16"));
+    // The processor has no such memory, but what a GPU would need is shown before that is said.
+    let half = Done::of(&mut command(&place, &["--dry-run", "--precision", "f16", "--device", "cpu"]));
+    assert!(half.code == 1 && half.err.contains("use f32, or a GPU"), "{half:?}");
+    assert!(half.out.contains(&format!("memory   {} on ", said.unwrap())), "{text}\n{half:?}");
+    assert!(half.out.contains(" with --recompute") && !half.out.contains(" with --precision"), "{half:?}");
+}
+
+/// A run may change how its pictures lie in a GPU's memory, and says so; the processor refuses.
+#[test]
+fn a_run_with_f16() {
+    let place = place();
+    let on = |device, precision, steps| {
+        train(&place, "run", &["--device", device, "--precision", precision, "--steps", steps])
+    };
+    let refused = on("cpu", "f16", "2");
+    assert!(refused.code == 1 && refused.err.contains("use f32, or a GPU"), "{refused:?}");
+    let unknown = on("gpu", "bf16", "2");
+    assert!(unknown.code == 2 && unknown.err.contains("use f32 or f16"), "{unknown:?}");
+    let begun = on("gpu", "f16", "2");
+    assert_eq!(begun.code, 0, "{begun:?}");
+    let read = |file: &str| fs::read_to_string(place.path(file)).unwrap();
+    assert!(read("run/config.toml").contains("precision = \"f16\""));
+    assert!(read("run/index.html").contains("precision = "));
+    let further = on("gpu", "f32", "3");
+    assert!(
+        further.code == 0 && further.err.contains("with `precision` f16, and now with f32"),
+        "{further:?}"
+    );
+    let log = read("run/log.txt");
+    assert!(log.contains(", f16: begins at iteration 0 of 2") && log.contains(", f32: goes on"), "{log}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ const SUBPIXEL: u32 = 2u;
 #tensor read x 1
 #tensor read w 2
 #if TRANSPOSED
-@group(0) @binding(3) var<storage, read> result: array<vec4f>;
+#tensor read result 3
 #else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 #endif

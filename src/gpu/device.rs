@@ -164,6 +164,17 @@ impl Gpu {
         self.0.takes_f16
     }
 
+    /// # Errors
+    /// [`crate::Error::GpuLimit`] where they may not.
+    pub(crate) fn check_f16(&self) -> Result<()> {
+        match self.takes_f16() {
+            true => Ok(()),
+            false => Err(self
+                .target()
+                .limit("it cannot read numbers of 16 bits; f32 takes twice the memory".into())),
+        }
+    }
+
     /// What a plan has to know of this adapter.
     pub fn target(&self) -> Target {
         let limits = &self.0.limits;

@@ -56,7 +56,8 @@ pub struct Target {
     /// Whether every fast convolution that can be is computed by Winograd's algorithm, or none,
     /// instead of what the tables say: to test and measure both.
     pub winograd: Option<bool>,
-    /// Whether the pictures between operations, and the large weights, lie in memory as f16. All is computed with f32.
+    /// Whether the pictures between operations, and the large weights, lie in memory as f16. All is computed with f32. In a
+    /// step of training it is the pictures of the way forward, and no weights.
     pub f16: bool,
 }
 

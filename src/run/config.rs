@@ -8,6 +8,7 @@ use crate::io::ModelMetadata;
 use crate::model::GeneratorConfig;
 use crate::train::{Adam, Epochs, LoaderOptions, LossWeights, Preprocess, Schedule, StepConfig};
 
+use super::precision::Precision;
 use super::preprocess_kind::PreprocessKind;
 pub(super) use super::settings::RunConfig;
 use super::settings::SETTINGS;
@@ -134,6 +135,7 @@ impl RunConfig {
             batch: self.batch_size,
             accumulation: self.accumulation,
             recompute: self.recompute,
+            f16: self.precision == Precision::F16,
             arithmetic: if self.exact { Arithmetic::Exact } else { Arithmetic::Fast },
             ranks: 1,
             gan_type: self.gan_type,

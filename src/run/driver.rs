@@ -16,9 +16,10 @@ use super::inherit::{Inherited, InheritedNetwork};
 use super::models::write_models;
 use super::needs::{Free, RECOMPUTES, RunNeeds};
 use super::page::RunPhase;
+use super::precision::Precision;
 use super::progress::{Notices, Progress};
 use super::records::Records;
-use super::resume::{other_batches, refuse_idle_settings, resumed};
+use super::resume::{other_batches, other_precision, refuse_idle_settings, resumed};
 use super::samples::Samples;
 use super::trained_on::{OtherData, TrainedOn};
 use super::work::{Iterated, Work};
@@ -117,6 +118,7 @@ impl Run {
         let (mut state, position, inherited) = match checkpoint {
             Some(checkpoint) => {
                 notices.extend(other_batches(&checkpoint.config, &step_config));
+                notices.extend(other_precision(&checkpoint.config, &step_config));
                 let (state, position) = resumed(checkpoint, &step_config)?;
                 (state, position, None)
             }
@@ -153,9 +155,10 @@ impl Run {
         }
         let [a, b] = [0, 1].map(|i| dataset.train[i].pictures.len());
         records.note(format!(
-            "ugatit {}, {}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
+            "ugatit {}, {}, {}: {} at iteration {step} of {} on {} ({a} and {b} pictures)",
             env!("CARGO_PKG_VERSION"),
             device.name(),
+            config.precision,
             if step == 0 { "begins" } else { "goes on" },
             config.iterations(),
             dataset.root.display()
@@ -348,7 +351,11 @@ impl Run {
     /// # Errors
     /// As [`Self::open`].
     pub async fn recover(self, device: Device, notice: Option<&str>) -> Result<Self> {
-        let (root, dataset, config) = self.give_up()?;
+        let (root, dataset, mut config) = self.give_up()?;
+        if matches!(device, Device::Cpu) {
+            // The processor has nothing else, and another run of the same command asks for what it asked for before.
+            config.precision = Precision::F32;
+        }
         let (mut run, _) = Self::open_on(root, dataset, config, device, OtherData::Take).await?;
         if let Some(notice) = notice {
             run.records.note(notice)?;

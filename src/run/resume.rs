@@ -8,6 +8,7 @@ use crate::train::{Player, StepConfig, TrainState};
 use super::checkpoint::{Checkpoint, Position};
 use super::config::RunConfig;
 use super::folder::RunFolder;
+use super::precision::Precision;
 
 /// A run that has nothing left to train keeps its settings: others would be said of its models
 /// without being true.
@@ -49,6 +50,16 @@ pub(super) fn resumed(
         state.ema = own.map(|(name, t)| (name.clone(), t.clone())).collect();
     }
     Ok((state, position))
+}
+
+/// What is to be said where the pictures between operations lie in memory in another way than before.
+pub(super) fn other_precision(old: &StepConfig, new: &StepConfig) -> Option<String> {
+    let [before, now] = [old, new].map(|config| if config.f16 { Precision::F16 } else { Precision::F32 });
+    (before != now).then(|| {
+        format!(
+            "before, this run was trained with `precision` {before}, and now with {now}: it goes on from the same weights, and rounds in another way from here on"
+        )
+    })
 }
 
 /// What is to be said where an iteration has another number of pictures than before.

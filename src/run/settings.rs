@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{DecoderNorm, Dialect};
 use crate::train::{GanType, StepConfig};
 
+use super::precision::Precision;
 use super::preprocess_kind::PreprocessKind;
 
 /// What there is to know of a setting beside its value.
@@ -180,6 +181,10 @@ settings! { step;
     ///
     /// Not in the official program.
     recompute: bool = false, SettingKind::Switch;
+    /// How a GPU keeps the pictures between operations: f32, or f16 for less memory and slightly other numbers
+    ///
+    /// Not in the official program.
+    precision: Precision = Precision::default(), SettingKind::Word(word::<Precision>);
     /// Compute convolutions as the formulas state them, as the official program does, and not by Winograd's algorithm
     /// where that is faster
     ///

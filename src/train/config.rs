@@ -60,6 +60,11 @@ pub struct StepConfig {
     /// does it unasked.
     #[serde(default)]
     pub recompute: bool,
+    /// Whether a GPU keeps the pictures between operations, which the gradients read, as f16: about half the memory for them.
+    /// What is computed is computed with f32, and weights, gradients, moments, statistics of normalisations, losses, and what
+    /// the networks are given and give stay f32. Not on the processor.
+    #[serde(default)]
+    pub f16: bool,
     /// Which algorithms may be taken. [`Arithmetic::Exact`] is that of the official program; what [`Arithmetic::Fast`] is
     /// off stays within what that program is off between its own `f32` and `f64`.
     #[serde(default)]
@@ -109,6 +114,7 @@ impl Default for StepConfig {
             sn: true,
             d_cam: true,
             recompute: false,
+            f16: false,
             arithmetic: Arithmetic::default(),
             seed: 0,
             ema: 0.0,

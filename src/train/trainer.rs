@@ -47,8 +47,13 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
     /// Builds both graphs.
     ///
     /// # Errors
-    /// [`Error::Config`] where the configuration cannot work.
+    /// [`Error::Config`] where the configuration cannot work, or asks for f16.
     pub fn new(config: StepConfig, state: TrainState<T>, engine: E) -> Result<Self> {
+        if config.f16 {
+            return Err(Error::Config(
+                "precision f16 is a way to save a GPU's memory, and the processor has none: use f32, or a GPU".into(),
+            ));
+        }
         let steps = StepGraph::both(&config)?;
         let vectors = steps.each_ref().map(StepGraph::vectors);
         Ok(Self { config, steps, vectors, engine, state })

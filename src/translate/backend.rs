@@ -221,8 +221,8 @@ pub(super) fn target(gpu: &Gpu, precision: Precision) -> Result<Target> {
             gpu.takes_f16() && target.tuning.as_ref().is_some_and(|tuning| tuning.f16_is_faster())
         }
     };
-    if f16 && !gpu.takes_f16() {
-        return Err(target.limit("it cannot read numbers of 16 bits; f32 takes twice the memory".into()));
+    if f16 {
+        gpu.check_f16()?;
     }
     Ok(Target { f16, ..target })
 }

@@ -15,6 +15,8 @@ mod given;
 #[cfg(feature = "training")]
 mod gradient;
 mod group_norm;
+#[cfg(feature = "training")]
+mod halves;
 #[cfg(test)]
 #[cfg(feature = "training")]
 mod lifetimes;
@@ -85,6 +87,9 @@ pub(super) struct Lowering<'a> {
     halves: HashSet<Value>,
     /// The nodes whose results somebody reads as f32.
     outputs: HashSet<NodeId>,
+    /// With f16 the other nodes of a step of training whose results stay f32.
+    #[cfg(feature = "training")]
+    wide: HashSet<NodeId>,
     /// The values that lie in memory of the owner: by value its position.
     given: HashMap<Value, usize>,
     /// The nodes whose results are to lie there.
@@ -123,6 +128,8 @@ impl<'a> Lowering<'a> {
             demands: vec![],
             halves: HashSet::new(),
             outputs: HashSet::new(),
+            #[cfg(feature = "training")]
+            wide: HashSet::new(),
             given: HashMap::new(),
             destinations: HashMap::new(),
             values: vec![None; graph.nodes().len()],
@@ -163,10 +170,12 @@ impl<'a> Lowering<'a> {
     /// What is to be known of the whole graph before the first launch.
     fn prepare(&mut self, outputs: &[NodeId]) {
         self.outputs.extend(outputs);
-        // Tensors of f16 are for translations, which have no gradients.
         #[cfg(feature = "training")]
-        if !self.target.f16 {
+        {
             self.absorbed = Absorbed::find(self.graph, outputs);
+            if self.target.f16 {
+                self.wide = halves::wide(self.graph, &self.absorbed);
+            }
         }
     }
 
@@ -266,6 +275,8 @@ impl<'a> Lowering<'a> {
         // What has one pixel stands in for a parameter.
         let is_picture = matches!(layout, Layout::Image { pixels: 2.., .. });
         let half = self.target.f16 && is_picture && !self.outputs.contains(&id);
+        #[cfg(feature = "training")]
+        let half = half && !self.wide.contains(&id);
         let value = self.scratch(if half { layout.bytes() / 2 } else { layout.bytes() })?;
         if half {
             self.halves.insert(value);

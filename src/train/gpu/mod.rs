@@ -109,6 +109,9 @@ impl GpuTrainer {
     /// [`Error::Config`] where the configuration cannot work, [`Error::Shape`] where the state is
     /// that of another, [`Error::GpuLimit`], [`Error::OutOfMemory`], and what the GPU reports.
     pub fn new(gpu: &Gpu, target: &Target, config: StepConfig, state: &TrainState<f32>) -> Result<Self> {
+        if config.f16 {
+            gpu.check_f16()?;
+        }
         let plan = TrainPlan::new(&config, target)?;
         let memory = plan.memory();
         let parameters = Parameters::upload(gpu, plan.map.clone(), |name| state.tensors.get(name))?;

@@ -110,7 +110,7 @@ pub fn memory(config: &StepConfig, target: &Target) -> Result<TrainMemory> {
 impl TrainPlan {
     /// The turns share their translations unless that takes more memory.
     pub(super) fn new(config: &StepConfig, target: &Target) -> Result<Self> {
-        let target = &Target { arithmetic: config.arithmetic, ..target.clone() };
+        let target = &Target { arithmetic: config.arithmetic, f16: config.f16, ..target.clone() };
         let sum = |plan: &Self| plan.activations.iter().sum::<u64>();
         let shared = Self::of(&StepGraph::both_on_gpu(config)?, config, target)?;
         if shared.turns[1].first == 0 || sum(&shared) <= shared.generators_alone {

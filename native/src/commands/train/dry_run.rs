@@ -60,9 +60,18 @@ pub(super) fn run(
     match train::memory(&step, &target) {
         Ok(need) => {
             print_memory(&need, &target.adapter);
-            if !step.recompute {
-                let less = train::memory(&StepConfig { recompute: true, ..step }, &target)?;
-                line(format_args!("         {} with --recompute", memory(less.total())));
+            for (what, less) in [
+                ("--recompute", StepConfig { recompute: true, ..step }),
+                ("--precision f16", StepConfig { f16: true, ..step }),
+                ("--recompute --precision f16", StepConfig { recompute: true, f16: true, ..step }),
+            ] {
+                let changes =
+                    usize::from(less.recompute != step.recompute) + usize::from(less.f16 != step.f16);
+                // What is asked for already is not named again.
+                if changes == what.matches("--").count() {
+                    let need = train::memory(&less, &target)?;
+                    line(format_args!("         {} with {what}", memory(need.total())));
+                }
             }
         }
         Err(error) => line(format_args!("memory   {}", hint::told(&error))),
