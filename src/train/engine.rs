@@ -9,6 +9,9 @@ use crate::tensor::Tensor;
 use super::player::Player;
 use super::step::StepGraph;
 
+/// Tensors with the names of the inputs that they are fed to.
+pub type Named<T> = Vec<(String, Tensor<T>)>;
+
 /// Something that computes the graph of a step. All else in training is independent of where
 /// that is done.
 pub trait Engine<T> {
@@ -24,7 +27,7 @@ pub trait Engine<T> {
         &mut self,
         step: &StepGraph,
         feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
-    ) -> Result<(Vec<(String, Tensor<T>)>, Self::Begun)>
+    ) -> Result<(Named<T>, Self::Begun)>
     where
         T: 'a;
 
@@ -109,7 +112,7 @@ impl<T: Real> Engine<T> for CpuEngine<T> {
         &mut self,
         step: &StepGraph,
         feed: &dyn Fn(&str) -> Option<&'a Tensor<T>>,
-    ) -> Result<(Vec<(String, Tensor<T>)>, Paused<T>)>
+    ) -> Result<(Named<T>, Paused<T>)>
     where
         T: 'a,
     {

@@ -35,7 +35,7 @@ pub use adam::{Adam, Moments, clip_rho};
 pub use config::StepConfig;
 #[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
 pub use data::{Draw, Loader, LoaderOptions, Preprocess, Sampler, Share, augment};
-pub use engine::{CpuEngine, Engine, Outcome, Watch};
+pub use engine::{CpuEngine, Engine, Named, Outcome, Watch};
 pub use gan::GanType;
 pub use gpu::{GpuTrainer, TrainMemory, memory};
 pub use losses::{LossWeights, Term};

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 use super::adam::clip_rho;
 use super::config::StepConfig;
-use super::engine::{Alone, CpuEngine, Engine, Outcome};
+use super::engine::{Alone, CpuEngine, Engine, Named, Outcome};
 use super::penalty::values;
 use super::player::Player;
 use super::reduce::Team;
@@ -230,7 +230,7 @@ impl<T: Real, E: Engine<T>> Trainer<T, E> {
         number: u64,
         pictures: [&Tensor<T>; 2],
         begun: &mut Option<E::Begun>,
-    ) -> Result<Vec<(String, Tensor<T>)>> {
+    ) -> Result<Named<T>> {
         let mut fed = values(&self.config, player, number, pictures)?;
         let [_, generators] = &self.steps;
         if player == Player::Discriminators && generators.first() > 0 {
