@@ -119,6 +119,11 @@ fn rounding(terms: usize) -> f64 {
     6e-8 * 4.0 * (terms as f64).sqrt().max(4.0)
 }
 
+/// What is lost of a sum, as a multiple of its rounding: Winograd's rounding is 30 times that; sums of weights are of f32.
+fn loss(arithmetic: Arithmetic) -> f64 {
+    if arithmetic == Arithmetic::Fast { 30.0 } else { 1.0 }
+}
+
 fn classes() -> [Target; 2] {
     [AdapterClass::Gpu, AdapterClass::Software].map(|class| Target { class, ..gpu().target() })
 }
@@ -143,8 +148,7 @@ fn convolutions(seen: &mut Seen) {
                 winograd: Some(true),
                 ..gpu().target()
             };
-            // Winograd's rounding is 30 times that of the sum; sums of weights are of f32.
-            let factor = if arithmetic == Arithmetic::Fast { 30.0 } else { 1.0 };
+            let factor = loss(arithmetic);
             case.check(target.clone(), factor * rounding(k * k * i), seen);
             // Cut into parts.
             case.check(Target { invocations: Some(1 << 20), ..target }, factor * rounding(k * k * i), seen);
@@ -220,7 +224,11 @@ fn gradients(target: &Target, seen: &mut Seen) {
         // With the gradient of the activation that x is behind.
         let at_x = case.graph.add(Op::Conv2dGradInput { conv, height: h, width: w }, &[g, weight]).unwrap();
         case.gradient(Op::ActivationGrad(Activation::LeakyRelu(0.2)), &[at_x, x]);
-        case.check(target.clone(), rounding((4 * k * k * o).max(n * shape[2] * shape[3])), seen);
+        for arithmetic in [Arithmetic::Exact, Arithmetic::Fast] {
+            let target = Target { arithmetic, winograd: Some(true), ..target.clone() };
+            let terms = (4 * k * k * o).max(n * shape[2] * shape[3]);
+            case.check(target, loss(arithmetic) * rounding(terms), seen);
+        }
     }
     for ([n, c, h, w], kind) in [
         ([2, 7, 5, 4], NormKind::Instance),
