@@ -180,8 +180,8 @@ impl Lowering<'_> {
         Ok((value, 1))
     }
 
-    /// What the launches of a gradient at a convolution's input do beside, and the memory for it.
-    pub(super) fn epilogue(&mut self, id: NodeId) -> Result<Option<(Value, Epilogue)>> {
+    /// The memory for a gradient at a convolution's input, and what its launches do beside.
+    pub(super) fn epilogue(&mut self, id: NodeId) -> Result<(Value, Epilogue)> {
         if let Some(&behind) = self.absorbed.behind.get(&id)
             && let Node { op: Op::ActivationGrad(activation), inputs, .. } = self.graph.node(behind)
         {
@@ -189,13 +189,13 @@ impl Lowering<'_> {
             let (activation, slope) = activation_code(*activation);
             let y = self.result(behind)?;
             self.computed.insert(behind);
-            return Ok(Some((y, Epilogue { accumulate: 0, result, activation, slope })));
+            return Ok((y, Epilogue { accumulate: 0, result, activation, slope }));
         }
         if !self.absorbed.additions.contains_key(&id) {
-            return Ok(None);
+            return Ok((self.result(id)?, Epilogue::default()));
         }
         let (y, accumulate) = self.summed(id)?;
-        Ok(Some((y, Epilogue { accumulate, result: None, activation: 0, slope: 0.0 })))
+        Ok((y, Epilogue { accumulate, ..Epilogue::default() }))
     }
 
     /// Whether a node's result can be computed when it is `now`'s turn: if it is added to something, that must be

@@ -154,10 +154,7 @@ impl Lowering<'_> {
     /// Memory for the gradient at a picture and what is around it.
     fn surrounded(&mut self, id: NodeId, border: Border) -> Result<Surrounded> {
         let [n, c, h, w] = self.image(id)?;
-        let (picture, epilogue) = match self.epilogue(id)? {
-            Some(found) => found,
-            None => (self.result(id)?, Epilogue::default()),
-        };
+        let (picture, epilogue) = self.epilogue(id)?;
         let ring = self.scratch_quads(n * 2 * border.pad * (h + w + 2 * border.pad) * quads(c))?;
         Ok(Surrounded { picture: self.whole(picture), epilogue, ring: self.whole(ring), border })
     }
@@ -194,10 +191,7 @@ impl Lowering<'_> {
         let Copies { border: Border { pad, skip }, upsample, splits } = copies;
         let [n, c, h, w] = self.image(id)?;
         let total = n * h * w * quads(c);
-        let (y, epilogue) = match self.epilogue(id)? {
-            Some(found) => found,
-            None => (self.result(id)?, Epilogue::default()),
-        };
+        let (y, epilogue) = self.epilogue(id)?;
         let params = resample_grad::Params {
             height: h as u32,
             width: w as u32,
