@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use support::engine::gpu;
+use support::training::{picture, tiny_generator};
 use ugatit::graph::Arithmetic;
 use ugatit::io::read_picture;
 use ugatit::model::GeneratorConfig;
@@ -24,17 +25,9 @@ use ugatit::train::{
 use ugatit::translate::{PictureOptions, PictureSize, prepare};
 use ugatit::{Error, Tensor};
 
-/// A run small enough to be always there; no extent is a multiple of what kernels like.
+/// A run small enough to be always there.
 fn tiny() -> StepConfig {
-    let generator = GeneratorConfig {
-        ch: 6,
-        n_res: 1,
-        n_res_decoder: 1,
-        img_size: 16,
-        light: true,
-        ..GeneratorConfig::default()
-    };
-    let arithmetic = Arithmetic::Exact;
+    let (generator, arithmetic) = (tiny_generator(true), Arithmetic::Exact);
     StepConfig { generator, global_layers: 4, local_layers: 3, arithmetic, ..StepConfig::default() }
 }
 
@@ -48,15 +41,10 @@ fn trainer(config: &StepConfig, class: AdapterClass, start: &TrainState<f32>) ->
 /// Iterations on the same pictures, and where they end.
 fn train(trainer: GpuTrainer, config: &StepConfig, count: usize) -> (Vec<StepReport>, TrainState<f32>) {
     let mut session = Session::Gpu(Box::new(trainer));
-    let picture = |phase: f64| {
-        let shape = config.pictures();
-        let data = (0..shape.elements()).map(|i| (i as f64 * 0.37 + phase).sin() as f32).collect();
-        Tensor::new(shape, data).unwrap()
-    };
     pollster::block_on(async {
         let mut reports = vec![];
         for k in 0..count {
-            let pair = [k as f64, 100.0 - 3.0 * k as f64].map(picture);
+            let pair = [k as f64, 100.0 - 3.0 * k as f64].map(|phase| picture(config, phase));
             reports.extend(session.iterate(&[pair]).await.unwrap());
         }
         reports.extend(session.finish().await.unwrap());

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use support::engine::gpu;
 use support::threads::ranks;
-use ugatit::model::GeneratorConfig;
+use support::training::{picture, tiny_generator};
 use ugatit::train::{
     CpuEngine, GanType, GpuTrainer, Moments, Schedule, Session, StepConfig, StepReport, Team, TrainState,
     Trainer,
@@ -22,25 +22,14 @@ use ugatit::{Error, Tensor};
 
 /// A run small enough to be always there.
 fn tiny() -> StepConfig {
-    let generator = GeneratorConfig {
-        ch: 6,
-        n_res: 1,
-        n_res_decoder: 1,
-        img_size: 16,
-        light: true,
-        ..GeneratorConfig::default()
-    };
     let schedule = Schedule { iterations: 8, ..Schedule::default() };
+    let generator = tiny_generator(true);
     StepConfig { generator, global_layers: 4, local_layers: 3, ema: 0.9, schedule, ..StepConfig::default() }
 }
 
 /// The `k`-th batch of the run.
 fn batch(config: &StepConfig, k: usize) -> [Tensor; 2] {
-    [k as f64, 100.0 - 3.0 * k as f64].map(|phase| {
-        let shape = config.pictures();
-        let data = (0..shape.elements()).map(|i| (i as f64 * 0.37 + phase).sin() as f32).collect();
-        Tensor::new(shape, data).unwrap()
-    })
+    [k as f64, 100.0 - 3.0 * k as f64].map(|phase| picture(config, phase))
 }
 
 /// The batches of a rank in an iteration.

@@ -5,7 +5,7 @@
 mod support;
 
 use support::engine::gpu;
-use ugatit::Tensor;
+use support::training::picture;
 use ugatit::device::Device;
 use ugatit::gpu::{AdapterOptions, Gpu, InjectedFault};
 use ugatit::model::GeneratorConfig;
@@ -28,15 +28,12 @@ fn config(light: bool, gan_type: GanType) -> StepConfig {
 
 /// The losses of two iterations, and where they end.
 fn train(mut session: Session, config: &StepConfig) -> (Vec<StepReport>, TrainState<f32>) {
-    let picture = |phase: f64| {
-        let shape = config.pictures();
-        let data = (0..shape.elements()).map(|i| (i as f64 * 0.37 + phase).sin() as f32).collect();
-        Tensor::new(shape, data).unwrap()
-    };
     pollster::block_on(async {
         let mut reports = vec![];
         for phase in [0.1, 0.2] {
-            reports.extend(session.iterate(&[[picture(phase), picture(phase + 1.0)]]).await.unwrap());
+            reports.extend(
+                session.iterate(&[[picture(config, phase), picture(config, phase + 1.0)]]).await.unwrap(),
+            );
         }
         reports.extend(session.finish().await.unwrap());
         (reports, session.state().await.unwrap().into_owned())

@@ -12,6 +12,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use support::engine::gpu;
+use support::training::{picture, tiny_generator};
 use ugatit::gpu::Gpu;
 use ugatit::graph::Arithmetic;
 use ugatit::model::{DecoderNorm, Dialect, GeneratorConfig};
@@ -22,20 +23,11 @@ use ugatit::train::{
 };
 use ugatit::{Error, Tensor};
 
-/// A run small enough to be always there; no extent is a multiple of what kernels like.
+/// A run small enough to be always there.
 fn tiny(light: bool) -> StepConfig {
-    let generator = GeneratorConfig {
-        ch: 6,
-        n_res: 1,
-        n_res_decoder: 1,
-        img_size: 16,
-        img_ch: 3,
-        light,
-        ..GeneratorConfig::default()
-    };
     // The devices differ in where they take a faster algorithm, and so in how they round. tests/trajectory.rs compares
     // those.
-    let arithmetic = Arithmetic::Exact;
+    let (generator, arithmetic) = (tiny_generator(light), Arithmetic::Exact);
     StepConfig { generator, global_layers: 4, local_layers: 3, arithmetic, ..StepConfig::default() }
 }
 
@@ -66,11 +58,7 @@ fn of_dialect(dialect: Dialect) -> StepConfig {
 
 /// The pictures of iteration `k`.
 fn batches(config: &StepConfig, k: usize) -> Vec<[Tensor; 2]> {
-    let picture = |phase: f64| {
-        let shape = config.pictures();
-        let data = (0..shape.elements()).map(|i| (i as f64 * 0.37 + phase).sin() as f32).collect();
-        Tensor::new(shape, data).unwrap()
-    };
+    let picture = |phase| picture(config, phase);
     (0..config.accumulation)
         .map(|batch| [k as f64 + 0.3 * batch as f64, 100.0 - 3.0 * k as f64 + batch as f64].map(picture))
         .collect()

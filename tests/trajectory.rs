@@ -33,6 +33,7 @@ use std::time::Instant;
 use official::{Log, Trajectory, log, log_errors, named, trajectories, weight_errors};
 use support::engine::gpu;
 use support::golden::{File, folder, relative_error};
+use support::training::picture;
 use ugatit::Tensor;
 use ugatit::cpu::Real;
 use ugatit::graph::Arithmetic;
@@ -237,14 +238,6 @@ fn tiny(light: bool, batch: usize) -> StepConfig {
         ..GeneratorConfig::default()
     };
     StepConfig { generator, global_layers: 4, local_layers: 3, batch, ..StepConfig::default() }
-}
-
-/// Pictures in -1..1 that differ from iteration to iteration.
-fn picture<T: Real>(config: &StepConfig, phase: f64) -> Tensor<T> {
-    let shape = config.pictures();
-    let data = (0..shape.elements()).map(|i| T::from_f64(f64::from((i as f64 * 0.37 + phase).sin() as f32)));
-    let data = data.collect();
-    Tensor::new(shape, data).unwrap()
 }
 
 fn tiny_run<T: Real>(config: StepConfig, iterations: usize) -> (Vec<Log>, TrainState<T>) {

@@ -15,3 +15,4 @@ pub(crate) mod engine;
 pub(crate) mod golden;
 pub(crate) mod random;
 pub(crate) mod threads;
+pub(crate) mod training;
