@@ -1,4 +1,4 @@
-//! The matrix product: the one place that calls the `gemm` crate, which WebAssembly goes without.
+//! The matrix product: the one place that calls `gemm`, which WebAssembly goes without.
 
 use std::marker::PhantomData;
 
@@ -67,7 +67,7 @@ impl<'a, T: Real> Shared<'a, T> {
         // SAFETY: the assertion above bounds every element that gemm reads and writes; `a` and
         // `b` are borrowed for the call, and the caller keeps others away from the result.
         unsafe {
-            gemm::gemm(
+            T::gemm()(
                 m,
                 n,
                 k,
@@ -86,7 +86,7 @@ impl<'a, T: Real> Shared<'a, T> {
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }
