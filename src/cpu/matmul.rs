@@ -17,7 +17,7 @@ pub(super) struct Shared<'a, T> {
 // promise that no two threads touch the same element.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a, T: Real> Shared<'a, T> {
+impl<'a, T> Shared<'a, T> {
     pub(super) fn new(data: &'a mut [T]) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), lifetime: PhantomData }
     }
@@ -32,7 +32,9 @@ impl<'a, T: Real> Shared<'a, T> {
         // SAFETY: the assertion bounds the piece; the caller keeps others away from it.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
+}
 
+impl<T: Real> Shared<'_, T> {
     /// Writes `a · b`, or adds it where `accumulate`, to the matrix whose element `(i, j)` is
     /// `self[start + i + j * column_stride]`.
     ///
