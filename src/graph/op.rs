@@ -25,6 +25,16 @@ impl Activation {
     /// Each of them once, for whoever walks them: `src/operations.rs` demands each variant, `tests/activations.rs` a code
     /// in `shaders/constants.toml` and one result on a GPU and on the processor.
     pub const EACH: [Self; 4] = [Self::Identity, Self::Relu, Self::LeakyRelu(0.2), Self::Tanh];
+
+    /// Whether the argument can be found from the result, as exactly as that is known.
+    pub(crate) fn is_invertible(self) -> bool {
+        match self {
+            Self::Identity => true,
+            Self::LeakyRelu(slope) => slope > 0.0,
+            // Of tanh near 1 nothing is left.
+            Self::Relu | Self::Tanh => false,
+        }
+    }
 }
 
 /// Spatial attributes of [`Op::Conv2d`]. As a model states them, `pad` is 0 and `upsample`
@@ -226,6 +236,16 @@ pub enum Op {
     /// `torch.nn.utils.spectral_norm`). `sigma` must be [`Op::SpectralSigma`] of the same W, u
     /// and v; the result does not need u and v, only the gradient does.
     SpectralNorm,
+    /// x `[2N, M, …]`, the bare sums of a convolution or a linear layer with the weight W over two batches, one behind
+    /// the other; W; bias `[M]` if any; sigma `[1]`, u `[out]` and v `[rest]` of the first batch, then of the second →
+    /// `activation(x_n / sigma_n + bias)`: the layer under spectral normalisation, with a power iteration before each
+    /// batch. Each sigma must be [`Op::SpectralSigma`] of W with its u and v, which only the gradient needs.
+    SpectralDivide {
+        /// Whether a bias `[M]` is the third input.
+        bias: bool,
+        /// Applied last: none, or a leaky relu whose slope is above 0.
+        activation: Activation,
+    },
 
     // ---- gradients: `g` is the gradient at the result of the operation in the name ----
     /// g `[N, O, H', W']`, weight `[O, I, K, K]` → `[N, I, height, width]`: the adjoint of
@@ -371,6 +391,21 @@ pub enum Op {
     /// [`Op::SpectralNorm`] and [`Op::SpectralSigma`] together:
     /// `g / sigma - sum(g * W) / sigma² * u vᵀ`. None goes through u and v.
     SpectralNormGrad,
+    /// g, y `[2N, M, …]`, sigma `[1]` of both batches → `g * activation'(x) / sigma_n`, from the result
+    /// `y = activation(x)`: the gradient of [`Op::SpectralDivide`] at the sums.
+    SpectralDivideGrad(Activation),
+    /// d `[2N, M, …]`, a result of [`Op::SpectralDivideGrad`], sigma `[1]` of both batches → `[M]`: the sum of
+    /// `sigma_n * d` over samples and pixels, which is the gradient at the bias.
+    SpectralBiasGrad,
+    /// d, y `[2N, M, …]`, W, bias `[M]` if any, u `[out]` and v `[rest]` of the first batch, then of the second → the
+    /// gradient at W that goes through both sigmas: the sum over the batches of `-sum(d * s) * u vᵀ`, where `s` is what
+    /// [`Op::SpectralDivide`] made of the sums before it added the bias, found from its result y.
+    SpectralSigmaGrad {
+        /// As in [`Op::SpectralDivide`].
+        bias: bool,
+        /// As in [`Op::SpectralDivide`].
+        activation: Activation,
+    },
 }
 
 /// The operations that every build computes, as a pattern. A new one belongs here or into [`of_training`], and nothing
@@ -419,6 +454,10 @@ macro_rules! of_training {
             | Op::SpectralSigma
             | Op::SpectralNorm
             | Op::SpectralNormGrad
+            | Op::SpectralDivide { .. }
+            | Op::SpectralDivideGrad(_)
+            | Op::SpectralBiasGrad
+            | Op::SpectralSigmaGrad { .. }
             | Op::Conv2dGradInput { .. }
             | Op::Conv2dGradWeight { .. }
             | Op::SumPixels
