@@ -7,8 +7,8 @@ use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
 use super::super::layout::quads;
 use super::super::{Bound, select};
 use super::absorbed::Epilogue;
+use super::divided::Divided;
 use super::fast_conv::{Around, Extents, PRODUCTS};
-use super::forward::Divided;
 use super::{Lowering, multiply_adds};
 
 /// What the kernels for the gradient at a padded picture write.

@@ -11,7 +11,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::forward::Divided;
+use super::divided::Divided;
 use super::pool::chunks;
 use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};

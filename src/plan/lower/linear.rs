@@ -9,7 +9,7 @@ use crate::quantized::Bits;
 
 use super::super::layout::quads;
 use super::super::{Bound, Memory, Storage, scales_of};
-use super::forward::Divided;
+use super::divided::Divided;
 use super::{Lowering, activation_code, multiply_adds};
 
 impl Lowering<'_> {

@@ -8,6 +8,7 @@ mod around;
 mod conv_grad;
 #[cfg(feature = "training")]
 mod conv_grad_weight;
+mod divided;
 mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]

@@ -8,7 +8,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::quads;
 use super::super::select;
-use super::forward::Divided;
+use super::divided::Divided;
 use super::pool::chunks;
 use super::{Lowering, Value, activation_code};
 
