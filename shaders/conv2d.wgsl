@@ -8,7 +8,7 @@
 //   x     [N, H, W, I/4]          vec4 of four input channels
 //   w     [KH, KW, I, O/4]        vec4 of four output channels, I padded to a multiple of 4
 //   y     [N, OH, OW, O/4]
-//   bias  [O/4], read only if `has_bias`; divisor [1] in .x, read only if `divides`
+//   bias  [O/4], read only if `has_bias`; divisor_0, divisor_1 [1] in .x, read only if `divides`
 //
 // Launch: an invocation computes PIXELS pixels x QUADS vec4s of output channels. Workgroups
 // cover ceil(pixels / (PIXELS LANES)) in x and z, ceil(O/4 / (QUADS ROWS)) in y; phases and splits in z.
@@ -133,7 +133,7 @@ fn main(
             keep(pixel_${p}, split, column_${q}, sum_${p}_${q});
 #else
             let to = split * params.split_stride + pixel_${p}.to * params.out_quads + column_${q};
-            store_y(to, finished(sum_${p}_${q}, offset));
+            store_y(to, finished(pixel_${p}, sum_${p}_${q}, offset));
 #endif
         }
 #endfor

@@ -214,8 +214,9 @@ fn main(
 #if TRANSPOSED
                 keep(pixel(phase, at), split, column, sum_${p}_${q});
 #else
-                let to = split * params.split_stride + pixel(phase, at).to * params.out_quads + column;
-                store_y(to, finished(sum_${p}_${q}, offset));
+                let to_pixel = pixel(phase, at);
+                let to = split * params.split_stride + to_pixel.to * params.out_quads + column;
+                store_y(to, finished(to_pixel, sum_${p}_${q}, offset));
 #endif
             }
         }

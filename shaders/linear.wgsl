@@ -1,7 +1,8 @@
 // y[n, m] = act(bias[m] + sum over k of x[n, k] w[m, k])
 //
 //   x [N, K/4], w [rows, K/4] (rows a multiple of 4; a block of a larger matrix), bias [M/4]
-//   (read only if `has_bias`), divisor [1] in .x (only if `divides`: of the sums), y [N, M/4] of which this block is written from `first_quad` on.
+//   (read only if `has_bias`), y [N, M/4] of which this block is written from `first_quad` on;
+//   divisor_0, divisor_1 [1] in .x: of the sums of the first `divides` rows, and of those behind them (read only if `divides`)
 //
 // With BITS = 8 or 4 the weight is quantised (src/quantized.rs): w [rows, K * BITS / 128] of whole numbers, whose
 // blocks of BLOCK numbers have a scale each, scales [M, blocks / 2] of two bf16. They are unpacked as they are
@@ -26,8 +27,9 @@ struct Params {
 #if BITS == 32
 #tensor read w 2
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read> divisor: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> divisor_0: array<vec4f>;
+@group(0) @binding(5) var<storage, read> divisor_1: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
 #else
 @group(0) @binding(2) var<storage, read> w: array<vec4u>;
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
@@ -131,7 +133,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var v = sums[0];
 #if BITS == 32
         if (params.divides != 0u) {
-            v /= divisor[0].x;
+            if (group.y < params.divides) {
+                v /= divisor_0[0].x;
+            } else {
+                v /= divisor_1[0].x;
+            }
         }
 #endif
         if (params.has_bias != 0u) {

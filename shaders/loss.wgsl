@@ -1,15 +1,13 @@
-// A loss over all elements, in y[0].x:
+// The mean over all elements of a loss (shared/loss.wgsl), in value[0].x; with GRADIENT = 1 its gradient at x too, times
+// `grad_scale` (the loss's weight over the elements).
 //
-//   MODE 0: mean (x - target)^2    MODE 1: mean |x - t|
-//   MODE 2: mean of max(x, 0) - x target + ln(1 + exp(-|x|))
-//   MODE 3: mean x                MODE 4: mean max(1 - target x, 0)
+//   x, t, y [pixels, quads] vec4 of `channels` channels; value [1]
 //
-//   x and t [pixels, quads] vec4 of `channels` channels; y [1]
+// The pixels may be some samples of more: x is read from vec4 number `first` on, t from the beginning. Its gradient may be one at
+// all of them: then y has `whole` vec4s, and is zero outside of those from `to` on, or nothing is added there if `accumulate`.
 //
 // Launch: one workgroup.
-#if MODE == 4
-#import shared/nan.wgsl
-#endif
+#import shared/loss.wgsl
 
 struct Params {
     total: u32,
@@ -17,40 +15,54 @@ struct Params {
     channels: u32,
     target_value: f32,
     scale: f32,
+    first: u32,
+    grad_scale: f32,
+    to: u32,
+    whole: u32,
+    accumulate: u32,
     reserved_0: u32,
     reserved_1: u32,
-    reserved_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> t: array<vec4f>;
+#if GRADIENT
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+#endif
+@group(0) @binding(${3 + GRADIENT}) var<storage, read_write> value: array<vec4f>;
 
 var<workgroup> sums: array<vec4f, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = vec4f(0.0);
+#if GRADIENT
+    for (var at = lane; at < params.whole; at += 256u) {
+        let i = at - params.to; // In front of them that is a huge number.
+        if (i >= params.total) {
+            if (params.accumulate == 0u) {
+                y[at] = vec4f(0.0);
+            }
+            continue;
+        }
+#else
     for (var i = lane; i < params.total; i += 256u) {
-        let c = vec4u(4u * (i % params.quads)) + vec4u(0u, 1u, 2u, 3u);
-        let v = x[i];
-#if MODE == 0
-        let term = (v - params.target_value) * (v - params.target_value);
 #endif
+        let v = x[params.first + i];
 #if MODE == 1
-        let term = abs(v - t[i]);
+        let other = t[i];
+#else
+        let other = v;
 #endif
-#if MODE == 2
-        let term = max(v, vec4f(0.0)) - v * params.target_value + log(1.0 + exp(-abs(v)));
+        sum += select(vec4f(0.0), loss_of(v, other), is_channel(i));
+#if GRADIENT
+        var g = select(vec4f(0.0), params.grad_scale * slope_of(v, other), is_channel(i));
+        if (params.accumulate != 0u) {
+            g += y[at];
+        }
+        y[at] = g;
 #endif
-#if MODE == 3
-        let term = v;
-#endif
-#if MODE == 4
-        let term = at_least_zero(1.0 - params.target_value * v);
-#endif
-        sum += select(vec4f(0.0), term, c < vec4u(params.channels));
     }
     sums[lane] = sum;
     workgroupBarrier();
@@ -61,6 +73,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if (lane == 0u) {
-        y[0] = vec4f(params.scale * dot(sums[0], vec4f(1.0)), 0.0, 0.0, 0.0);
+        value[0] = vec4f(params.scale * dot(sums[0], vec4f(1.0)), 0.0, 0.0, 0.0);
     }
 }

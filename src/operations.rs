@@ -24,6 +24,8 @@ fn samples() -> Vec<(Op, Vec<Vec<usize>>)> {
     let (own, given) = (vec![1, 6, 1, 1], vec![2, 6]);
     let (mix, row) = (vec![5, 12, 1, 1], vec![1, 6]);
     let (w, u, v) = (vec![5, 3, 4, 4], vec![5], vec![48]);
+    // Of two batches.
+    let (sums, leaky) = (|| vec![4, 5, 3, 2], Activation::LeakyRelu(0.2));
 
     let mut all = vec![
         (Op::ReflectionPad2d(1), vec![image()]),
@@ -58,7 +60,9 @@ fn samples() -> Vec<(Op, Vec<Vec<usize>>)> {
         (Op::PowerIterationU, vec![w.clone(), v.clone()]),
         (Op::SpectralSigma, vec![w.clone(), u.clone(), v.clone()]),
         (Op::SpectralNorm, vec![w.clone(), vec![1], u.clone(), v.clone()]),
-        (Op::SpectralNormGrad, vec![w.clone(), w, vec![1], u, v]),
+        (Op::SpectralNormGrad, vec![w.clone(), w.clone(), vec![1], u.clone(), v.clone()]),
+        (Op::SpectralDivideGrad(leaky), vec![sums(), sums(), vec![1], vec![1]]),
+        (Op::SpectralBiasGrad, vec![sums(), vec![1], vec![1]]),
         (
             Op::Conv2dGradInput { conv: conv(false), height: 8, width: 10 },
             vec![vec![2, 5, 6, 8], vec![5, 6, 3, 3]],
@@ -88,6 +92,15 @@ fn samples() -> Vec<(Op, Vec<Vec<usize>>)> {
         (Op::HingeGrad { target: 1.0, scale: 1.0 }, vec![image()]),
         (Op::GradientPenaltyGrad { one_sided: false, scale: 1.0 }, vec![image()]),
     ];
+    for bias in [false, true] {
+        let parameters = [vec![w.clone()], vec![u.clone(); usize::from(bias)]].concat();
+        let with =
+            |first: Vec<Vec<usize>>, last: &[Vec<usize>]| [&first[..], &parameters, last, last].concat();
+        let divide = Op::SpectralDivide { bias, activation: leaky };
+        all.push((divide, with(vec![sums()], &[vec![1], u.clone(), v.clone()])));
+        let grad = Op::SpectralSigmaGrad { bias, activation: leaky };
+        all.push((grad, with(vec![sums(), sums()], &[u.clone(), v.clone()])));
+    }
     for activation in Activation::EACH {
         all.push((Op::Activation(activation), vec![image()]));
         all.push((Op::ActivationGrad(activation), vec![image(), image()]));
@@ -133,7 +146,7 @@ fn every_operation_and_every_activation_has_a_sample() {
         _ => None,
     });
     let sampled: Vec<String> = sampled.collect();
-    for activation in variants(source, "Activation") {
+    for activation in variants(include_str!("graph/attributes.rs"), "Activation") {
         assert!(sampled.iter().any(|name| name.starts_with(activation)), "{activation}");
     }
 }
@@ -211,7 +224,10 @@ fn every_operation_has_a_gradient_or_a_reason() {
         "Interpolate",
         "NormGrad",
         "SliceColumns",
+        "SpectralBiasGrad",
+        "SpectralDivideGrad",
         "SpectralNormGrad",
+        "SpectralSigmaGrad",
         "SumColumns",
         "SumPixels",
         "SumRows",

@@ -211,6 +211,7 @@ fn attention() {
         let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
             features,
             logit,
+            sigmas: None,
             bias: None,
         });
         let cam = cam(&mut check.graph, x, classifiers, [mix, bias], activation).unwrap();

@@ -124,6 +124,7 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         Op::L1 => "L1",
         Op::BceWithLogits { .. } => "BceWithLogits",
         Op::SpectralNorm => "SpectralNorm",
+        Op::SpectralDivide { .. } => "SpectralDivide",
         // Gradients that have a gradient themselves.
         Op::Conv2dGradInput { .. } => "Conv2dGradInput",
         Op::Conv2dGradWeight { .. } => "Conv2dGradWeight",
@@ -157,7 +158,10 @@ fn differentiable(op: &Op) -> Option<&'static str> {
         | Op::GradientPenaltyGrad { .. }
         | Op::L1Grad { .. }
         | Op::BceWithLogitsGrad { .. }
-        | Op::SpectralNormGrad => return None,
+        | Op::SpectralNormGrad
+        | Op::SpectralDivideGrad(_)
+        | Op::SpectralBiasGrad
+        | Op::SpectralSigmaGrad { .. } => return None,
     })
 }
 
@@ -216,7 +220,7 @@ fn simple_operations() -> Vec<(Op, Vec<&'static [usize]>)> {
 #[test]
 fn simple_operations_match_differences() {
     let mut covered: BTreeSet<&str> =
-        ["Conv2d", "Conv2dGradInput", "Conv2dGradWeight", "Norm", "SpectralNorm"].into();
+        ["Conv2d", "Conv2dGradInput", "Conv2dGradWeight", "Norm", "SpectralDivide", "SpectralNorm"].into();
     for (op, shapes) in simple_operations() {
         covered.extend(differentiable(&op));
         check(&op, &shapes);
@@ -372,6 +376,60 @@ fn spectral_normalisation_matches_differences() {
         let sigma = case.graph.add(Op::SpectralSigma, &inputs).unwrap();
         let y = case.graph.add(Op::SpectralNorm, &[inputs[0], sigma, inputs[1], inputs[2]]).unwrap();
         case.check(&format!("spectral norm of {weight:?}"), y, &[0]);
+    }
+}
+
+/// Two batches, each divided by a sigma of its own: what two forwards through the divided weights give, and the same gradients at
+/// the pictures, the weight and the bias.
+#[test]
+fn two_batches_divided_by_their_sigmas_match_differences() {
+    for (x, weight) in [(&[4, 3, 5, 4][..], &[4, 3, 3, 3][..]), (&[2, 6], &[1, 6]), (&[6, 7], &[5, 7])] {
+        for (bias, activation) in
+            [(false, Activation::Identity), (true, Activation::Identity), (true, Activation::LeakyRelu(0.2))]
+        {
+            let (out, rest) = (weight[0], weight[1..].iter().product());
+            let vectors: [&[usize]; 4] = [&[out], &[rest], &[out], &[rest]];
+            let mut case = Case::new(&[&[x, weight, &[out]][..], &vectors].concat());
+            let inputs = case.inputs.clone();
+            let w = inputs[1];
+            // Two iterations, so that the sigmas differ and are no small numbers.
+            let mut found = vec![];
+            let mut u = inputs[3];
+            for _ in 0..2 {
+                let v = case.graph.add(Op::PowerIterationV, &[w, u]).unwrap();
+                u = case.graph.add(Op::PowerIterationU, &[w, v]).unwrap();
+                found.extend([u, v]);
+            }
+            let values = run(&case.graph, &found, &case.feed);
+            case.feed.extend(["3", "4", "5", "6"].map(String::from).into_iter().zip(values));
+            let bare = Activation::Identity;
+            let conv = Conv2d { stride: 1, pad: 1, upsample: false, bias: false, activation: bare };
+            let layer = |bias: bool, activation| match x.len() {
+                4 => Op::Conv2d(Conv2d { bias, activation, ..conv }),
+                _ => Op::Linear { bias, activation },
+            };
+            let sums = case.graph.add(layer(false, bare), &[inputs[0], w]).unwrap();
+            let mut operands = [&[sums, w], &inputs[2..2 + usize::from(bias)]].concat();
+            let mut apart = vec![];
+            for (first, vectors) in [0, x[0] / 2].into_iter().zip(inputs[3..].chunks(2)) {
+                let sigma = case.graph.add(Op::SpectralSigma, &[w, vectors[0], vectors[1]]).unwrap();
+                operands.extend([&[sigma], vectors].concat());
+                let divided = [w, sigma, vectors[0], vectors[1]];
+                let divided = case.graph.add(Op::SpectralNorm, &divided).unwrap();
+                let some = Op::Samples { first, count: x[0] / 2 };
+                let some = case.graph.add(some, &inputs[..1]).unwrap();
+                let operands = [&[some, divided], &inputs[2..2 + usize::from(bias)]].concat();
+                apart.push(case.graph.add(layer(bias, activation), &operands).unwrap());
+            }
+            let apart = case.graph.add(Op::Stack, &apart).unwrap();
+            let y = case.graph.add(Op::SpectralDivide { bias, activation }, &operands).unwrap();
+            let both = run(&case.graph, &[y, apart], &case.feed);
+            for (y, apart) in both[0].data().iter().zip(both[1].data()) {
+                assert!((y - apart).abs() <= 1e-12 * (1.0 + apart.abs()), "{weight:?}: {y}, not {apart}");
+            }
+            let wrt: &[usize] = if bias { &[0, 1, 2] } else { &[0, 1] };
+            case.check(&format!("{weight:?}, {bias}, {activation:?}"), y, wrt);
+        }
     }
 }
 

@@ -203,6 +203,21 @@ fn shape_errors_name_both_sides() {
             &[&[4, 12], &[4, 3, 2, 2], &[1], &[4], &[12]],
             &["gradient must be [4, 3, 2, 2]", "not [4, 12]"],
         ),
+        (
+            Op::SpectralDivideGrad(Activation::Identity),
+            &[&[3, 4], &[3, 4], &[1], &[1]],
+            &["two batches of samples", "not [3, 4]"],
+        ),
+        (
+            Op::SpectralDivide { bias: true, activation: Activation::Identity },
+            &[&[2, 5], &[4, 6], &[4], &[1], &[4], &[6], &[1], &[4], &[6]],
+            &["sums of 5 channels", "of 4"],
+        ),
+        (
+            Op::SpectralDivide { bias: false, activation: Activation::Tanh },
+            &[&[2, 4], &[4, 6], &[1], &[4], &[6], &[1], &[4], &[6]],
+            &["Tanh can't be its activation"],
+        ),
     ];
     for (op, shapes, expected) in cases {
         let text = complaint(op.clone(), shapes);

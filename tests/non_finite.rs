@@ -229,6 +229,17 @@ fn samples() -> Vec<Sample> {
         add(Op::SpectralNorm, &[w, &[1], u, v]);
         add(Op::SpectralNormGrad, &[w, w, &[1], u, v]);
     }
+    // Few pixels, many, and many channels.
+    for (x, out) in [(&[4, 5, 3, 2][..], 5), (&[4, 5, 9, 7], 5), (&[2, 70, 9, 7], 70)] {
+        let (w, one, u, v): (&[usize], &[usize], &[usize], &[usize]) = (&[out, 3, 4, 4], &[1], &[out], &[48]);
+        let activation = Activation::LeakyRelu(0.2);
+        add(Op::SpectralDivide { bias: false, activation }, &[x, w, one, u, v, one, u, v]);
+        add(Op::SpectralDivide { bias: true, activation }, &[x, w, u, one, u, v, one, u, v]);
+        add(Op::SpectralDivideGrad(activation), &[x, x, one, one]);
+        add(Op::SpectralBiasGrad, &[x, one, one]);
+        add(Op::SpectralSigmaGrad { bias: false, activation }, &[x, x, w, u, v, u, v]);
+        add(Op::SpectralSigmaGrad { bias: true, activation }, &[x, x, w, u, u, v, u, v]);
+    }
 
     let conv =
         Conv2d { stride: 1, pad: 1, upsample: false, bias: true, activation: Activation::LeakyRelu(0.2) };
@@ -286,6 +297,21 @@ fn together() -> Vec<Sample> {
         // At the border a weight's tap meets zeros.
         sample.finite.push(2);
         all.push(sample);
+    }
+    let image: &[usize] = &[2, 5, 9, 7];
+    let (target, scale) = (1.0, 0.7);
+    for (loss, gradient) in [
+        (Op::Mse { target }, Op::MseGrad { target, scale }),
+        (Op::L1, Op::L1Grad { scale }),
+        (Op::BceWithLogits { target }, Op::BceWithLogitsGrad { target, scale }),
+        (Op::Mean, Op::MeanGrad { scale }),
+        (Op::Hinge { target }, Op::HingeGrad { target, scale }),
+    ] {
+        let count = if loss == Op::L1 { 2 } else { 1 };
+        all.push(Sample::of(&format!("{loss:?} with its gradient"), &[image; 2][..count], |graph, x| {
+            graph.add(loss, x).unwrap();
+            graph.add(gradient, x).unwrap()
+        }));
     }
     // The larger is cut into splits.
     for (c, h, w) in [(5, 9, 7), (5, 21, 17)] {

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail like the tests themselves")]
 
-use ugatit::graph::{Activation, CamInput, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op};
+use ugatit::graph::{
+    Activation, CamInput, Conv2d, Graph, NodeId, Norm, NormInput, NormKind, Op, Seed, backward,
+};
 use ugatit::plan::{AdapterClass, ParameterMap, Plan, Target};
 
 mod support;
@@ -200,6 +202,62 @@ fn sums_and_activations_without_a_launch_of_their_own() {
             assert_eq!(launches("pointwise_add"), 2, "only what is no gradient is added so");
             assert_eq!(launches("norm_grad_parameter_layer"), 3);
             case.check(class, None, rounding(n * c * h * w));
+        }
+    }
+}
+
+/// Two layers of two batches, divided by a sigma for each, the losses of both batches, and all gradients: what the
+/// convolutions, the linear layer and the losses do beside.
+#[test]
+fn two_batches_under_spectral_normalisation() {
+    for (class, invocations) in [
+        (AdapterClass::Gpu, None),
+        // Sums that are cut into parts.
+        (AdapterClass::Gpu, Some(1 << 15)),
+        (AdapterClass::Software, None),
+    ] {
+        for (c, o, side) in [(5, 6, 13), (40, 70, 9), (6, 5, 40)] {
+            let mut case = Case::new(format!("two batches, {c} {o} {side} {class:?} {invocations:?}"));
+            let mut x = case.input(&[4, 3, side, side + 1]);
+            let mut parameters = vec![];
+            let mut shapes = vec![(vec![c, 3, 4, 4], 2, true), (vec![o, c, 4, 4], 1, true)];
+            shapes.push((vec![1, o, 4, 4], 1, false));
+            for (shape, stride, bias) in shapes {
+                let (w, u) = (case.input(&shape), case.input(&shape[..1]));
+                let b = bias.then(|| case.input(&shape[..1]));
+                parameters.extend([w].into_iter().chain(b));
+                let mut sigmas = vec![];
+                let mut last = u;
+                for _ in 0..2 {
+                    let v = case.graph.add(Op::PowerIterationV, &[w, last]).unwrap();
+                    last = case.graph.add(Op::PowerIterationU, &[w, v]).unwrap();
+                    sigmas.extend([case.output(Op::SpectralSigma, &[w, last, v]), last, v]);
+                }
+                let activation = Activation::Identity;
+                let conv = Conv2d { stride, pad: 1, upsample: false, bias: false, activation };
+                let sums = case.graph.add(Op::Conv2d(conv), &[x, w]).unwrap();
+                let operands = [&[sums, w][..], b.as_slice(), &sigmas].concat();
+                let activation = if bias { Activation::LeakyRelu(0.2) } else { activation };
+                x = case.graph.add(Op::SpectralDivide { bias, activation }, &operands).unwrap();
+            }
+            let mut seeds = vec![];
+            for (first, target) in [(0, 1.0), (2, 0.0)] {
+                let some = case.graph.add(Op::Samples { first, count: 2 }, &[x]).unwrap();
+                let loss = case.output(Op::Mse { target }, &[some]);
+                seeds.push((loss, Seed::Weight(0.5)));
+            }
+            let gradients = backward(&mut case.graph, &seeds, &parameters).unwrap();
+            case.outputs.extend(gradients.into_iter().flatten());
+            let target = Target { class, invocations, ..gpu().target() };
+            let plan = Plan::compile(&case.graph, &case.outputs, &ParameterMap::default(), &target).unwrap();
+            let launches = |name: &str| {
+                plan.launches().iter().filter(|s| s.kernel().shader.name.starts_with(name)).count()
+            };
+            // That of the last layer's sums, whose gradient comes from the losses.
+            assert_eq!([launches("spectral_divide"), launches("spectral_divide_grad")], [1, 1]);
+            assert_eq!([launches("loss_and_grad_mse"), launches("loss"), launches("samples")], [2, 2, 0]);
+            assert_eq!([launches("spectral_sigma_grad"), launches("activation_grad")], [3, 0]);
+            case.check_for(target, rounding(16 * c.max(o)));
         }
     }
 }

@@ -39,7 +39,7 @@ struct Params {
     splits: u32,
     split_depth: u32, // a multiple of 4
     split_stride: u32, // vec4s from one part's y to the next
-    divides: u32, // 1: the sums are divided by `divisor`
+    divides: u32, // of so many samples the sums are divided by `divisor_0`, of those behind them by `divisor_1`; 0: none
     accumulate: u32, // of the adjoint, 1: the sums are added to what y holds
     reserved_2: u32,
     reserved_3: u32,
@@ -55,20 +55,30 @@ const SUBPIXEL: u32 = 2u;
 #else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 #endif
-@group(0) @binding(4) var<storage, read> divisor: array<vec4f>;
+@group(0) @binding(4) var<storage, read> divisor_0: array<vec4f>;
+@group(0) @binding(5) var<storage, read> divisor_1: array<vec4f>;
 #if TRANSPOSED
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> ring: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> ring: array<vec4f>;
 #else
-#tensor write y 5
+#tensor write y 6
+#endif
 
-// What is stored of a sum. Where w is still to be divided by the sigma of its spectral normalisation, the sum is.
-fn finished(sum: vec4f, offset: vec4f) -> vec4f {
-    var v = sum;
-    if (params.divides != 0u) {
-        v = sum / divisor[0].x;
+// A sum of a sample's. Where the weights are still to be divided by the sigma of their spectral normalisation, it is.
+fn divided(sum: vec4f, sample: u32) -> vec4f {
+    if (params.divides == 0u) {
+        return sum;
     }
-    return activate(v + offset, params.activation, params.slope);
+    if (sample < params.divides) {
+        return sum / divisor_0[0].x;
+    }
+    return sum / divisor_1[0].x;
+}
+
+#if !TRANSPOSED
+// What is stored of a sum.
+fn finished(p: Pixel, sum: vec4f, offset: vec4f) -> vec4f {
+    return activate(divided(sum, p.sample) + offset, params.activation, params.slope);
 }
 #endif
 
@@ -126,6 +136,7 @@ fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
 struct Pixel {
     row: i32,    // that in x which the first tap reads
     column: i32,
+    sample: u32,
     start: u32,  // of the sample's first pixel in x
     place: Place,
 }
@@ -142,6 +153,7 @@ fn pixel(phase: vec2u, index: u32) -> Pixel {
     return Pixel(
         i32(step * row),
         i32(step * column),
+        n,
         n * params.in_height * params.in_width,
         place_of(n, at, picture, params.pad),
     );
@@ -173,10 +185,7 @@ fn load(start: u32, quad: u32) -> vec4f {
 
 fn keep(p: Pixel, split: u32, column: u32, sum: vec4f) {
     let to = split * params.split_stride + p.place.index * params.out_quads + column;
-    var v = sum;
-    if (params.divides != 0u) {
-        v = sum / divisor[0].x;
-    }
+    let v = divided(sum, p.sample);
     if (p.place.is_inside) {
         keep_grad(to, v);
     } else {
@@ -203,6 +212,7 @@ fn weight_tap(phase: vec2u, tap: vec2u) -> u32 {
 struct Pixel {
     row: i32,    // of the window's corner, in the doubled picture
     column: i32,
+    sample: u32,
     start: u32,  // of the sample's first pixel in x
     to: u32,     // the pixel in y
 }
@@ -218,6 +228,7 @@ fn pixel(phase: vec2u, index: u32) -> Pixel {
         return Pixel(
             i32(place.x + offset.x) - 1,
             i32(place.y + offset.y) - 1,
+            n,
             n * size,
             (2u * n * params.out_height + at.x) * 2u * params.out_width + at.y,
         );
@@ -225,6 +236,7 @@ fn pixel(phase: vec2u, index: u32) -> Pixel {
     return Pixel(
         i32(params.stride * place.x) - i32(params.pad),
         i32(params.stride * place.y) - i32(params.pad),
+        n,
         (n + phase.x) * size,
         index + phase.x * area,
     );

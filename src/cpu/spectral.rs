@@ -1,7 +1,10 @@
 //! Spectral normalisation: the weight as a matrix `[out, rest]`. Sums are in `f64`.
 
+use crate::graph::Activation;
+
+use super::pointwise::with_activation;
 use super::vector::{dot, vectorized};
-use super::{Real, parallel};
+use super::{Real, parallel, pool};
 
 /// Below this a vector counts as zero (`torch.nn.functional.normalize`).
 const EPS: f64 = 1e-12;
@@ -87,6 +90,94 @@ pub(super) fn spectral_norm_grad<T: Real>(g: &[T], w: &[T], sigma: &[T], u: &[T]
             || {
                 for ((y, g), v) in y.iter_mut().zip(&g[row * columns..]).zip(v) {
                     *y = T::from_f64(g.to_f64() * inverse - factor * v.to_f64());
+                }
+            },
+        );
+    });
+}
+
+/// `y_n = activation(y_n / sigma_n + bias)` for planes of `pixels` elements, sigma being that of the first half of the planes or
+/// that of the second; without `bias` there is none.
+pub(super) fn divide<T: Real>(
+    y: &mut [T],
+    pixels: usize,
+    sigmas: [&[T]; 2],
+    bias: &[T],
+    activation: Activation,
+) {
+    let inverse = sigmas.map(|sigma| 1.0 / sigma[0].to_f64());
+    // Without a bias a batch is one plane.
+    let planes = if bias.is_empty() { 2 } else { y.len() / pixels };
+    let pixels = y.len() / planes;
+    with_activation!(activation, f => for (y, (inverse, first)) in
+        y.chunks_mut((planes / 2 * pixels).max(1)).zip(inverse.into_iter().zip([0, planes / 2]))
+    {
+        let size = if bias.is_empty() { CHUNK } else { pixels };
+        parallel::chunks(y, size, size, |i, y| {
+            let offset = if bias.is_empty() { T::default() } else { bias[(first + i) % bias.len()] };
+            vectorized(
+                #[inline(always)]
+                || {
+                    for y in y {
+                        *y = f(T::from_f64(y.to_f64() * inverse) + offset);
+                    }
+                },
+            );
+        });
+    });
+}
+
+/// The sum of `sigma_n * d` over samples and pixels.
+pub(super) fn bias_grad<T: Real>(d: &[T], pixels: usize, sigmas: [&[T]; 2], y: &mut [T]) {
+    let channels = y.len();
+    parallel::chunks(y, 1, d.len() / channels, |c, y| {
+        let of_batches = d.chunks(d.len() / 2).zip(sigmas).map(|(d, sigma)| {
+            let planes = d.chunks(pixels).skip(c).step_by(channels);
+            sigma[0].to_f64() * planes.map(pool::sum).sum::<f64>()
+        });
+        y[0] = T::from_f64(of_batches.sum());
+    });
+}
+
+/// `-sum(d * s)` of both batches, where `s` is what the results `y` were before bias and activation.
+pub(super) fn sigma_factors<T: Real>(
+    [d, y]: [&[T]; 2],
+    pixels: usize,
+    bias: &[T],
+    activation: Activation,
+) -> [f64; 2] {
+    let steepness = match activation {
+        Activation::LeakyRelu(slope) => 1.0 / f64::from(slope),
+        Activation::Identity | Activation::Relu | Activation::Tanh => 1.0,
+    };
+    let channels = bias.len().max(1);
+    let planes = d.len() / 2 / pixels;
+    let mut sums = vec![0.0; 2 * planes];
+    parallel::chunks(&mut sums, 1, pixels, |plane, sum| {
+        let of = plane * pixels..(plane + 1) * pixels;
+        let bias = bias.get(plane % channels).map_or(0.0, |bias| bias.to_f64());
+        sum[0] = d[of.clone()]
+            .iter()
+            .zip(&y[of])
+            .map(|(d, y)| {
+                let y = y.to_f64();
+                d.to_f64() * (if y > 0.0 { y } else { steepness * y } - bias)
+            })
+            .sum();
+    });
+    [0, planes].map(|first| -sums[first..][..planes].iter().sum::<f64>())
+}
+
+/// `factor * u vᵀ`, the sum of both batches.
+pub(super) fn sigma_grad<T: Real>(factors: [f64; 2], [first, second]: [[&[T]; 2]; 2], y: &mut [T]) {
+    let columns = first[1].len();
+    parallel::chunks(y, columns, columns, |row, y| {
+        let [a, b] = [factors[0] * first[0][row].to_f64(), factors[1] * second[0][row].to_f64()];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, (v, w)) in y.iter_mut().zip(first[1].iter().zip(second[1])) {
+                    *y = T::from_f64(a * v.to_f64() + b * w.to_f64());
                 }
             },
         );

@@ -1,7 +1,7 @@
 //! From an operation of training to its function.
 
 use crate::error::Result;
-use crate::graph::{Arithmetic, Graph, Node, NodeId, NormKind, Op, of_every_network};
+use crate::graph::{Activation, Arithmetic, Graph, Node, NodeId, NormKind, Op, of_every_network};
 
 use super::conv::Extents;
 use super::norm_grad::Operands;
@@ -26,6 +26,21 @@ pub(super) fn compute_for_training<T: Real>(
             y
         }
         Op::Unflatten { .. } => values.take_first(node, dying),
+        Op::SpectralDivide { bias, activation } => {
+            let mut y = values.take_first(node, dying);
+            let x = values.of(node);
+            let (bias, behind) = if *bias { (x.get(2), 3) } else { (&[][..], 2) };
+            let pixels = y.len() / node.shape.dims()[..2].iter().product::<usize>();
+            spectral::divide(&mut y, pixels, [x.get(behind), x.get(behind + 3)], bias, *activation);
+            y
+        }
+        Op::SpectralDivideGrad(activation) => {
+            let mut y = values.take_first(node, dying);
+            let x = values.of(node);
+            pointwise::activation_grad(&mut y, x.get(1), *activation);
+            spectral::divide(&mut y, 1, [x.get(2), x.get(3)], &[], Activation::Identity);
+            y
+        }
 
         // Operations that write a fresh tensor.
         Op::Stack => values.fresh(node, |x, y| {
@@ -94,6 +109,18 @@ pub(super) fn compute_for_training<T: Real>(
         Op::SpectralNorm => values.fresh(node, |x, y| spectral::spectral_norm(x.get(0), x.get(1), y)),
         Op::SpectralNormGrad => values.fresh(node, |x, y| {
             spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
+        }),
+        Op::SpectralBiasGrad => values.fresh(node, |x, y| {
+            let d = graph.shape(node.inputs[0]);
+            let pixels = d.elements() / d.dims()[..2].iter().product::<usize>();
+            spectral::bias_grad(x.get(0), pixels, [x.get(1), x.get(2)], y);
+        }),
+        Op::SpectralSigmaGrad { bias, activation } => values.fresh(node, |x, y| {
+            let d = graph.shape(node.inputs[0]);
+            let pixels = d.elements() / d.dims()[..2].iter().product::<usize>();
+            let (bias, behind) = if *bias { (x.get(3), 4) } else { (&[][..], 3) };
+            let factors = spectral::sigma_factors([x.get(0), x.get(1)], pixels, bias, *activation);
+            spectral::sigma_grad(factors, [behind, behind + 2].map(|k| [x.get(k), x.get(k + 1)]), y);
         }),
 
         Op::Conv2dGradInput { conv, .. } => {

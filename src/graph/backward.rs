@@ -228,6 +228,20 @@ impl Rule<'_> {
                 self.give(0, Op::SpectralNormGrad, &[tensor()?, w, sigma, u, v])
             }
 
+            Op::SpectralDivide { bias, activation } => {
+                let (g, y, parameters) = (tensor()?, self.id, 2 + usize::from(bias));
+                let [first, second] = [0, 3].map(|k| &node.inputs[parameters + k..][..3]);
+                let (sigmas, vectors) = ([first[0], second[0]], [&first[1..], &second[1..]].concat());
+                let of_sums = [&[g, y][..], &sigmas].concat();
+                let d = self.graph.add(Op::SpectralDivideGrad(activation), &of_sums)?;
+                self.pass(0, Seed::Node(d));
+                if bias {
+                    self.give(2, Op::SpectralBiasGrad, &[&[d], &sigmas[..]].concat())?;
+                }
+                let operands = [&[d, y], &node.inputs[1..parameters], &vectors].concat();
+                self.give(1, Op::SpectralSigmaGrad { bias, activation }, &operands)
+            }
+
             // ---- losses ----
             Op::Mse { target } => self.give(0, Op::MseGrad { target, scale: weight()? }, &node.inputs),
             Op::L1 => {
@@ -303,6 +317,9 @@ impl Rule<'_> {
             // ---- nothing that is trained differentiates these ----
             Op::Interpolate
             | Op::SpectralNormGrad
+            | Op::SpectralDivideGrad(_)
+            | Op::SpectralBiasGrad
+            | Op::SpectralSigmaGrad { .. }
             | Op::SumPixels
             | Op::SumRows
             | Op::SumColumns

@@ -90,12 +90,15 @@ fn resolve(moved: &HashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
 
 /// Makes `activation` the epilogue of `op`, where it has room for one.
 fn take_activation(op: &mut Op, activation: Activation) -> bool {
-    let Some(slot) = op.epilogue() else { return false };
-    if *slot != Activation::Identity {
-        return false;
+    // The gradient of a division by sigma goes back from the result to the sums.
+    let fits = !matches!(op, Op::SpectralDivide { .. }) || activation.is_invertible();
+    match op.epilogue() {
+        Some(slot) if *slot == Activation::Identity && fits => {
+            *slot = activation;
+            true
+        }
+        _ => false,
     }
-    *slot = activation;
-    true
 }
 
 /// The nodes that `outputs` need, renumbered.

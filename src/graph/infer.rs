@@ -171,6 +171,41 @@ pub(super) fn result_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             inputs[weight].clone()
         }
 
+        Op::SpectralDivide { bias, activation } => {
+            let (out, vectors) = spectral_batches(inputs, 1, *bias)?;
+            if !activation.is_invertible() {
+                return Err(format!("{activation:?} can't be its activation"));
+            }
+            for batch in vectors.chunks(3) {
+                same("sigma", batch[0], [1].into())?;
+                same("u", batch[1], [out[0]].into())?;
+                same("v", batch[2], [out[1]].into())?;
+            }
+            inputs[0].clone()
+        }
+        Op::SpectralDivideGrad(_) => {
+            same("the result", inputs[1], inputs[0].clone())?;
+            two_batches(inputs[0])?;
+            same("sigma", inputs[2], [1].into())?;
+            same("sigma", inputs[3], [1].into())?;
+            inputs[0].clone()
+        }
+        Op::SpectralBiasGrad => {
+            let channels = two_batches(inputs[0])?;
+            same("sigma", inputs[1], [1].into())?;
+            same("sigma", inputs[2], [1].into())?;
+            [channels].into()
+        }
+        Op::SpectralSigmaGrad { bias, .. } => {
+            same("the result", inputs[1], inputs[0].clone())?;
+            let (out, vectors) = spectral_batches(inputs, 2, *bias)?;
+            for batch in vectors.chunks(2) {
+                same("u", batch[0], [out[0]].into())?;
+                same("v", batch[1], [out[1]].into())?;
+            }
+            inputs[2].clone()
+        }
+
         Op::Conv2dGradInput { conv, height, width } => {
             let ([n, ..], weight) = (image(0)?, image(1)?);
             let x = [n, weight[1], *height, *width];
@@ -371,6 +406,30 @@ fn weight_matrix(shape: &Shape) -> Result<[usize; 2], String> {
         [out, rest @ ..] if !rest.is_empty() => Ok([*out, rest.iter().product()]),
         _ => Err(format!("the weight must have two dimensions or more, not {shape}")),
     }
+}
+
+/// The channels of what has as many samples in a second batch as in the first.
+fn two_batches(shape: &Shape) -> Result<usize, String> {
+    match shape.dims() {
+        [n, channels, ..] if n % 2 == 0 => Ok(*channels),
+        _ => Err(format!("an input must have two batches of samples, [2N, M, …], not {shape}")),
+    }
+}
+
+/// Of an operation on the sums of two batches that are divided by sigmas of the weight at that position: the weight's
+/// matrix, and what comes behind weight and bias.
+fn spectral_batches<'s, 'i>(
+    inputs: &'s [&'i Shape],
+    weight: usize,
+    bias: bool,
+) -> Result<([usize; 2], &'s [&'i Shape]), String> {
+    let (channels, [out, rest]) = (two_batches(inputs[0])?, weight_matrix(inputs[weight])?);
+    let behind = weight + 1 + usize::from(bias);
+    let is_bias = |shape: &&Shape| shape.dims() == [out];
+    if channels != out || !inputs[weight + 1..behind].iter().all(is_bias) {
+        return Err(format!("sums of {channels} channels, and a weight (and bias) of {out}"));
+    }
+    Ok(([out, rest], &inputs[behind..]))
 }
 
 /// Reflection needs more pixels than it pads (as `nn.ReflectionPad2d` demands).

@@ -4,6 +4,7 @@
 //! node is added, so an executor never meets a shape that does not fit.
 
 mod arithmetic;
+mod attributes;
 #[cfg(feature = "training")]
 mod backward;
 mod fuse;
@@ -19,13 +20,14 @@ use crate::error::{Error, Result};
 
 pub use crate::shape::Shape;
 pub use arithmetic::Arithmetic;
+pub use attributes::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind};
 #[cfg(feature = "training")]
 pub use backward::{Seed, backward};
 pub use fuse::fuse;
+pub use op::Op;
 #[cfg(feature = "training")]
 pub(crate) use op::of_every_network;
 pub(crate) use op::of_training;
-pub use op::{Activation, CamInput, Conv2d, Norm, NormInput, NormKind, Op};
 #[cfg(feature = "training")]
 pub use order::in_groups;
 #[cfg(feature = "training")]

@@ -7,114 +7,7 @@
 #[cfg(not(feature = "training"))]
 use crate::error::Error;
 
-/// A pointwise function, fused into the operation that produces its argument.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub enum Activation {
-    /// `x`
-    #[default]
-    Identity,
-    /// `max(x, 0)`
-    Relu,
-    /// `x` where positive, else `slope * x`.
-    LeakyRelu(f32),
-    /// `tanh(x)`
-    Tanh,
-}
-
-impl Activation {
-    /// Each of them once, for whoever walks them: `src/operations.rs` demands each variant, `tests/activations.rs` a code
-    /// in `shaders/constants.toml` and one result on a GPU and on the processor.
-    pub const EACH: [Self; 4] = [Self::Identity, Self::Relu, Self::LeakyRelu(0.2), Self::Tanh];
-}
-
-/// Spatial attributes of [`Op::Conv2d`]. As a model states them, `pad` is 0 and `upsample`
-/// false; `fuse` folds a preceding padding and upsampling in.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Conv2d {
-    /// Distance between the windows of neighbouring outputs.
-    pub stride: usize,
-    /// Reflection padding on each of the four sides, applied after `upsample`.
-    pub pad: usize,
-    /// Whether the input is first doubled by nearest neighbour.
-    pub upsample: bool,
-    /// Whether a bias `[out]` is the third input.
-    pub bias: bool,
-    /// Applied to the sum.
-    pub activation: Activation,
-}
-
-/// What [`Op::Norm`] normalises over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NormKind {
-    /// Instance normalisation without parameters: over `(H, W)`, biased variance
-    /// (`torch.nn.InstanceNorm2d(affine=False)`).
-    Instance,
-    /// Adaptive layer-instance normalisation (paper, eq. 1; official `adaILN` and `ILN`):
-    /// `rho * IN(x) + (1 - rho) * LN(x)`, then `* gamma + beta`. Inputs `rho` `[1, C, 1, 1]`,
-    /// `gamma` and `beta` `[N, C]` (AdaLIN) or `[1, C, 1, 1]` (LIN, the same for each sample).
-    /// With rho 1 it is an instance normalisation with a factor and a summand for each channel.
-    LayerInstance,
-    /// Group normalisation (Wu & He, 2018; `torch.nn.GroupNorm`): over `(H, W)` and so many groups of
-    /// neighbouring channels, biased variance, then `* gamma + beta`. One group is layer normalisation, as many
-    /// as there are channels instance normalisation. Inputs `gamma` and `beta` as for
-    /// [`NormKind::LayerInstance`].
-    Group {
-        /// How many, a divisor of the channels.
-        groups: usize,
-    },
-}
-
-impl NormKind {
-    /// How many inputs there are beside the tensor: gamma and beta are the last two.
-    pub fn parameters(self) -> usize {
-        match self {
-            Self::Instance => 0,
-            Self::LayerInstance => 3,
-            Self::Group { .. } => 2,
-        }
-    }
-}
-
-/// The input of [`Op::Norm`] that [`Op::NormGrad`] gives the gradient of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormInput {
-    /// The tensor that is normalised.
-    X,
-    /// The mixture of instance and layer normalisation.
-    Rho,
-    /// The factor after it.
-    Gamma,
-    /// The summand after that.
-    Beta,
-}
-
-/// The input of [`Op::CamWeight`] that [`Op::CamWeightGrad`] gives the gradient of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CamInput {
-    /// The kernel of `conv1x1`.
-    Mix,
-    /// The weight of the average-pooled classifier.
-    Gap,
-    /// The weight of the maximum-pooled classifier.
-    Gmp,
-}
-
-/// Attributes of [`Op::Norm`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Norm {
-    /// What is normalised over.
-    pub kind: NormKind,
-    /// Added to the variance inside the square root.
-    pub eps: f32,
-    /// Whether the variances of [`NormKind::LayerInstance`] are divided by one less than the number
-    /// of elements (`torch.var`), else by that number (`tf.nn.moments`). Only looked at for
-    /// [`NormKind::LayerInstance`].
-    pub unbiased: bool,
-    /// Applied last, but before the residual.
-    pub activation: Activation,
-    /// Whether the last input is added to the result (no activation after the sum).
-    pub residual: bool,
-}
+use super::attributes::{Activation, CamInput, Conv2d, Norm, NormInput};
 
 /// One operation. The comment on each gives its inputs and output.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,6 +119,16 @@ pub enum Op {
     /// `torch.nn.utils.spectral_norm`). `sigma` must be [`Op::SpectralSigma`] of the same W, u
     /// and v; the result does not need u and v, only the gradient does.
     SpectralNorm,
+    /// x `[2N, M, …]`, the bare sums of a convolution or a linear layer with the weight W over two batches, one behind
+    /// the other; W; bias `[M]` if any; sigma `[1]`, u `[out]` and v `[rest]` of the first batch, then of the second →
+    /// `activation(x_n / sigma_n + bias)`: the layer under spectral normalisation, with a power iteration before each
+    /// batch. Each sigma must be [`Op::SpectralSigma`] of W with its u and v, which only the gradient needs.
+    SpectralDivide {
+        /// Whether a bias `[M]` is the third input.
+        bias: bool,
+        /// Applied last: none, or a leaky relu whose slope is above 0.
+        activation: Activation,
+    },
 
     // ---- gradients: `g` is the gradient at the result of the operation in the name ----
     /// g `[N, O, H', W']`, weight `[O, I, K, K]` → `[N, I, height, width]`: the adjoint of
@@ -371,6 +274,21 @@ pub enum Op {
     /// [`Op::SpectralNorm`] and [`Op::SpectralSigma`] together:
     /// `g / sigma - sum(g * W) / sigma² * u vᵀ`. None goes through u and v.
     SpectralNormGrad,
+    /// g, y `[2N, M, …]`, sigma `[1]` of both batches → `g * activation'(x) / sigma_n`, from the result
+    /// `y = activation(x)`: the gradient of [`Op::SpectralDivide`] at the sums.
+    SpectralDivideGrad(Activation),
+    /// d `[2N, M, …]`, a result of [`Op::SpectralDivideGrad`], sigma `[1]` of both batches → `[M]`: the sum of
+    /// `sigma_n * d` over samples and pixels, which is the gradient at the bias.
+    SpectralBiasGrad,
+    /// d, y `[2N, M, …]`, W, bias `[M]` if any, u `[out]` and v `[rest]` of the first batch, then of the second → the
+    /// gradient at W that goes through both sigmas: the sum over the batches of `-sum(d * s) * u vᵀ`, where `s` is what
+    /// [`Op::SpectralDivide`] made of the sums before it added the bias, found from its result y.
+    SpectralSigmaGrad {
+        /// As in [`Op::SpectralDivide`].
+        bias: bool,
+        /// As in [`Op::SpectralDivide`].
+        activation: Activation,
+    },
 }
 
 /// The operations that every build computes, as a pattern. A new one belongs here or into [`of_training`], and nothing
@@ -419,6 +337,10 @@ macro_rules! of_training {
             | Op::SpectralSigma
             | Op::SpectralNorm
             | Op::SpectralNormGrad
+            | Op::SpectralDivide { .. }
+            | Op::SpectralDivideGrad(_)
+            | Op::SpectralBiasGrad
+            | Op::SpectralSigmaGrad { .. }
             | Op::Conv2dGradInput { .. }
             | Op::Conv2dGradWeight { .. }
             | Op::SumPixels

@@ -111,6 +111,35 @@ impl Op {
             Self::SpectralNorm => takes(&[SpectralWeight, Tensor, Tensor, SpectralV(0)]).open(1),
             Self::SpectralNormGrad => takes(&[SpectralWeight, SpectralWeight, Tensor, Tensor, SpectralV(1)]),
 
+            // As for one batch: what goes through sigma is part of the weight's gradient.
+            Self::SpectralDivide { bias: false, .. } => {
+                const ROW: &[Operand] =
+                    &[Tensor, SpectralWeight, Tensor, Tensor, SpectralV(1), Tensor, Tensor, SpectralV(1)];
+                takes(ROW).in_place().open(2).again()
+            }
+            Self::SpectralDivide { bias: true, .. } => {
+                const ROW: &[Operand] = &[
+                    Tensor,
+                    SpectralWeight,
+                    Tensor,
+                    Tensor,
+                    Tensor,
+                    SpectralV(1),
+                    Tensor,
+                    Tensor,
+                    SpectralV(1),
+                ];
+                takes(ROW).in_place().open(3).again()
+            }
+            Self::SpectralDivideGrad(_) => takes(&TENSORS[..4]).in_place(),
+            Self::SpectralBiasGrad => takes(&TENSORS[..3]),
+            Self::SpectralSigmaGrad { bias: false, .. } => {
+                takes(&[Tensor, Tensor, SpectralWeight, Tensor, SpectralV(2), Tensor, SpectralV(2)])
+            }
+            Self::SpectralSigmaGrad { bias: true, .. } => {
+                takes(&[Tensor, Tensor, SpectralWeight, Tensor, Tensor, SpectralV(2), Tensor, SpectralV(2)])
+            }
+
             Self::Conv2dGradInput { .. } => takes(&[Tensor, Kernel]),
             Self::Conv2dGradWeight { .. } => takes(&[Tensor, Tensor]),
             Self::SumPixels | Self::SumRows | Self::SumColumns => takes(&[Tensor]),
@@ -143,7 +172,7 @@ impl Op {
     pub(super) fn epilogue(&mut self) -> Option<&mut Activation> {
         match self {
             Self::Conv2d(conv) => Some(&mut conv.activation),
-            Self::Linear { activation, .. } => Some(activation),
+            Self::Linear { activation, .. } | Self::SpectralDivide { activation, .. } => Some(activation),
             // With a residual the activation would come before the sum.
             Self::Norm(norm) if !norm.residual => Some(&mut norm.activation),
             #[expect(unreachable_patterns, reason = "the first list names those above too")]

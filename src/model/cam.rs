@@ -3,6 +3,8 @@
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Op};
 
+use super::weight::Weight;
+
 /// One of the two auxiliary classifiers: that of the averages over pixels, or that of the maxima.
 #[derive(Clone, Copy, Debug)]
 pub struct Classifier {
@@ -11,6 +13,9 @@ pub struct Classifier {
     /// `[1, C]`: what gives the logit. In a generator the same tensor, in a discriminator the
     /// spectrally normalised one.
     pub logit: NodeId,
+    /// What the logits are still to be divided by, those of the first batch and those of the second: sigma, u and v of each
+    /// ([`Op::SpectralDivide`]).
+    pub sigmas: Option<[[NodeId; 3]; 2]>,
     /// `[1]`: added to the logit, where there is one.
     pub bias: Option<NodeId>,
 }
@@ -42,10 +47,9 @@ pub fn cam(
 ) -> Result<Cam> {
     let average = graph.add(Op::GlobalAvgPool, &[x])?;
     let maximum = graph.add(Op::GlobalMaxPool, &[x])?;
-    let mut classify = |pooled: NodeId, classifier: Classifier| {
-        let inputs: Vec<NodeId> = [pooled, classifier.logit].into_iter().chain(classifier.bias).collect();
-        let bias = classifier.bias.is_some();
-        graph.add(Op::Linear { bias, activation: Activation::Identity }, &inputs)
+    let mut classify = |pooled: NodeId, Classifier { logit, sigmas, bias, .. }: Classifier| {
+        let weight = Weight { raw: logit, used: logit, sigmas };
+        weight.layer(graph, pooled, bias, |bias| Op::Linear { bias, activation: Activation::Identity })
     };
     let logits = [classify(average, gap)?, classify(maximum, gmp)?];
     let logit = graph.add(Op::Concat, &logits)?;

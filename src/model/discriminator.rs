@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, NodeId, Op};
 
 use super::cam::{Cam, Classifier, cam};
+use super::weight::{Sigma, Weight};
 
 /// Of every layer but the last.
 const ACTIVATION: Activation = Activation::LeakyRelu(0.2);
@@ -102,8 +103,8 @@ impl SpectralState {
         self.vectors.iter().flat_map(|(key, [u, v])| [(format!("{key}_u"), *u), (format!("{key}_v"), *v)])
     }
 
-    /// `weight / sigma`, after a power iteration in training.
-    fn normalise(&mut self, graph: &mut Graph, key: &str, weight: NodeId) -> Result<NodeId> {
+    /// The weight's sigma, after a power iteration in training.
+    fn sigma(&mut self, graph: &mut Graph, key: &str, weight: NodeId) -> Result<Sigma> {
         let [mut u, mut v] = match self.vectors.get(key) {
             Some(&vectors) => vectors,
             None => {
@@ -118,7 +119,7 @@ impl SpectralState {
         }
         self.vectors.insert(key.into(), [u, v]);
         let sigma = graph.add(Op::SpectralSigma, &[weight, u, v])?;
-        graph.add(Op::SpectralNorm, &[weight, sigma, u, v])
+        Ok([sigma, u, v])
     }
 }
 
@@ -152,11 +153,38 @@ impl Discriminator {
         x: NodeId,
         state: &mut SpectralState,
     ) -> Result<Self> {
+        Self::build_batches(graph, config, prefix, x, 1, state)
+    }
+
+    /// As [`Self::build`], where `x` is two batches of as many pictures, one behind the other. Each result is what two
+    /// forwards give, first of the one batch and then of the other, one behind the other: with spectral normalisation in
+    /// training there is a power iteration before each.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and [`Error::Shape`] where `x` has an odd number of samples.
+    pub fn build_both(
+        graph: &mut Graph,
+        config: &DiscriminatorConfig,
+        prefix: &str,
+        x: NodeId,
+        state: &mut SpectralState,
+    ) -> Result<Self> {
+        Self::build_batches(graph, config, prefix, x, 2, state)
+    }
+
+    fn build_batches(
+        graph: &mut Graph,
+        config: &DiscriminatorConfig,
+        prefix: &str,
+        x: NodeId,
+        batches: usize,
+        state: &mut SpectralState,
+    ) -> Result<Self> {
         config.validate()?;
         if let Some([_, _, h, w]) = graph.shape(x).nchw() {
             config.check_size(h, w)?;
         }
-        let mut net = Builder { graph, prefix, state, sn: config.sn };
+        let mut net = Builder { graph, prefix, state, batches, sn: config.sn };
         let (layers, features) = (config.n_layers - 1, config.features());
 
         // Halvings, then one layer at full resolution; each doubles the channels.
@@ -181,6 +209,8 @@ struct Builder<'a> {
     graph: &'a mut Graph,
     prefix: &'a str,
     state: &'a mut SpectralState,
+    /// 1 or 2.
+    batches: usize,
     sn: bool,
 }
 
@@ -189,25 +219,33 @@ impl Builder<'_> {
         self.graph.parameter(format!("{}{layer}.{leaf}", self.prefix), shape)
     }
 
-    /// A layer's weight as it is trained, and as it is used.
-    fn weight<const N: usize>(&mut self, layer: &str, shape: [usize; N]) -> Result<[NodeId; 2]> {
+    /// A layer's weight.
+    fn weight<const N: usize>(&mut self, layer: &str, shape: [usize; N]) -> Result<Weight> {
         if !self.sn {
-            return Ok([self.parameter(layer, "weight", shape); 2]);
+            return Ok(Weight::plain(self.parameter(layer, "weight", shape)));
         }
         let raw = self.parameter(layer, "weight_orig", shape);
         let key = format!("{}{layer}.weight", self.prefix);
-        Ok([raw, self.state.normalise(self.graph, &key, raw)?])
+        let mut sigma = || self.state.sigma(self.graph, &key, raw);
+        match self.batches {
+            1 => {
+                let sigma = sigma()?;
+                Weight::divided(self.graph, raw, sigma)
+            }
+            _ => Ok(Weight::to_divide(raw, [sigma()?, sigma()?])),
+        }
     }
 
     /// The attention block.
     fn attention(&mut self, x: NodeId, features: usize) -> Result<Cam> {
-        let [gap, gap_logit] = self.weight("gap_fc", [1, features])?;
-        let [gmp, gmp_logit] = self.weight("gmp_fc", [1, features])?;
+        let gap = self.weight("gap_fc", [1, features])?;
+        let gmp = self.weight("gmp_fc", [1, features])?;
         let mix = self.parameter("conv1x1", "weight", [features, 2 * features, 1, 1]);
         let bias = self.parameter("conv1x1", "bias", [features]);
-        let classifiers = [(gap, gap_logit), (gmp, gmp_logit)].map(|(features, logit)| Classifier {
-            features,
-            logit,
+        let classifiers = [gap, gmp].map(|Weight { raw, used, sigmas }| Classifier {
+            features: raw,
+            logit: used,
+            sigmas,
             bias: None,
         });
         cam(self.graph, x, classifiers, [mix, bias], ACTIVATION)
@@ -222,13 +260,11 @@ impl Builder<'_> {
         stride: usize,
         bias: bool,
     ) -> Result<NodeId> {
-        let [_, weight] = self.weight(layer, shape)?;
+        let weight = self.weight(layer, shape)?;
         let padded = self.graph.add(Op::ReflectionPad2d(1), &[x])?;
-        let conv = Conv2d { stride, pad: 0, upsample: false, bias, activation: Activation::Identity };
-        let mut inputs = vec![padded, weight];
-        if bias {
-            inputs.push(self.parameter(layer, "bias", [shape[0]]));
-        }
-        self.graph.add(Op::Conv2d(conv), &inputs)
+        let bias = bias.then(|| self.parameter(layer, "bias", [shape[0]]));
+        weight.layer(self.graph, padded, bias, |bias| {
+            Op::Conv2d(Conv2d { stride, pad: 0, upsample: false, bias, activation: Activation::Identity })
+        })
     }
 }

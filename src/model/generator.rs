@@ -140,13 +140,13 @@ impl Builder<'_> {
         if form != Classifiers::One {
             return Ok(["gap_fc", "gmp_fc"].map(|name| {
                 let (weight, bias) = layer(name);
-                Classifier { features: weight, logit: weight, bias }
+                Classifier { features: weight, logit: weight, sigmas: None, bias }
             }));
         }
         let (logit, bias) = layer("cam_fc");
         let operands: Vec<NodeId> = std::iter::once(logit).chain(bias).collect();
         let features = self.graph.add(Op::AddScalar, &operands)?;
-        Ok([Classifier { features, logit, bias }; 2])
+        Ok([Classifier { features, logit, sigmas: None, bias }; 2])
     }
 
     /// What gamma and beta are made of, `[N, 4 ch]`.

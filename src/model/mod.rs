@@ -8,6 +8,7 @@ mod dialect;
 mod discriminator;
 mod generator;
 mod hourglass;
+mod weight;
 
 pub use cam::{Cam, Classifier, cam};
 pub use config::{Direction, GeneratorConfig};

@@ -90,7 +90,7 @@ impl StepGraph {
     }
 
     /// Each discriminator judges real pictures, then translated ones, with a power iteration
-    /// before each. No gradient goes into the generators. (In the official code it does, and
+    /// before each. Both are one batch: its weights do not change between them. No gradient goes into the generators. (In the official code it does, and
     /// is thrown away.) What is `shared` the generators' turn has translated already.
     fn discriminators(config: &StepConfig, shared: &[&str]) -> Result<Self> {
         let mut nets = Networks::new(config)?;
@@ -99,19 +99,19 @@ impl StepGraph {
             true => Ok(nets.graph.input(name, config.pictures())),
             false => nets.translate(direction, real).map(|translation| translation.image),
         };
-        let [of_b, of_a] = FAKES;
-        let fake_b = fake(of_b, Direction::A2B, real_a)?;
-        let fake_a = fake(of_a, Direction::B2A, real_b)?;
+        let [name_b, name_a] = FAKES;
+        let fake_b = fake(name_b, Direction::A2B, real_a)?;
+        let fake_a = fake(name_a, Direction::B2A, real_b)?;
         let penalized =
             [nets.penalized("A", nets.real_a, fake_a)?, nets.penalized("B", nets.real_b, fake_b)?];
         let mut terms = Terms::new(&config.weights, config.gan_type);
+        let of_a = nets.graph.add(Op::Stack, &[real_a, fake_a])?;
+        let of_b = nets.graph.add(Op::Stack, &[real_b, fake_b])?;
         for scale in SCALES {
-            let of_b = scale.ends_with('B');
-            let (real, fake) = if of_b { (nets.real_b, fake_b) } else { (nets.real_a, fake_a) };
-            let real = nets.judge(scale, real)?;
-            let fake = nets.judge(scale, fake)?;
+            let is_b = scale.ends_with('B');
+            let [real, fake] = nets.judge_both(scale, if is_b { of_b } else { of_a })?;
             terms.judge(&mut nets.graph, scale, &real, &fake)?;
-            if let Some(at) = penalized[usize::from(of_b)] {
+            if let Some(at) = penalized[usize::from(is_b)] {
                 let judged = nets.judge(scale, at)?;
                 nets.penalties.push(Penalty { name: format!("D/{scale}/gp"), at, of: judged.judgement });
                 let logits = judged.cam_logit;
@@ -258,6 +258,19 @@ impl<'a> Networks<'a> {
         let mut part = |first: usize| {
             let mut samples = |of: NodeId| self.graph.add(Op::Samples { first, count }, &[of]);
             Ok(Translation { image: samples(image)?, cam_logit: cam_logit.map(samples).transpose()? })
+        };
+        Ok([part(0)?, part(count)?])
+    }
+
+    /// The judgements of real pictures and of translated ones, which `x` has behind them.
+    fn judge_both(&mut self, scale: &str, x: NodeId) -> Result<[Discriminator; 2]> {
+        let (config, prefix) = (self.config.discriminator(scale), format!("dis{scale}."));
+        let both = Discriminator::build_both(&mut self.graph, &config, &prefix, x, &mut self.vectors)?;
+        let count = self.config.batch;
+        let mut part = |first: usize| {
+            let mut samples = |of: NodeId| self.graph.add(Op::Samples { first, count }, &[of]);
+            let cam_logit = both.cam_logit.map(&mut samples).transpose()?;
+            Ok(Discriminator { judgement: samples(both.judgement)?, cam_logit, heatmap: None })
         };
         Ok([part(0)?, part(count)?])
     }

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Graph, Node, NodeId, Op};
 
 use super::super::Bound;
 use super::super::layout::Layout;
+use super::loss::sees_windows;
 use super::{Lowering, Value, activation_code};
 
 /// An operand that is added to where the other lies.
@@ -38,10 +39,17 @@ pub(super) struct Absorbed {
     becomes: HashMap<NodeId, NodeId>,
     /// Gradients of activations that only gradients of normalisations read: these compute them.
     activations: HashSet<NodeId>,
-    /// By the gradient at a convolution's input that of the activation before it, which the same launch computes.
+    /// By the gradient at a convolution's input that of the activation before it, and of a division by sigmas, which the same
+    /// launch computes.
     behind: HashMap<NodeId, NodeId>,
     /// Weights under spectral normalisation that only convolutions and linear layers read: these divide their results.
     divisions: HashSet<NodeId>,
+    /// Sums of convolutions and linear layers that only [`Op::SpectralDivide`] reads: they are computed with it.
+    to_divide: HashSet<NodeId>,
+    /// Samples that only losses and their gradients read: they find them among all.
+    windows: HashSet<NodeId>,
+    /// By the gradient at some samples, that at all of them, which nothing else reads.
+    window_grads: HashMap<NodeId, NodeId>,
 }
 
 impl Absorbed {
@@ -72,12 +80,53 @@ impl Absorbed {
             if is_division && read_by(id).iter().all(divides) {
                 found.divisions.insert(id);
             }
+            let of_loss = |reader: &NodeId| {
+                sees_windows(&graph.node(*reader).op) && !graph.node(*reader).inputs[1..].contains(&id)
+            };
+            // What lies at all samples must not become a sum meanwhile.
+            let stays = |id: NodeId| {
+                has_own_memory(graph.node(id))
+                    && !read_by(id).iter().any(|reader| graph.node(*reader).op == Op::Add)
+            };
+            let is_window = matches!(node.op, Op::Samples { .. }) && stays(node.inputs[0]);
+            if is_window && !outputs.contains(&id) && read_by(id).iter().all(of_loss) {
+                found.windows.insert(id);
+            }
+            if let [reader] = read_by(id)
+                && sees_windows(&node.op)
+                && matches!(graph.node(*reader).op, Op::SamplesGrad { .. })
+                && !outputs.contains(&id)
+            {
+                found.window_grads.insert(id, *reader);
+            }
+            if let [reader] = read_by(id)
+                && is_bare(&node.op)
+                && matches!(graph.node(*reader).op, Op::SpectralDivide { .. })
+                && !graph.node(*reader).inputs[1..].contains(&id)
+                && !outputs.contains(&id)
+            {
+                found.to_divide.insert(id);
+            }
             let all = !outputs.contains(&id) && read_by(id).iter().all(taken_in);
             if all && matches!(node.op, Op::ActivationGrad(_)) {
                 found.activations.insert(id);
             }
         }
-        for (id, node) in graph.iter().filter(|(_, node)| matches!(node.op, Op::ActivationGrad(_))) {
+        for (id, node) in graph.iter() {
+            // The kernels divide once, and those of the fast algorithms not at all.
+            let undivided = |weight: NodeId| {
+                !found.divisions.contains(&weight) && !graph.shape(weight).dims().ends_with(&[3, 3])
+            };
+            let follows = match node.op {
+                Op::ActivationGrad(_) => true,
+                Op::SpectralDivideGrad(_) => {
+                    graph.node(node.inputs[0]).inputs.get(1).copied().is_some_and(undivided)
+                }
+                _ => false,
+            };
+            if !follows {
+                continue;
+            }
             let (g, result) = (node.inputs[0], node.inputs[1]);
             let only = read_by(g) == [id] && !outputs.contains(&g) && !found.activations.contains(&id);
             if only && folds(graph.node(g)) && result < g && !found.activations.contains(&result) {
@@ -125,6 +174,18 @@ impl Absorbed {
         self.activations.contains(&id)
     }
 
+    pub(super) fn is_window(&self, id: NodeId) -> bool {
+        self.windows.contains(&id)
+    }
+
+    pub(super) fn window_grad(&self, id: NodeId) -> Option<NodeId> {
+        self.window_grads.get(&id).copied()
+    }
+
+    pub(super) fn is_to_divide(&self, id: NodeId) -> bool {
+        self.to_divide.contains(&id)
+    }
+
     pub(super) fn is_division(&self, id: NodeId) -> bool {
         self.divisions.contains(&id)
     }
@@ -133,6 +194,13 @@ impl Absorbed {
 /// Whether a node's result is written to memory of its own, and not where another's lies.
 fn has_own_memory(node: &Node) -> bool {
     !matches!(node.op, Op::Input | Op::Parameter | Op::Flatten | Op::Unflatten { .. })
+}
+
+/// Whether an operation gives the sums of a layer as they are.
+fn is_bare(op: &Op) -> bool {
+    let plain = Activation::Identity;
+    matches!(op, Op::Conv2d(conv) if !conv.bias && conv.activation == plain)
+        || *op == Op::Linear { bias: false, activation: plain }
 }
 
 /// Whether a node is the gradient at a convolution's input with launches that have an [`Epilogue`].
@@ -158,6 +226,8 @@ fn adds(node: &Node) -> bool {
             | Op::GlobalMaxPoolGrad
             | Op::SamplesGrad { .. }
             | Op::SpectralNormGrad
+            | Op::SpectralBiasGrad
+            | Op::SpectralSigmaGrad { .. }
     )
 }
 
@@ -183,7 +253,11 @@ impl Lowering<'_> {
     /// The memory for a gradient at a convolution's input, and what its launches do beside.
     pub(super) fn epilogue(&mut self, id: NodeId) -> Result<(Value, Epilogue)> {
         if let Some(&behind) = self.absorbed.behind.get(&id)
-            && let Node { op: Op::ActivationGrad(activation), inputs, .. } = self.graph.node(behind)
+            && let Node {
+                op: Op::ActivationGrad(activation) | Op::SpectralDivideGrad(activation),
+                inputs,
+                ..
+            } = self.graph.node(behind)
         {
             let result = Some(self.operand(inputs[1])?);
             let (activation, slope) = activation_code(*activation);
@@ -196,6 +270,18 @@ impl Lowering<'_> {
         }
         let (y, accumulate) = self.summed(id)?;
         Ok((y, Epilogue { accumulate, ..Epilogue::default() }))
+    }
+
+    /// What the launches of a gradient at a convolution's input divide by, beside its activation: the sigma of the first so many
+    /// samples, and that of the others.
+    pub(super) fn divisors_behind(&self, id: NodeId) -> Result<Option<([Bound; 2], u32)>> {
+        match self.absorbed.behind.get(&id).map(|&behind| self.graph.node(behind)) {
+            Some(Node { op: Op::SpectralDivideGrad(_), inputs, shape, .. }) => {
+                let sigmas = [self.operand(inputs[2])?, self.operand(inputs[3])?];
+                Ok(Some((sigmas, shape.dims()[0] as u32 / 2)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Whether a node's result can be computed when it is `now`'s turn: if it is added to something, that must be

@@ -7,8 +7,8 @@ use crate::graph::{Arithmetic, Conv2d, Node, NodeId};
 use super::super::layout::quads;
 use super::super::{Bound, select};
 use super::absorbed::Epilogue;
+use super::divided::Divided;
 use super::fast_conv::{Around, Extents, PRODUCTS};
-use super::forward::Divided;
 use super::{Lowering, multiply_adds};
 
 /// What the kernels for the gradient at a padded picture write.
@@ -56,7 +56,7 @@ impl Lowering<'_> {
     pub(super) fn conv2d_grad_input(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
         let ([n, o, oh, ow], [_, c, h, w]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, mut kh, mut kw] = self.image(node.inputs[1])?;
-        let Divided { mut weight, mut divisor, divides } = self.divided(node.inputs[1])?;
+        let Divided { mut weight, mut divisors, mut divides } = self.divided(node.inputs[1])?;
         let subpixel = divides == 0 && self.is_subpixel(conv, [kh, kw]);
         let plain = (kh, kw, conv.stride, conv.upsample) == (3, 3, 1, false) && divides == 0;
         if plain && self.target.arithmetic != Arithmetic::Exact {
@@ -73,10 +73,15 @@ impl Lowering<'_> {
             let e = Extents { n, c, h, w, o, oh, ow };
             weight = self.fast_weight(node, &conv2d_fast_weight::SUBPIXEL_WEIGHT, 16, e)?;
             // One tap of each phase meets one of four rows, and columns, of the gradient.
-            (divisor, kh, kw) = (weight, 4, 4);
+            (divisors, kh, kw) = ([weight; 2], 4, 4);
             label = format!("conv2d grad input 2x2 {o}→{c} {h}x{w}, four times");
             flops = multiply_adds(&[n, h, w, o, c, 16]);
         }
+        // What is behind divides by other sigmas than those of this weight, which then has none.
+        if let Some((behind, samples)) = self.divisors_behind(id)? {
+            (divisors, divides) = (behind, samples);
+        }
+        let [d, e] = divisors;
         let g = self.operand(node.inputs[0])?;
 
         let border = Border { pad: conv.pad, skip: u32::from(!subpixel) };
@@ -119,13 +124,14 @@ impl Lowering<'_> {
                 slope: to.epilogue.slope,
                 ..params
             };
-            let bindings = [g, weight, to.epilogue.result.unwrap_or(weight), divisor, to.picture, to.ring];
+            let result = to.epilogue.result.unwrap_or(weight);
+            let bindings = [g, weight, result, d, e, to.picture, to.ring];
             self.launch(kernel.transposed, params, &bindings, workgroups, label, flops)?;
             return self.add_ring(id, &to);
         }
         let parts = self.scratch_quads(cut.splits * total)?;
         let (parts, no_ring) = (self.whole(parts), self.scratch_quads(1)?);
-        let bindings = [g, weight, weight, divisor, parts, self.whole(no_ring)];
+        let bindings = [g, weight, weight, d, e, parts, self.whole(no_ring)];
         self.launch(kernel.transposed, params, &bindings, workgroups, label, flops)?;
         self.sum_copies(id, parts, Copies { border, upsample, splits: cut.splits })
     }

@@ -96,7 +96,7 @@ impl Lowering<'_> {
             slope,
             ..conv2d::Params::default()
         };
-        let bindings = [x, phases, bias, phases, self.whole(y)];
+        let bindings = [x, phases, bias, phases, phases, self.whole(y)];
         let label = format!("conv2d 2x2 {}→{} {}x{}, four times", e.c, e.o, e.h, e.w);
         let pixels = e.n * e.h * e.w;
         self.products(Products { params, phases: 4, bindings, pixels, c: e.c, o: e.o, taps: 4, label })
@@ -166,7 +166,7 @@ impl Lowering<'_> {
             stride: 1,
             ..conv2d::Params::default()
         };
-        let bindings = [v, u, u, u, self.whole(m)];
+        let bindings = [v, u, u, u, u, self.whole(m)];
         let label = format!("winograd products {c}→{o} {oh}x{ow}");
         self.products(Products { params, phases: PRODUCTS, bindings, pixels: tiles, c, o, taps: 1, label })?;
         Ok(self.whole(m))

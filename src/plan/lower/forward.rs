@@ -11,6 +11,7 @@ use crate::shader::Shader;
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
 use super::super::select;
+use super::divided::Divided;
 use super::row::rows;
 use super::{Lowering, Reduction, Value, activation_code, multiply_adds};
 
@@ -20,7 +21,8 @@ pub(super) struct Products {
     pub(super) params: conv2d::Params,
     /// How many convolutions.
     pub(super) phases: usize,
-    pub(super) bindings: [Bound; 5],
+    /// x, w, bias, the divisors, y.
+    pub(super) bindings: [Bound; 6],
     /// Results of one of them, of all samples.
     pub(super) pixels: usize,
     pub(super) c: usize,
@@ -29,38 +31,25 @@ pub(super) struct Products {
     pub(super) label: String,
 }
 
-/// A weight, and what the results of a convolution or a linear layer with it are divided by, if `divides` is 1.
-pub(super) struct Divided {
-    pub(super) weight: Bound,
-    pub(super) divisor: Bound,
-    pub(super) divides: u32,
-}
-
 impl Lowering<'_> {
-    /// A weight. One that spectral normalisation divides is not written: the results are divided.
-    pub(super) fn divided(&self, weight: NodeId) -> Result<Divided> {
-        #[cfg(feature = "training")]
-        if self.absorbed.is_division(weight) {
-            let inputs = &self.graph.node(weight).inputs;
-            let (weight, divisor) = (self.operand(inputs[0])?, self.operand(inputs[1])?);
-            return Ok(Divided { weight, divisor, divides: 1 });
-        }
-        let weight = self.operand(weight)?;
-        Ok(Divided { weight, divisor: weight, divides: 0 })
-    }
-
-    /// The same of a linear layer's weight, which may lie in blocks of rows.
-    pub(super) fn divided_rows(&self, weight: NodeId) -> Result<Vec<Divided>> {
-        let blocks = self.operands(weight);
-        if !matches!(&blocks, Ok(blocks) if blocks.len() > 1) {
-            return Ok(vec![self.divided(weight)?]);
-        }
-        let undivided = |weight: Bound| Divided { weight, divisor: weight, divides: 0 };
-        Ok(blocks?.into_iter().map(undivided).collect())
-    }
-
     pub(super) fn conv2d(&mut self, id: NodeId, node: &Node, conv: &Conv2d) -> Result<()> {
-        let Divided { weight, divisor, divides } = self.divided(node.inputs[1])?;
+        #[cfg(feature = "training")]
+        if self.absorbed.is_to_divide(id) {
+            return Ok(());
+        }
+        let divided = self.divided(node.inputs[1])?;
+        self.convolve(id, node, conv, node.inputs.get(2).copied(), divided)
+    }
+
+    /// The convolution `node` with that bias and the activation of `conv`, as the result of `id`.
+    pub(super) fn convolve(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        conv: &Conv2d,
+        bias: Option<NodeId>,
+        Divided { weight, divisors, divides }: Divided,
+    ) -> Result<()> {
         // The fast algorithms read a weight that was divided.
         if divides == 0 && self.fast_conv2d(id, node, conv)? {
             return Ok(());
@@ -68,7 +57,8 @@ impl Lowering<'_> {
         let ([n, c, h, w], [_, o, oh, ow]) = (self.image(node.inputs[0])?, self.image(id)?);
         let [_, _, kh, kw] = self.image(node.inputs[1])?;
         let x = self.operand(node.inputs[0])?;
-        let bias = if conv.bias { self.operand(node.inputs[2])? } else { weight };
+        let has_bias = u32::from(bias.is_some());
+        let bias = bias.map_or(Ok(weight), |bias| self.operand(bias))?;
         let y = self.result(id)?;
         let (activation, slope) = activation_code(conv.activation);
         let params = conv2d::Params {
@@ -82,13 +72,13 @@ impl Lowering<'_> {
             stride: conv.stride as u32,
             pad: conv.pad as u32,
             upsample: u32::from(conv.upsample),
-            has_bias: u32::from(conv.bias),
+            has_bias,
             activation,
             slope,
             divides,
             ..conv2d::Params::default()
         };
-        let bindings = [x, weight, bias, divisor, self.whole(y)];
+        let bindings = [x, weight, bias, divisors[0], divisors[1], self.whole(y)];
         self.products(Products {
             params,
             phases: 1,
@@ -103,7 +93,7 @@ impl Lowering<'_> {
 
     /// A launch of the kernel for what [`Products`] says, and one to add the parts that it was cut into.
     pub(super) fn products(&mut self, work: Products) -> Result<()> {
-        let Products { mut params, phases, bindings: [x, w, bias, divisor, y], pixels, c, o, taps, label } =
+        let Products { mut params, phases, bindings: [x, w, bias, d, e, y], pixels, c, o, taps, label } =
             work;
         let kernel = select::conv2d(self.target, phases * pixels, quads(c), quads(o));
         let (tile_pixels, tile_quads) = kernel.tile();
@@ -135,11 +125,11 @@ impl Lowering<'_> {
         workgroups[2] *= cut.splits;
         let flops = multiply_adds(&[phases, pixels, c, o, taps]);
         if cut.splits == 1 {
-            return self.launch(kernel.forward, params, &[x, w, bias, divisor, y], workgroups, label, flops);
+            return self.launch(kernel.forward, params, &[x, w, bias, d, e, y], workgroups, label, flops);
         }
         let parts = self.scratch_quads(cut.splits * total)?;
         let parts = self.whole(parts);
-        self.launch(kernel.forward, params, &[x, w, bias, divisor, parts], workgroups, label, flops)?;
+        self.launch(kernel.forward, params, &[x, w, bias, d, e, parts], workgroups, label, flops)?;
         let bias = if sum.has_bias == 0 { parts } else { bias };
         self.sum_splits(sum, parts, bias, y)
     }

@@ -11,7 +11,7 @@ use crate::shader::Shader;
 
 use super::super::Bound;
 use super::super::layout::{Layout, quads};
-use super::forward::Divided;
+use super::divided::Divided;
 use super::pool::chunks;
 use super::row::rows;
 use super::{Lowering, Value, activation_code, multiply_adds};
@@ -319,7 +319,7 @@ impl Lowering<'_> {
         let blocks = self.divided_rows(node.inputs[1])?;
         let (y, mut accumulate) = self.summed_in(id, layout)?;
         let mut first_row = 0;
-        for Divided { weight: block, divisor, divides } in blocks {
+        for Divided { weight: block, divisors: [divisor, _], divides } in blocks {
             let rows = ((block.bytes / 16) as usize / in_quads).min(m - first_row);
             let params = linear_grad_input::Params {
                 in_quads: in_quads as u32,

@@ -24,7 +24,10 @@ pub(super) fn wide(graph: &Graph, absorbed: &Absorbed) -> HashSet<NodeId> {
             gradients.insert(id);
         }
         let is_small = node.shape.nchw().is_some_and(|[_, c, ..]| quads(c) == 1);
-        if is_small || gradients.contains(&id) || is_of_training(&node.op) || absorbed.end(id) != id {
+        // A layer's launch divides by sigma.
+        let is_layer = node.inputs.first().is_some_and(|&sums| absorbed.is_to_divide(sums));
+        let is_of_training = is_of_training(&node.op) && !is_layer;
+        if is_small || gradients.contains(&id) || is_of_training || absorbed.end(id) != id {
             wide.insert(id);
         }
         wide.extend(
@@ -56,7 +59,10 @@ fn reads_half(op: &Op, k: usize) -> bool {
     match op {
         Op::Conv2dGradWeight { .. } | Op::LinearGradWeight => k == 0,
         // `1 - y²` of what is near 1 would be lost.
-        Op::ActivationGrad(activation) => k == 1 && *activation != Activation::Tanh,
+        Op::ActivationGrad(activation) | Op::SpectralDivideGrad(activation) => {
+            k == 1 && *activation != Activation::Tanh
+        }
+        Op::SpectralSigmaGrad { .. } => k == 1,
         Op::NormGrad { .. } | Op::GlobalMaxPoolGrad | Op::AtMaximum => k == 1,
         other => !is_of_training(other),
     }

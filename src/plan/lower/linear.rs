@@ -9,16 +9,27 @@ use crate::quantized::Bits;
 
 use super::super::layout::quads;
 use super::super::{Bound, Memory, Storage, scales_of};
-use super::forward::Divided;
+use super::divided::Divided;
 use super::{Lowering, activation_code, multiply_adds};
 
 impl Lowering<'_> {
-    pub(super) fn linear(
+    pub(super) fn linear(&mut self, id: NodeId, node: &Node, activation: Activation) -> Result<()> {
+        #[cfg(feature = "training")]
+        if self.absorbed.is_to_divide(id) {
+            return Ok(());
+        }
+        let blocks = self.divided_rows(node.inputs[1])?;
+        self.multiply_rows(id, node, activation, node.inputs.get(2).copied(), blocks)
+    }
+
+    /// The linear layer `node` with that bias and activation, as the result of `id`.
+    pub(super) fn multiply_rows(
         &mut self,
         id: NodeId,
         node: &Node,
-        has_bias: bool,
         activation: Activation,
+        bias: Option<NodeId>,
+        blocks: Vec<Divided>,
     ) -> Result<()> {
         // Over flattened features the weight's columns lie as the features do.
         let source = self.graph.node(node.inputs[0]);
@@ -32,9 +43,9 @@ impl Lowering<'_> {
         let Some([n, m]) = node.shape.matrix() else {
             return Err(Error::Internal("a linear layer's result must be a matrix".into()));
         };
-        let blocks = self.divided_rows(node.inputs[1])?;
         let quantized = self.quantized(node.inputs[1])?;
-        let bias = if has_bias { self.operand(node.inputs[2])? } else { x };
+        let has_bias = u32::from(bias.is_some());
+        let bias = bias.map_or(Ok(x), |bias| self.operand(bias))?;
         let y = self.result(id)?;
         let shader = match quantized {
             Some((Bits::Eight, _)) => &linear::LINEAR_8_BITS,
@@ -44,7 +55,7 @@ impl Lowering<'_> {
         };
         let (activation, slope) = activation_code(activation);
         let mut first_quad = 0;
-        for Divided { weight: block, divisor, divides } in blocks {
+        for Divided { weight: block, divisors, divides } in blocks {
             let row_bytes = match quantized {
                 Some((bits, _)) => in_quads * bits.number() / 2,
                 None => in_quads * if block.half { 8 } else { 16 },
@@ -54,20 +65,22 @@ impl Lowering<'_> {
                 in_quads: in_quads as u32,
                 out_quads: quads(m) as u32,
                 first_quad: first_quad as u32,
-                has_bias: u32::from(has_bias),
+                has_bias,
                 activation,
                 slope,
                 blocks: quantized.map_or(0, |(bits, _)| 4 * in_quads / bits.block()) as u32,
                 divides,
             };
             let mut label = format!("linear {}→{m}", 4 * in_quads);
-            let bindings = match quantized {
+            let mut bindings = vec![x, block];
+            match quantized {
                 Some((bits, scales)) => {
                     label += &format!(", {bits} bits");
-                    [x, block, scales, bias, self.whole(y)]
+                    bindings.extend([scales, bias]);
                 }
-                None => [x, block, bias, divisor, self.whole(y)],
-            };
+                None => bindings.extend([bias, divisors[0], divisors[1]]),
+            }
+            bindings.push(self.whole(y));
             let flops = multiply_adds(&[n, 4 * block_quads, 4 * in_quads]);
             self.launch(shader, params, &bindings, [block_quads, n, 1], label, flops)?;
             first_quad += block_quads;

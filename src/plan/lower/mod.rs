@@ -8,6 +8,7 @@ mod around;
 mod conv_grad;
 #[cfg(feature = "training")]
 mod conv_grad_weight;
+mod divided;
 mod fast_conv;
 mod forward;
 #[cfg(feature = "training")]
@@ -21,10 +22,14 @@ mod halves;
 #[cfg(feature = "training")]
 mod lifetimes;
 mod linear;
+#[cfg(feature = "training")]
+mod loss;
 mod pool;
 mod row;
 #[cfg(feature = "training")]
 mod spectral;
+#[cfg(feature = "training")]
+mod spectral_batches;
 #[cfg(feature = "training")]
 mod training;
 
@@ -109,6 +114,12 @@ pub(super) struct Lowering<'a> {
     /// The products of weight and v under spectral normalisation, with their vec4s: u and sigma both read them.
     #[cfg(feature = "training")]
     spectral_products: HashMap<(NodeId, NodeId), (Value, usize)>,
+    /// The loss that a gradient computes too.
+    #[cfg(feature = "training")]
+    losses: HashMap<NodeId, NodeId>,
+    /// What goes through both sigmas of a layer's, by the gradient at its sums and its result.
+    #[cfg(feature = "training")]
+    spectral_factors: HashMap<(NodeId, NodeId), Value>,
     /// The records of normalisations' gradients, by operands, kind, the bits of eps and whether variances
     /// are unbiased: several nodes read one.
     #[cfg(feature = "training")]
@@ -141,6 +152,10 @@ impl<'a> Lowering<'a> {
             computed: HashSet::new(),
             #[cfg(feature = "training")]
             spectral_products: HashMap::new(),
+            #[cfg(feature = "training")]
+            losses: HashMap::new(),
+            #[cfg(feature = "training")]
+            spectral_factors: HashMap::new(),
             #[cfg(feature = "training")]
             records: HashMap::new(),
             #[cfg(feature = "training")]
@@ -412,7 +427,7 @@ impl<'a> Lowering<'a> {
             Op::Conv2d(conv) => self.conv2d(id, node, conv),
             Op::Norm(norm) => self.norm(id, node, norm),
             Op::NormCoefficients(norm) => self.norm_coefficients(id, node, norm),
-            Op::Linear { bias, activation } => self.linear(id, node, *bias, *activation),
+            Op::Linear { activation, .. } => self.linear(id, node, *activation),
             Op::ReflectionPad2d(pad) => self.resample(id, node, *pad, 0),
             Op::UpsampleNearest2x => self.resample(id, node, 0, 1),
             Op::Activation(activation) => self.pointwise(id, node, *activation),

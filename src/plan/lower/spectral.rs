@@ -13,14 +13,14 @@ use super::super::select;
 use super::{Lowering, Value, multiply_adds};
 
 /// A weight under spectral normalisation as it lies in memory: a matrix of rows x columns.
-struct Matrix {
+pub(super) struct Matrix {
     bound: Bound,
-    layout: Layout,
+    pub(super) layout: Layout,
     rows: usize,
     /// vec4s.
-    columns: usize,
+    pub(super) columns: usize,
     /// Whether the rows are the outputs (of a linear layer), so that u goes with them.
-    rows_are_outputs: bool,
+    pub(super) rows_are_outputs: bool,
 }
 
 /// One power iteration with what follows from it, which one launch computes.
@@ -52,7 +52,7 @@ pub(super) fn is_iterated(graph: &Graph, id: NodeId) -> bool {
 }
 
 impl Lowering<'_> {
-    fn spectral_matrix(&self, id: NodeId) -> Result<Matrix> {
+    pub(super) fn spectral_matrix(&self, id: NodeId) -> Result<Matrix> {
         let (layout, bound) = (self.layout(id)?, self.operand(id)?);
         Ok(match layout {
             Layout::ConvWeight { o, i, taps } => Matrix {
@@ -89,7 +89,7 @@ impl Lowering<'_> {
             ..linear::Params::default()
         };
         let shader = if w.columns >= 256 { &linear::LINEAR_256 } else { &linear::LINEAR_64 };
-        let bindings = [x, w.bound, x, x, self.whole(y)];
+        let bindings = [x, w.bound, x, x, x, self.whole(y)];
         self.launch(
             shader,
             params,

@@ -1,28 +1,14 @@
-//! What only training asks for: which step each operation is; losses.
+//! What only training asks for: which step each operation is.
 
-use crate::catalogue::{
-    broadcast, gradient_penalty, interpolate, linear_grad_input, loss, loss_grad, samples,
-};
-use crate::error::{Error, Result};
+use crate::catalogue::{broadcast, gradient_penalty, interpolate, linear_grad_input, samples};
+use crate::error::Result;
 use crate::graph::{Node, NodeId, NormInput, Op, of_every_network};
 use crate::shader::Shader;
 
 use super::super::Bound;
-use super::super::layout::{Layout, quads};
+use super::super::layout::Layout;
 use super::super::select;
 use super::{Cut, Lowering, multiply_adds};
-
-/// Of which losses are means.
-struct Elements {
-    /// vec4s, padding included.
-    total: usize,
-    /// vec4s of one pixel or row.
-    quads: usize,
-    /// Of them so many floats are no padding.
-    channels: usize,
-    /// Without the padding.
-    count: usize,
-}
 
 impl Lowering<'_> {
     pub(super) fn lower_for_training(&mut self, id: NodeId, node: &Node) -> Result<()> {
@@ -31,7 +17,9 @@ impl Lowering<'_> {
                 let first = self.graph.shape(node.inputs[0]).dims()[0];
                 self.samples(id, node, &samples::SAMPLES_STACK, first)
             }
+            Op::Samples { .. } if self.absorbed.is_window(id) => Ok(()),
             Op::Samples { first, .. } => self.samples(id, node, &samples::SAMPLES_SOME, *first),
+            Op::SamplesGrad { .. } if self.computed.contains(&id) => Ok(()),
             Op::SamplesGrad { first, .. } => self.samples(id, node, &samples::SAMPLES_GRAD, *first),
 
             Op::Conv2dGradInput { conv, .. } => self.conv2d_grad_input(id, node, conv),
@@ -52,22 +40,14 @@ impl Lowering<'_> {
             Op::Unflatten { .. } => self.unflatten(id, node),
             Op::CamWeightGrad(wrt) => self.cam_weight_grad(id, node, *wrt),
 
-            Op::Mse { target } => self.loss(id, node, &loss::LOSS_MSE, *target),
-            Op::L1 => self.loss(id, node, &loss::LOSS_L1, 0.0),
-            Op::BceWithLogits { target } => self.loss(id, node, &loss::LOSS_BCE, *target),
-            Op::Mean => self.loss(id, node, &loss::LOSS_MEAN, 0.0),
-            Op::Hinge { target } => self.loss(id, node, &loss::LOSS_HINGE, *target),
-            Op::MseGrad { target, scale } => {
-                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_MSE, *target, *scale)
+            Op::Mse { .. } | Op::L1 | Op::BceWithLogits { .. } | Op::Mean | Op::Hinge { .. } => {
+                self.loss(id, node)
             }
-            Op::L1Grad { scale } => self.loss_grad(id, node, &loss_grad::LOSS_GRAD_L1, 0.0, *scale),
-            Op::BceWithLogitsGrad { target, scale } => {
-                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_BCE, *target, *scale)
-            }
-            Op::MeanGrad { scale } => self.loss_grad(id, node, &loss_grad::LOSS_GRAD_MEAN, 0.0, *scale),
-            Op::HingeGrad { target, scale } => {
-                self.loss_grad(id, node, &loss_grad::LOSS_GRAD_HINGE, *target, *scale)
-            }
+            Op::MseGrad { .. }
+            | Op::L1Grad { .. }
+            | Op::BceWithLogitsGrad { .. }
+            | Op::MeanGrad { .. }
+            | Op::HingeGrad { .. } => self.loss_grad(id, node),
             Op::GradientPenalty { one_sided } => {
                 self.gradient_penalty(id, node, &gradient_penalty::GRADIENT_PENALTY, *one_sided, 1.0)
             }
@@ -80,6 +60,10 @@ impl Lowering<'_> {
             Op::SpectralSigma => self.spectral_sigma(id, node),
             Op::SpectralNorm => self.spectral_norm(id, node),
             Op::SpectralNormGrad => self.spectral_norm_grad(id, node),
+            Op::SpectralDivide { bias, activation } => self.spectral_divide(id, node, *bias, *activation),
+            Op::SpectralDivideGrad(activation) => self.spectral_divide_grad(id, node, *activation),
+            Op::SpectralBiasGrad => self.spectral_bias_grad(id, node),
+            Op::SpectralSigmaGrad { .. } => self.spectral_sigma_grad(id, node),
 
             // `Lowering::lower` has them.
             of_every_network!() => Ok(()),
@@ -116,59 +100,6 @@ impl Lowering<'_> {
         let parts = self.whole(parts);
         self.launch(shader, params, &[g, w, divisor, parts], workgroups, label, flops)?;
         self.sum_parts(parts, cut.splits, n * columns, y, 0)
-    }
-
-    fn elements(&self, id: NodeId) -> Result<Elements> {
-        let layout = self.layout(id)?;
-        let channels = match layout {
-            Layout::Image { c, .. } => c,
-            Layout::Rows { k, .. } => k,
-            _ => return Err(Error::Internal("a loss of a weight".into())),
-        };
-        let count = self.graph.shape(id).elements();
-        Ok(Elements { total: layout.floats() / 4, quads: quads(channels), channels, count })
-    }
-
-    /// A kernel of `loss.wgsl`. That of one tensor reads it twice.
-    fn loss(&mut self, id: NodeId, node: &Node, shader: &'static Shader, target_value: f32) -> Result<()> {
-        let e = self.elements(node.inputs[0])?;
-        let [x, t] = [node.inputs.first(), node.inputs.last()].map(|input| input.copied().unwrap_or(id));
-        let [x, t] = [self.operand(x)?, self.operand(t)?];
-        let y = self.result(id)?;
-        let params = loss::Params {
-            total: e.total as u32,
-            quads: e.quads as u32,
-            channels: e.channels as u32,
-            target_value,
-            scale: 1.0 / e.count as f32,
-            ..loss::Params::default()
-        };
-        self.launch(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
-    }
-
-    /// A kernel of `loss_grad.wgsl`, for a loss of that weight.
-    fn loss_grad(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        shader: &'static Shader,
-        target_value: f32,
-        weight: f32,
-    ) -> Result<()> {
-        let e = self.elements(node.inputs[0])?;
-        let [x, t] = [node.inputs.first(), node.inputs.last()].map(|input| input.copied().unwrap_or(id));
-        let [x, t] = [self.operand(x)?, self.operand(t)?];
-        let y = self.result(id)?;
-        let params = loss_grad::Params {
-            total: e.total as u32,
-            quads: e.quads as u32,
-            channels: e.channels as u32,
-            target_value,
-            scale: weight / e.count as f32,
-            ..loss_grad::Params::default()
-        };
-        let workgroups = self.spread(e.total.div_ceil(256));
-        self.launch(shader, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0)
     }
 
     /// The penalty of the lengths of gradients, or its own gradient.
