@@ -163,12 +163,7 @@ fn add_shifted<T: Real>(y: &mut [T], line: &[T], columns: &[usize], (shift, pad)
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 fn unfolded_product<T: Real>(x: &[T], weight: &[T], e: Extents, op: Conv2d, y: &mut [T]) {
     let (pixels, window) = (e.oh * e.ow, e.kh * e.kw);
-    let unfold = Unfold {
-        rows: axis(e.h, op.upsample, op.pad),
-        columns: axis(e.w, op.upsample, op.pad),
-        e,
-        stride: op.stride,
-    };
+    let unfold = Unfold::new(e, op);
     let chunk_rows = (chunk_pixels(e) / e.ow).clamp(1, e.oh);
     let chunks = e.oh.div_ceil(chunk_rows);
     // The same whatever the number of threads is, and so the order of each sum: that of the largest chunk.
@@ -220,9 +215,15 @@ pub(super) struct Unfold {
     pub(super) columns: Vec<usize>,
     pub(super) e: Extents,
     pub(super) stride: usize,
+    pad: usize,
 }
 
 impl Unfold {
+    pub(super) fn new(e: Extents, op: Conv2d) -> Self {
+        let axis = |len: usize| axis(len, op.upsample, op.pad);
+        Self { rows: axis(e.h), columns: axis(e.w), e, stride: op.stride, pad: op.pad }
+    }
+
     /// Rows of the padded plane under `rows` output rows.
     pub(super) fn slab_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.stride + self.e.kh
@@ -238,31 +239,52 @@ impl Unfold {
         slab: &mut [T],
         patches: &mut [T],
     ) {
+        vectorized(
+            #[inline(always)]
+            || self.unfold(x, row, rows, slab, patches),
+        );
+    }
+
+    #[inline(always)]
+    fn unfold<T: Real>(&self, x: &[T], row: usize, rows: usize, slab: &mut [T], patches: &mut [T]) {
         let (e, stride, width) = (self.e, self.stride, self.columns.len());
         let sources = &self.rows[row * stride..][..self.slab_rows(rows)];
         for (padded, &source) in slab.chunks_mut(width).zip(sources) {
-            let x = &x[source * e.w..][..e.w];
-            for (padded, &column) in padded.iter_mut().zip(&self.columns) {
-                *padded = x[column];
-            }
+            self.pad_row(&x[source * e.w..][..e.w], padded);
         }
-        let mut lines = patches.chunks_exact_mut(e.ow);
-        for ky in 0..e.kh {
-            for kx in 0..e.kw {
-                for (r, line) in lines.by_ref().take(rows).enumerate() {
-                    let padded = &slab[(r * stride + ky) * width + kx..];
-                    if stride == 1 {
-                        line.copy_from_slice(&padded[..e.ow]);
-                    } else if stride == 2 {
-                        take_every_other(line, padded);
-                    } else {
-                        for (p, &value) in line.iter_mut().zip(padded.iter().step_by(stride)) {
-                            *p = value;
-                        }
+        for (tap, patches) in patches.chunks_exact_mut(rows * e.ow).enumerate() {
+            let slab = &slab[tap / e.kw * width + tap % e.kw..];
+            for (line, padded) in patches.chunks_exact_mut(e.ow).zip(slab.chunks(stride * width)) {
+                if stride == 1 {
+                    copy(&padded[..e.ow], line);
+                } else if stride == 2 {
+                    take_every_other(line, padded);
+                } else {
+                    for (p, &value) in line.iter_mut().zip(padded.iter().step_by(stride)) {
+                        *p = value;
                     }
                 }
             }
         }
+    }
+
+    /// A row of the padded plane.
+    #[inline(always)]
+    fn pad_row<T: Real>(&self, x: &[T], padded: &mut [T]) {
+        let gather = |padded: &mut [T], columns: &[usize]| {
+            for (padded, &column) in padded.iter_mut().zip(columns) {
+                *padded = x[column];
+            }
+        };
+        if self.columns.len() != x.len() + 2 * self.pad {
+            return gather(padded, &self.columns);
+        }
+        // But for the border it is the row itself.
+        let (left, rest) = padded.split_at_mut(self.pad);
+        let (middle, right) = rest.split_at_mut(x.len());
+        gather(left, &self.columns);
+        copy(x, middle);
+        gather(right, &self.columns[self.pad + x.len()..]);
     }
 
     /// The adjoint of [`Self::channel`]: adds the patches to the elements of `x` that they were
@@ -297,17 +319,27 @@ impl Unfold {
     }
 }
 
+/// What is as long in `from` as in `to`. Lines of a few vectors are copied sooner so than by a call of `memcpy`.
+#[inline(always)]
+fn copy<T: Real>(from: &[T], to: &mut [T]) {
+    const LANES: usize = 16;
+    let (from, from_rest) = from.as_chunks::<LANES>();
+    let (to, to_rest) = to.as_chunks_mut::<LANES>();
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    for (to, &from) in to_rest.iter_mut().zip(from_rest) {
+        *to = from;
+    }
+}
+
 /// `line[i] = padded[2 i]`
+#[inline(always)]
 fn take_every_other<T: Real>(line: &mut [T], padded: &[T]) {
     let whole = line.len().min(padded.len() / 2);
-    vectorized(
-        #[inline(always)]
-        || {
-            for (p, pair) in line.iter_mut().zip(padded.chunks_exact(2)) {
-                *p = pair[0];
-            }
-        },
-    );
+    for (p, pair) in line.iter_mut().zip(padded.chunks_exact(2)) {
+        *p = pair[0];
+    }
     for (p, &value) in line[whole..].iter_mut().zip(&padded[2 * whole..]) {
         *p = value;
     }

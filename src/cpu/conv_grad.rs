@@ -12,7 +12,6 @@ use crate::graph::Conv2d;
 
 use super::conv::{CHUNK_PIXELS, Extents, SCRATCH_BYTES, Unfold};
 use super::matmul::{Matrix, Shared};
-use super::spatial::axis;
 use super::{Real, parallel, pool};
 
 mod shifted;
@@ -40,15 +39,6 @@ impl Cut {
     }
 }
 
-fn unfolding(e: Extents, op: Conv2d) -> Unfold {
-    Unfold {
-        rows: axis(e.h, op.upsample, op.pad),
-        columns: axis(e.w, op.upsample, op.pad),
-        e,
-        stride: op.stride,
-    }
-}
-
 /// Whether unfolding the gradient is less work than unfolding the picture.
 fn has_few_outputs(e: Extents, op: Conv2d) -> bool {
     op.stride == 1 && !op.upsample && 4 * e.outputs <= e.channels && e.kh * e.kw > 1
@@ -60,7 +50,7 @@ pub(super) fn input<T: Real>(g: &[T], weight: &[T], e: Extents, op: Conv2d, gx: 
         return shifted::input(g, weight, e, op, gx);
     }
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
-    let unfold = unfolding(e, op);
+    let unfold = Unfold::new(e, op);
     let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, e.n);
     let gx = Shared::new(gx);
     let scratch = || {
@@ -112,7 +102,7 @@ pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut
         return weight_of_few_pixels(x, g, e, op, gw);
     }
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
-    let unfold = unfolding(e, op);
+    let unfold = Unfold::new(e, op);
     let Cut { chunk_rows, block, blocks } = Cut::new::<T>(e, 1);
     let g = transposed(g, e.outputs, pixels);
     let gw = Shared::new(gw);
@@ -164,7 +154,7 @@ pub(super) fn weight<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut
 /// as it lies.
 fn weight_of_few_pixels<T: Real>(x: &[T], g: &[T], e: Extents, op: Conv2d, gw: &mut [T]) {
     let (pixels, window, plane) = (e.oh * e.ow, e.kh * e.kw, e.h * e.w);
-    let unfold = unfolding(e, op);
+    let unfold = Unfold::new(e, op);
     let Cut { block, blocks, .. } = Cut::new::<T>(e, 1);
     let gw = Shared::new(gw);
     let scratch = || {

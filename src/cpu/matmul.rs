@@ -1,4 +1,4 @@
-//! The matrix product: the one place that calls the `gemm` crate, which WebAssembly goes without.
+//! The matrix product: the one place that calls `gemm`, which WebAssembly goes without.
 
 use std::marker::PhantomData;
 
@@ -17,7 +17,7 @@ pub(super) struct Shared<'a, T> {
 // promise that no two threads touch the same element.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a, T: Real> Shared<'a, T> {
+impl<'a, T> Shared<'a, T> {
     pub(super) fn new(data: &'a mut [T]) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), lifetime: PhantomData }
     }
@@ -32,7 +32,9 @@ impl<'a, T: Real> Shared<'a, T> {
         // SAFETY: the assertion bounds the piece; the caller keeps others away from it.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
+}
 
+impl<T: Real> Shared<'_, T> {
     /// Writes `a · b`, or adds it where `accumulate`, to the matrix whose element `(i, j)` is
     /// `self[start + i + j * column_stride]`.
     ///
@@ -67,7 +69,7 @@ impl<'a, T: Real> Shared<'a, T> {
         // SAFETY: the assertion above bounds every element that gemm reads and writes; `a` and
         // `b` are borrowed for the call, and the caller keeps others away from the result.
         unsafe {
-            gemm::gemm(
+            T::gemm()(
                 m,
                 n,
                 k,
@@ -86,7 +88,7 @@ impl<'a, T: Real> Shared<'a, T> {
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }

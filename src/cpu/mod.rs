@@ -31,6 +31,8 @@ mod spatial;
 #[cfg(feature = "training")]
 mod spectral;
 mod tanh;
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+mod team;
 #[cfg(feature = "training")]
 mod training;
 mod values;

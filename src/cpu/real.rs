@@ -3,10 +3,55 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, Sub};
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+/// The parts of `gemm` for `f32` and `f64`. The crate `gemm` itself would compile halves and complex numbers too, which
+/// nobody here multiplies.
+pub(super) mod sealed {
+    #[cfg(not(target_arch = "wasm32"))]
+    use gemm_common::Parallelism;
+
+    /// `gemm`'s product for the machine at hand: sizes, the result with its strides, whether it is added to, the two factors with
+    /// theirs (columns before rows), a factor of the old result and one of the product, three conjugations, and threads.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) type Gemm<T> = unsafe fn(
+        usize,
+        usize,
+        usize,
+        *mut T,
+        isize,
+        isize,
+        bool,
+        *const T,
+        isize,
+        isize,
+        *const T,
+        isize,
+        isize,
+        T,
+        T,
+        bool,
+        bool,
+        bool,
+        Parallelism,
+    );
+
+    pub trait Sealed: Sized {
+        #[cfg(not(target_arch = "wasm32"))]
+        fn gemm() -> Gemm<Self>;
+    }
+
+    impl Sealed for f32 {
+        #[cfg(not(target_arch = "wasm32"))]
+        fn gemm() -> Gemm<Self> {
+            gemm_f32::gemm::f32::get_gemm_fn()
+        }
+    }
+
+    impl Sealed for f64 {
+        #[cfg(not(target_arch = "wasm32"))]
+        fn gemm() -> Gemm<Self> {
+            gemm_f64::gemm::f64::get_gemm_fn()
+        }
+    }
 }
 
 /// `f32` or `f64`. Sealed: the matrix product underneath knows these two.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ugatit::Tensor;
-use ugatit::cpu::Walk;
+use ugatit::cpu::{Pool, Walk, memory};
 use ugatit::graph::{Arithmetic, Graph, Node, Op};
 use ugatit::io::{Model, ModelMetadata, Precision};
 use ugatit::model::{Direction, GeneratorConfig};
@@ -22,9 +22,13 @@ use xtask::process::{root, say};
 
 /// ch and size of the light generators.
 const SIZES: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];
-/// How often both take their turn, and how many runs a turn has.
+/// How often all take their turn, and how many runs a turn has.
 const ROUNDS: usize = 5;
-const RUNS: usize = 3;
+const RUNS: usize = 5;
+/// For so long a turn runs before it counts: after a pause the system takes some tens of milliseconds until it has the
+/// threads of a program on cores of their own.
+const WARM_UP: Duration = Duration::from_millis(150);
+/// What ONNX Runtime's threads are given to go to sleep after a turn: they wait busily for 40 ms.
 const PAUSE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run() -> Result<()> {
@@ -49,17 +53,18 @@ pub(crate) async fn run() -> Result<()> {
         let (mut exact_ms, mut fast_ms, mut peer_ms) = (vec![], vec![], vec![]);
         for _ in 0..ROUNDS {
             for (translator, ms) in [(&mut exact, &mut exact_ms), (&mut fast, &mut fast_ms)] {
-                for run in 0..=RUNS {
+                let turn = Instant::now();
+                while turn.elapsed() < WARM_UP {
+                    translator.run(&x).await?;
+                }
+                for _ in 0..RUNS {
                     let started = Instant::now();
                     translator.run(&x).await?;
-                    if run > 0 {
-                        ms.push(started.elapsed().as_secs_f64() * 1e3);
-                    }
+                    ms.push(started.elapsed().as_secs_f64() * 1e3);
                 }
             }
             if let Some(peer) = &mut peer {
                 peer_ms.extend(peer.turn()?);
-                // Its threads spin for a while after their work.
                 std::thread::sleep(PAUSE);
             }
         }
@@ -91,21 +96,25 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds by what is computed, medians of [`RUNS`], the largest first.
+/// Milliseconds by what is computed, medians of [`RUNS`] and more, the largest first.
 fn profile(config: &GeneratorConfig, weights: &BTreeMap<String, Tensor>, x: &Tensor) -> Result<String> {
     let (graph, outputs) = network(config, x.shape())?;
     let feed = |name: &str| if name == "x" { Some(x) } else { weights.get(name) };
     let mut times: Vec<Vec<f64>> = vec![vec![]; graph.nodes().len()];
-    for _ in 0..=RUNS {
-        let mut walk = Walk::<f32>::new(&graph, &outputs, Arithmetic::Fast);
+    let mut pool = Pool::default();
+    pool.allow(memory::<f32>(&graph, &outputs, Arithmetic::Fast) / size_of::<f32>() as u64);
+    let turn = Instant::now();
+    while turn.elapsed() < WARM_UP || times[0].len() < 2 * RUNS {
+        let mut walk = Walk::<f32>::reusing(pool, &graph, &outputs, Arithmetic::Fast);
         for times in &mut times {
             let started = Instant::now();
             walk.step(&feed)?;
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
+        pool = walk.finish_reusing()?.1;
     }
     let rows = graph.nodes().iter().zip(times);
-    shares(rows.map(|(node, times)| (label(&graph, node), median(times[1..].to_vec()))))
+    shares(rows.map(|(node, times)| (label(&graph, node), median(times[times.len() / 2..].to_vec()))))
 }
 
 /// A table of milliseconds by label, the largest first.
@@ -151,7 +160,8 @@ fn onnx_runtime(model: &Path, x: &Tensor) -> Result<Option<Peer>> {
     let Some(python) = python_with(&["onnxruntime", "numpy"]) else { return Ok(None) };
     let mut command = Command::new(&python);
     command.arg(root().join("docs/benchmarks/onnxruntime_translate.py")).arg(model);
-    command.args([x.shape().dims()[3], RUNS].map(|n| n.to_string()));
+    let warm_up = usize::try_from(WARM_UP.as_millis())?;
+    command.args([x.shape().dims()[3], RUNS, warm_up].map(|n| n.to_string()));
     Peer::start("ONNX Runtime", &mut command, bytemuck::cast_slice(x.data())).map(Some)
 }
 
