@@ -30,7 +30,7 @@ impl Activation {
     }
 }
 
-/// Spatial attributes of [`Op::Conv2d`]. As a model states them, `pad` is 0 and `upsample`
+/// Spatial attributes of [`Op::Conv2d`](super::Op::Conv2d). As a model states them, `pad` is 0 and `upsample`
 /// false; `fuse` folds a preceding padding and upsampling in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2d {
@@ -46,7 +46,7 @@ pub struct Conv2d {
     pub activation: Activation,
 }
 
-/// What [`Op::Norm`] normalises over.
+/// What [`Op::Norm`](super::Op::Norm) normalises over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NormKind {
     /// Instance normalisation without parameters: over `(H, W)`, biased variance
@@ -78,7 +78,7 @@ impl NormKind {
     }
 }
 
-/// The input of [`Op::Norm`] that [`Op::NormGrad`] gives the gradient of.
+/// The input of [`Op::Norm`](super::Op::Norm) that [`Op::NormGrad`](super::Op::NormGrad) gives the gradient of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormInput {
     /// The tensor that is normalised.
@@ -91,7 +91,7 @@ pub enum NormInput {
     Beta,
 }
 
-/// The input of [`Op::CamWeight`] that [`Op::CamWeightGrad`] gives the gradient of.
+/// The input of [`Op::CamWeight`](super::Op::CamWeight) that [`Op::CamWeightGrad`](super::Op::CamWeightGrad) gives the gradient of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CamInput {
     /// The kernel of `conv1x1`.
@@ -102,7 +102,7 @@ pub enum CamInput {
     Gmp,
 }
 
-/// Attributes of [`Op::Norm`].
+/// Attributes of [`Op::Norm`](super::Op::Norm).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// What is normalised over.

@@ -30,7 +30,7 @@ pub enum Op {
         /// Applied to the sum.
         activation: Activation,
     },
-    /// x, then the parameters of the [`NormKind`], then the residual if any.
+    /// x, then the parameters of the [`NormKind`](super::NormKind), then the residual if any.
     Norm(Norm),
     /// As [`Op::Norm`] without the residual → `[N, 3, C]`: what the normalisation does to each
     /// channel, as the rows `shift`, `a` and `b` of `a * (x - shift) + b`. Activation and residual
@@ -161,7 +161,7 @@ pub enum Op {
     LinearGradInput,
     /// x `[N, K]`, g `[N, M]` → `[M, K]`: `gᵀ · x`.
     LinearGradWeight,
-    /// g, x, then the parameters of the [`NormKind`] but beta → the shape of the input asked
+    /// g, x, then the parameters of the [`NormKind`](super::NormKind) but beta → the shape of the input asked
     /// for (for beta: of gamma), through the means and variances too. `g` is the gradient
     /// before activation and residual, which are not looked at.
     ///
