@@ -90,8 +90,9 @@ impl StepGraph {
     }
 
     /// Each discriminator judges real pictures, then translated ones, with a power iteration
-    /// before each. Both are one batch: its weights do not change between them. No gradient goes into the generators. (In the official code it does, and
-    /// is thrown away.) What is `shared` the generators' turn has translated already.
+    /// before each. Both are one batch, as the weights do not change between them. No gradient goes
+    /// into the generators. (In the official code it does, and is thrown away.) What is `shared` the
+    /// generators' turn has translated already.
     fn discriminators(config: &StepConfig, shared: &[&str]) -> Result<Self> {
         let mut nets = Networks::new(config)?;
         let (real_a, real_b) = (nets.real_a, nets.real_b);

@@ -241,6 +241,10 @@ const DARK_AND_STILL = {
   "ui.prefersReducedMotion": 1,
 };
 
+/** What Firefox says, as if the page had thrown it, where a page aborts a request that its service worker answers. */
+const ABORTED =
+  /^Failed to load .* A ServiceWorker intercepted the request and encountered an unexpected error/;
+
 export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext } & Options>({
   prefers: ["nothing", { option: true, scope: "worker" }],
   browserContext: [
@@ -265,7 +269,9 @@ export const test = base.extend<{ demo: Demo }, { browserContext: BrowserContext
   demo: async ({ page, browserName }, use) => {
     const server = await host();
     const demo = new Demo(page, server, browserName);
-    page.on("pageerror", (error) => demo.thrown.push(error.message));
+    page.on("pageerror", ({ message }) => {
+      if (!ABORTED.test(message)) demo.thrown.push(message);
+    });
     await demo.open();
     await use(demo);
     await server.close();

@@ -95,8 +95,6 @@ test("threads are measured where the page is cross-origin isolated", async ({
   const report = await measure(demo, "wasm");
   expect(report).toContain("cross-origin isolated: yes");
   const processors = await page.evaluate(() => navigator.hardwareConcurrency);
-  // In Firefox the package has one thread.
-  if (processors > 1 && browserName !== "firefox")
-    expect(report).toMatch(/\d+ threads of WebAssembly/);
+  if (processors > 1) expect(report).toMatch(/\d+ threads of WebAssembly/);
   await server.close();
 });
