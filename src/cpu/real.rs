@@ -3,11 +3,16 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, Sub};
 
-/// The parts of `gemm` for `f32` and `f64`. The crate `gemm` itself would compile halves and complex numbers too, which
-/// nobody here multiplies.
+/// What is compiled for each of the two.
 pub(super) mod sealed {
     #[cfg(not(target_arch = "wasm32"))]
     use gemm_common::Parallelism;
+
+    use crate::error::Result;
+    use crate::graph::{Graph, Node, NodeId};
+
+    use super::super::compute::compute;
+    use super::super::values::Values;
 
     /// `gemm`'s product for the machine at hand: sizes, the result with its strides, whether it is added to, the two factors with
     /// theirs (columns before rows), a factor of the old result and one of the product, three conjugations, and threads.
@@ -35,11 +40,33 @@ pub(super) mod sealed {
     );
 
     pub trait Sealed: Sized {
+        /// `gemm`'s part for these numbers. The crate `gemm` itself would compile halves and complex numbers too, which
+        /// nobody here multiplies.
         #[cfg(not(target_arch = "wasm32"))]
         fn gemm() -> Gemm<Self>;
+
+        /// [`compute`], which is the whole executor. What is generic is compiled in each crate that calls it, so
+        /// programs and tests would compile it again and again.
+        fn compute(
+            graph: &Graph,
+            node: &Node,
+            values: &mut Values<'_, Self>,
+            dying: &dyn Fn(&NodeId) -> bool,
+        ) -> Result<Vec<Self>>;
     }
 
     impl Sealed for f32 {
+        /// Compiled once, in this library.
+        #[inline(never)]
+        fn compute(
+            graph: &Graph,
+            node: &Node,
+            values: &mut Values<'_, Self>,
+            dying: &dyn Fn(&NodeId) -> bool,
+        ) -> Result<Vec<Self>> {
+            compute(graph, node, values, dying)
+        }
+
         #[cfg(not(target_arch = "wasm32"))]
         fn gemm() -> Gemm<Self> {
             gemm_f32::gemm::f32::get_gemm_fn()
@@ -47,6 +74,17 @@ pub(super) mod sealed {
     }
 
     impl Sealed for f64 {
+        /// Compiled where it is called: in tests, and in no program.
+        #[inline]
+        fn compute(
+            graph: &Graph,
+            node: &Node,
+            values: &mut Values<'_, Self>,
+            dying: &dyn Fn(&NodeId) -> bool,
+        ) -> Result<Vec<Self>> {
+            compute(graph, node, values, dying)
+        }
+
         #[cfg(not(target_arch = "wasm32"))]
         fn gemm() -> Gemm<Self> {
             gemm_f64::gemm::f64::get_gemm_fn()

@@ -6,7 +6,6 @@ use crate::quantized::QuantizedMatrix;
 use crate::tensor::Tensor;
 
 use super::Real;
-use super::compute::compute;
 use super::values::{Pool, Value, Values};
 
 /// Computes `outputs` of `graph`. `feed` gives every Input and Parameter by node name; what the
@@ -94,7 +93,7 @@ impl<'g, 'a, T: Real> Walk<'g, 'a, T> {
         let value = if matches!(node.op, Op::Input | Op::Parameter) {
             Value::Fed(fed(node, feed)?)
         } else {
-            Value::Owned(compute(self.graph, node, &mut self.values, &dying)?)
+            Value::Owned(T::compute(self.graph, node, &mut self.values, &dying)?)
         };
         self.values.set(id, value);
         for &input in node.inputs.iter().filter(|input| dying(input)) {

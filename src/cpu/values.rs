@@ -68,7 +68,7 @@ impl<T> Pool<T> {
 }
 
 /// The tensors alive at a node, and the memory of those that are not any more.
-pub(super) struct Values<'a, T> {
+pub struct Values<'a, T> {
     values: Vec<Value<'a, T>>,
     pool: Pool<T>,
     /// Elements that there is memory for, used and free.
