@@ -34,7 +34,8 @@ def main(out, *columns):
         pictures = cells(run, iteration, "A2B", row) + cells(run, iteration, "B2A", row)
         for y, picture in enumerate(pictures):
             whole.paste(picture, (x * step, y * step + (2 * GAP if y >= len(SHOWN) else 0)))
-    whole.save(out, optimize=True)
+    # 256 colours are enough for drawn faces, and a third of the bytes.
+    whole.quantize(256).save(out, optimize=True)
 
 
 main(*sys.argv[1:])

@@ -93,7 +93,15 @@ impl World {
         for name in ["docs", "tests", "models"] {
             symlink(root().join(name), place.path(name)).unwrap();
         }
-        for name in ["RUN", "MODEL", "runs/cat2dog", "runs/free", "runs/portraits-64", "runs/small"] {
+        for name in [
+            "RUN",
+            "MODEL",
+            "runs/cat2dog",
+            "runs/free",
+            "runs/portraits-64",
+            "runs/portraits-128",
+            "runs/small",
+        ] {
             copy(&run.path("run"), &place.path(name));
         }
         for name in ["realB.npy", "A2B.npy"] {
