@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::{Activation, Arithmetic, Graph, Node, NodeId, NormKind, Op, of_every_network};
+use crate::shape::Shape;
 
 use super::conv::Extents;
 use super::norm_grad::Operands;
@@ -30,7 +31,7 @@ pub(super) fn compute_for_training<T: Real>(
             let mut y = values.take_first(node, dying);
             let x = values.of(node);
             let (bias, behind) = if *bias { (x.get(2), 3) } else { (&[][..], 2) };
-            let pixels = y.len() / node.shape.dims()[..2].iter().product::<usize>();
+            let pixels = pixels_of_a_plane(&node.shape);
             spectral::divide(&mut y, pixels, [x.get(behind), x.get(behind + 3)], bias, *activation);
             y
         }
@@ -111,13 +112,11 @@ pub(super) fn compute_for_training<T: Real>(
             spectral::spectral_norm_grad(x.get(0), x.get(1), x.get(2), x.get(3), x.get(4), y);
         }),
         Op::SpectralBiasGrad => values.fresh(node, |x, y| {
-            let d = graph.shape(node.inputs[0]);
-            let pixels = d.elements() / d.dims()[..2].iter().product::<usize>();
+            let pixels = pixels_of_a_plane(graph.shape(node.inputs[0]));
             spectral::bias_grad(x.get(0), pixels, [x.get(1), x.get(2)], y);
         }),
         Op::SpectralSigmaGrad { bias, activation } => values.fresh(node, |x, y| {
-            let d = graph.shape(node.inputs[0]);
-            let pixels = d.elements() / d.dims()[..2].iter().product::<usize>();
+            let pixels = pixels_of_a_plane(graph.shape(node.inputs[0]));
             let (bias, behind) = if *bias { (x.get(3), 4) } else { (&[][..], 3) };
             let factors = spectral::sigma_factors([x.get(0), x.get(1)], pixels, bias, *activation);
             spectral::sigma_grad(factors, [behind, behind + 2].map(|k| [x.get(k), x.get(k + 1)]), y);
@@ -195,6 +194,11 @@ pub(super) fn compute_for_training<T: Real>(
         // `compute` has them.
         of_every_network!() => vec![],
     })
+}
+
+/// Of `[N, C, …]`: how many elements a sample has of each channel.
+fn pixels_of_a_plane(shape: &Shape) -> usize {
+    shape.dims()[2..].iter().product()
 }
 
 /// The extents of the convolution whose gradient an [`Op::Conv2dGradInput`] is.

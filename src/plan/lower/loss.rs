@@ -94,6 +94,22 @@ struct Seen {
     t: Bound,
 }
 
+impl Seen {
+    /// Of `loss.wgsl`, without what the gradient needs beside.
+    fn params(&self, target_value: f32) -> loss::Params {
+        let e = &self.elements;
+        loss::Params {
+            total: e.total as u32,
+            quads: e.quads as u32,
+            channels: e.channels as u32,
+            target_value,
+            scale: 1.0 / e.count as f32,
+            first: self.first as u32,
+            ..loss::Params::default()
+        }
+    }
+}
+
 impl Lowering<'_> {
     fn elements(&self, id: NodeId) -> Result<Elements> {
         let shape = self.graph.shape(id);
@@ -142,24 +158,17 @@ impl Lowering<'_> {
             self.losses.insert(gradient, id);
             return Ok(());
         }
-        let Seen { elements: e, x, first, t } = self.seen(node)?;
+        let seen = self.seen(node)?;
         let y = self.result(id)?;
-        let params = loss::Params {
-            total: e.total as u32,
-            quads: e.quads as u32,
-            channels: e.channels as u32,
-            target_value: target,
-            scale: 1.0 / e.count as f32,
-            first: first as u32,
-            ..loss::Params::default()
-        };
         let [shader, ..] = kind.shaders();
-        self.launch(shader, params, &[x, t, self.whole(y)], [1, 1, 1], "loss", 0)
+        let bindings = [seen.x, seen.t, self.whole(y)];
+        self.launch(shader, seen.params(target), &bindings, [1, 1, 1], "loss", 0)
     }
 
     pub(super) fn loss_grad(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let Some((Loss { kind, target }, weight)) = gradient_of(&node.op) else { return Ok(()) };
-        let Seen { elements: e, x, first, t } = self.seen(node)?;
+        let seen = self.seen(node)?;
+        let Seen { elements: e, x, first, t } = &seen;
         let [_, of_gradient, of_both] = kind.shaders();
         let scale = weight / e.count as f32;
         let Some(loss) = self.losses.get(&id).copied() else {
@@ -170,25 +179,15 @@ impl Lowering<'_> {
                 channels: e.channels as u32,
                 target_value: target,
                 scale,
-                first: first as u32,
+                first: *first as u32,
                 ..loss_grad::Params::default()
             };
             let workgroups = self.spread(e.total.div_ceil(256));
-            return self.launch(of_gradient, params, &[x, t, self.whole(y)], workgroups, "loss grad", 0);
+            return self.launch(of_gradient, params, &[*x, *t, self.whole(y)], workgroups, "loss grad", 0);
         };
         // Where only some samples are judged, the gradient at all of them.
         let all = self.absorbed.window_grad(id).filter(|&all| self.is_addable(all, id));
-        let mut params = loss::Params {
-            total: e.total as u32,
-            quads: e.quads as u32,
-            channels: e.channels as u32,
-            target_value: target,
-            scale: 1.0 / e.count as f32,
-            first: first as u32,
-            grad_scale: scale,
-            whole: e.total as u32,
-            ..loss::Params::default()
-        };
+        let mut params = loss::Params { grad_scale: scale, whole: e.total as u32, ..seen.params(target) };
         let y = match all.map(|all| (all, self.graph.node(all))) {
             Some((all, Node { op: Op::SamplesGrad { first, total }, .. })) => {
                 let count = self.graph.shape(id).dims()[0];
@@ -202,7 +201,7 @@ impl Lowering<'_> {
             _ => self.result(id)?,
         };
         let value = self.result(loss)?;
-        let bindings = [x, t, self.whole(y), self.whole(value)];
+        let bindings = [*x, *t, self.whole(y), self.whole(value)];
         self.launch(of_both, params, &bindings, [1, 1, 1], "loss and its gradient", 0)
     }
 }
