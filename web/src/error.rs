@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 use crate::page;
 
 /// How long after a failed call a device may take to say that it is lost, milliseconds.
-const LOSS_MS: f64 = 300.0;
+const LOSS_MS: f64 = 2000.0;
 
 /// A call's result; `check` asks the device. On one that is lost calls fail a moment before it says
 /// that it is lost.

@@ -4,6 +4,8 @@ const devices = [];
 const memories = [];
 let buffers = 0;
 let trap = false;
+/** Whether the device is destroyed when its results are next asked for. */
+let loss = false;
 /** Of the buffers to come, how many are made before how many cannot be; and how many could not. */
 let memory = { passing: 0, failing: 0, failed: 0 };
 
@@ -43,12 +45,17 @@ if (globalThis.GPUAdapter) {
     }
     return buffer;
   };
-  const { destroy } = GPUBuffer.prototype;
+  const { destroy, mapAsync } = GPUBuffer.prototype;
   const gone = new WeakSet();
   GPUBuffer.prototype.destroy = function () {
     if (!gone.has(this)) buffers -= 1;
     gone.add(this);
     destroy.apply(this);
+  };
+  GPUBuffer.prototype.mapAsync = function (...args) {
+    if (loss) devices.at(-1).destroy();
+    loss = false;
+    return mapAsync.apply(this, args);
   };
 }
 
@@ -75,7 +82,12 @@ const orders = {
     memory = { passing: Number(passing), failing: Number(failing), failed: 0 };
     return failed;
   },
-  lose: () => devices.at(-1)?.destroy(),
+  /** Answered when the page knows of it, as browsers tell it later. */
+  lose: async () => {
+    devices.at(-1).destroy();
+    await devices.at(-1).lost;
+  },
+  "lose-at-work": () => void (loss = true),
   trap: () => void (trap = true),
   throw: () =>
     setTimeout(() => {
@@ -89,8 +101,8 @@ const orders = {
   }),
 };
 
-new BroadcastChannel("hooks").onmessage = ({ data, target }) => {
+new BroadcastChannel("hooks").onmessage = async ({ data, target }) => {
   if (!("order" in data)) return;
   const [name, ...args] = data.order.split(" ");
-  target.postMessage({ answer: orders[name](...args) ?? null });
+  target.postMessage({ answer: (await orders[name](...args)) ?? null });
 };

@@ -14,16 +14,11 @@ for (const worker of [true, false]) {
         const translator = await ugatit.Translator.load(model, options);
         const size = 32;
         const expected = await translator.translate(face, { size });
-        let lost: Promise<unknown> | undefined;
-        const call = translator.translate(face, {
-          size,
-          onProgress: () => (lost ??= order("lose")),
-        });
-        const inFlight = await failure(call);
+        await order("lose-at-work");
+        const inFlight = await failure(translator.translate(face, { size }));
         const next = await translator.translate(face, { size });
         // While nobody translates.
         await order("lose");
-        await sleep(100);
         const idle = await translator.translate(face, { size });
         const seen = {
           inFlight: inFlight.code,
