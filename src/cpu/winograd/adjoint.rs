@@ -7,8 +7,10 @@ use crate::cpu::Real;
 /// `A g`
 #[inline(always)]
 fn gradient_transform<T: Real>(g: [T; SIDE]) -> [T; REACH] {
-    let [near, near_square, near_cube] = [NEAR, NEAR * NEAR, NEAR * NEAR * NEAR].map(T::from_f64);
-    let [far, far_square, far_cube] = [FAR, FAR * FAR, FAR * FAR * FAR].map(T::from_f64);
+    let (near, near_square, near_cube) =
+        (T::from_f64(NEAR), T::from_f64(NEAR * NEAR), T::from_f64(NEAR * NEAR * NEAR));
+    let (far, far_square, far_cube) =
+        (T::from_f64(FAR), T::from_f64(FAR * FAR), T::from_f64(FAR * FAR * FAR));
     let (even, odd) = (g[0] + near_square * g[2], near * g[1] + near_cube * g[3]);
     let (far_even, far_odd) = (g[0] + far_square * g[2], far * g[1] + far_cube * g[3]);
     [g[0], even + odd, even - odd, far_even + far_odd, far_even - far_odd, g[3]]
@@ -17,9 +19,9 @@ fn gradient_transform<T: Real>(g: [T; SIDE]) -> [T; REACH] {
 /// `B e`
 #[inline(always)]
 fn spread_transform<T: Real>(e: [T; REACH]) -> [T; REACH] {
-    let [near, far] = [NEAR, FAR].map(T::from_f64);
-    let [near_square, far_square] = [NEAR * NEAR, FAR * FAR].map(T::from_f64);
-    let [product, all] = [NEAR * NEAR * FAR * FAR, NEAR * NEAR + FAR * FAR].map(T::from_f64);
+    let (near, far) = (T::from_f64(NEAR), T::from_f64(FAR));
+    let (near_square, far_square) = (T::from_f64(NEAR * NEAR), T::from_f64(FAR * FAR));
+    let (product, all) = (T::from_f64(NEAR * NEAR * FAR * FAR), T::from_f64(NEAR * NEAR + FAR * FAR));
     let (sum, difference) = (e[1] + e[2], near * (e[1] - e[2]));
     let (far_sum, far_difference) = (e[3] + e[4], far * (e[3] - e[4]));
     [
@@ -120,7 +122,8 @@ pub(super) fn transform_gradient<'a, T: Real>(
 fn each_gradient<T: Real>(from: [&[T]; SIDE], into: [&mut [T]; REACH]) {
     let [y0, y1, y2, y3, y4, y5] = into;
     let n = y0.len();
-    let [x0, x1, x2, x3] = from.map(|x| &x[..n]);
+    let [x0, x1, x2, x3] = from;
+    let (x0, x1, x2, x3) = (&x0[..n], &x1[..n], &x2[..n], &x3[..n]);
     let (y1, y2, y3, y4, y5) = (&mut y1[..n], &mut y2[..n], &mut y3[..n], &mut y4[..n], &mut y5[..n]);
     for i in 0..n {
         [y0[i], y1[i], y2[i], y3[i], y4[i], y5[i]] = gradient_transform([x0[i], x1[i], x2[i], x3[i]]);
@@ -186,7 +189,8 @@ pub(super) fn spread<T: Real>(
 #[inline(always)]
 fn spread_lines<T: Real>(from: [&[T]; REACH], added: &mut [T], fresh: &mut [T]) {
     let n = from[0].len();
-    let [x0, x1, x2, x3, x4, x5] = from.map(|x| &x[..n]);
+    let [x0, x1, x2, x3, x4, x5] = from;
+    let (x0, x1, x2, x3, x4, x5) = (&x0[..n], &x1[..n], &x2[..n], &x3[..n], &x4[..n], &x5[..n]);
     let (y0, y1) = added.split_at_mut(n);
     let (y2, rest) = fresh.split_at_mut(n);
     let (y3, rest) = rest.split_at_mut(n);
@@ -255,7 +259,8 @@ fn met(i: usize, phase: usize) -> std::ops::Range<usize> {
 fn each_weight<T: Real>(from: [&[T]; REACH], into: [&mut [T]; 3]) {
     let [y0, y1, y2] = into;
     let n = y0.len();
-    let [x0, x1, x2, x3, x4, x5] = from.map(|x| &x[..n]);
+    let [x0, x1, x2, x3, x4, x5] = from;
+    let (x0, x1, x2, x3, x4, x5) = (&x0[..n], &x1[..n], &x2[..n], &x3[..n], &x4[..n], &x5[..n]);
     let (y1, y2) = (&mut y1[..n], &mut y2[..n]);
     for i in 0..n {
         [y0[i], y1[i], y2[i]] = weight_gradient([x0[i], x1[i], x2[i], x3[i], x4[i], x5[i]]);

@@ -58,9 +58,9 @@ pub(super) const FAR: f64 = 1.5;
 /// `Bᵀ d`: what is left of `d` where two of the six places are divided out.
 #[inline(always)]
 fn pixel_transform<T: Real>(d: [T; REACH]) -> [T; REACH] {
-    let [near, far] = [NEAR, FAR].map(T::from_f64);
-    let [near_square, far_square] = [NEAR * NEAR, FAR * FAR].map(T::from_f64);
-    let [product, sum] = [NEAR * NEAR * FAR * FAR, NEAR * NEAR + FAR * FAR].map(T::from_f64);
+    let (near, far) = (T::from_f64(NEAR), T::from_f64(FAR));
+    let (near_square, far_square) = (T::from_f64(NEAR * NEAR), T::from_f64(FAR * FAR));
+    let (product, sum) = (T::from_f64(NEAR * NEAR * FAR * FAR), T::from_f64(NEAR * NEAR + FAR * FAR));
     let (even, odd) = (d[4] - far_square * d[2], near * (d[3] - far_square * d[1]));
     let (far_even, far_odd) = (d[4] - near_square * d[2], far * (d[3] - near_square * d[1]));
     [
@@ -99,8 +99,10 @@ fn weight_transform<T: Real>(w: [T; 3]) -> [T; REACH] {
 /// `Aᵀ m`
 #[inline(always)]
 fn product_transform<T: Real>(m: [T; REACH]) -> [T; SIDE] {
-    let [near, near_square, near_cube] = [NEAR, NEAR * NEAR, NEAR * NEAR * NEAR].map(T::from_f64);
-    let [far, far_square, far_cube] = [FAR, FAR * FAR, FAR * FAR * FAR].map(T::from_f64);
+    let (near, near_square, near_cube) =
+        (T::from_f64(NEAR), T::from_f64(NEAR * NEAR), T::from_f64(NEAR * NEAR * NEAR));
+    let (far, far_square, far_cube) =
+        (T::from_f64(FAR), T::from_f64(FAR * FAR), T::from_f64(FAR * FAR * FAR));
     let (sum, difference) = (m[1] + m[2], m[1] - m[2]);
     let (far_sum, far_difference) = (m[3] + m[4], m[3] - m[4]);
     [
@@ -170,9 +172,10 @@ pub(super) fn transform_weights<'w, T: Real>(
     let (top, middle, bottom) = (&taps[..width], &taps[width..][..width], &taps[2 * width..][..width]);
     let mixed = &mut mixed[..width];
     for (row, weights) in weights.chunks_mut(REACH * stride).enumerate() {
-        let g = WEIGHT_TRANSFORM[row].map(T::from_f64);
+        let g = |tap: usize| T::from_f64(WEIGHT_TRANSFORM[row][tap]);
+        let (first, second, third) = (g(0), g(1), g(2));
         for i in 0..width {
-            mixed[i] = g[0] * top[i] + g[1] * middle[i] + g[2] * bottom[i];
+            mixed[i] = first * top[i] + second * middle[i] + third * bottom[i];
         }
         let column = |x: usize| &mixed[x * channels..][..channels];
         let mut rest = weights;
@@ -194,7 +197,8 @@ pub(super) fn transform_weights<'w, T: Real>(
 fn each<T: Real>(from: [&[T]; REACH], into: [&mut [T]; REACH], f: impl Fn([T; REACH]) -> [T; REACH]) {
     let [y0, y1, y2, y3, y4, y5] = into;
     let n = y0.len();
-    let [x0, x1, x2, x3, x4, x5] = from.map(|x| &x[..n]);
+    let [x0, x1, x2, x3, x4, x5] = from;
+    let (x0, x1, x2, x3, x4, x5) = (&x0[..n], &x1[..n], &x2[..n], &x3[..n], &x4[..n], &x5[..n]);
     let (y1, y2, y3, y4, y5) = (&mut y1[..n], &mut y2[..n], &mut y3[..n], &mut y4[..n], &mut y5[..n]);
     for i in 0..n {
         [y0[i], y1[i], y2[i], y3[i], y4[i], y5[i]] = f([x0[i], x1[i], x2[i], x3[i], x4[i], x5[i]]);
