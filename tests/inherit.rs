@@ -115,6 +115,31 @@ fn all_networks_of_a_checkpoint_at_another_size() {
 }
 
 #[test]
+fn a_checkpoint_is_a_model() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("step-0000007.safetensors");
+    let mut state = trained(&source());
+    for what in ["the moving average", "the weights"] {
+        save(&source(), &state, &file);
+        if state.ema.is_empty() {
+            // What is taken where nothing is averaged.
+            state.ema = state.tensors.clone();
+        }
+        let models = Model::open_all(&file).unwrap();
+        assert_eq!(models.len(), 2);
+        for (found, direction) in models.into_iter().zip(Direction::BOTH) {
+            let expected = model(&source(), &state, direction);
+            assert_eq!((found.config, found.direction), (expected.config, direction));
+            assert_eq!(found.tensors, expected.tensors);
+            let provenance = found.metadata.provenance.unwrap();
+            assert_eq!(provenance, format!("{what} in step-0000007.safetensors, after 7 iterations"));
+            assert_eq!(Model::open(&file, Some(direction)).unwrap().tensors, expected.tensors);
+        }
+        state.ema.clear();
+    }
+}
+
+#[test]
 fn models_give_their_generators() {
     let folder = TempDir::new().unwrap();
     let state = trained(&source());

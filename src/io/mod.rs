@@ -44,6 +44,8 @@ mod resize;
 pub(crate) mod safetensors;
 #[cfg(not(target_arch = "wasm32"))]
 mod tensorflow;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod training_state;
 #[cfg(feature = "pictures")]
 mod unread;
 

@@ -16,6 +16,8 @@ use super::architecture::{
 use super::fold::fold;
 use super::quantize::{self, QUANTIZATION};
 use super::safetensors::{self, Contents, Entry};
+#[cfg(not(target_arch = "wasm32"))]
+use super::training_state;
 
 /// The newest version of the model file that is read. Written is the oldest that says all: 2 of a model with a
 /// quantised matrix, else 1.
@@ -102,8 +104,8 @@ impl Model {
     ///
     /// A file without our metadata, as `safetensors.torch.save_file` writes it from a
     /// `state_dict` (with the keys as they are, or after `genA2B.` or `genB2A.`), is taken
-    /// too: the architecture is found from the tensors. `direction` chooses where a file
-    /// holds both, and names the one that a nameless `state_dict` is.
+    /// too: the architecture is found from the tensors. Of a checkpoint that a training run keeps, natively, the moving
+    /// average is taken. `direction` chooses where a file holds both, and names the one that a nameless `state_dict` is.
     ///
     /// # Errors
     /// [`Error::ModelFile`], [`Error::MissingTensor`], [`Error::TensorShape`],
@@ -125,11 +127,7 @@ impl Model {
         decoder_norm: Option<DecoderNorm>,
     ) -> Result<Self> {
         let path = path.as_ref();
-        let contents = safetensors::parse(path, bytes)?;
-        match is_own(&contents) {
-            true => own(path, contents, direction, None),
-            false => foreign(path, contents, direction, decoder_norm),
-        }
+        of_contents(path, safetensors::parse(path, bytes)?, direction, decoder_norm, None)
     }
 
     /// [`Self::from_bytes`] of a file that is given away: a quantised matrix stays where it is in it, without a copy.
@@ -139,19 +137,18 @@ impl Model {
     pub fn from_vec(path: impl AsRef<Path>, bytes: Vec<u8>, direction: Option<Direction>) -> Result<Self> {
         let path = path.as_ref();
         let file = Arc::new(bytes);
-        let contents = safetensors::parse(path, &file)?;
-        match is_own(&contents) {
-            true => own(path, contents, direction, Some(&file)),
-            false => foreign(path, contents, direction, None),
-        }
+        of_contents(path, safetensors::parse(path, &file)?, direction, None, Some(&file))
     }
 
-    /// All generators in the bytes of a safetensors file: both of a `state_dict` that holds both.
+    /// All generators in the bytes of a safetensors file: both of a `state_dict` or training state that holds both.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn all_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Self>> {
         let contents = safetensors::parse(path, bytes)?;
         if !is_own(&contents) {
-            let there = Networks::sort(fold(path, sources(path, contents))?).directions();
+            let there = match training_state::is_one(&contents) {
+                true => Direction::BOTH.to_vec(),
+                false => Networks::sort(fold(path, sources(path, contents))?).directions(),
+            };
             if there.len() > 1 {
                 return there.into_iter().map(|each| Self::from_bytes(path, bytes, Some(each))).collect();
             }
@@ -256,6 +253,25 @@ impl Model {
 
 pub(super) fn is_own(contents: &Contents<'_>) -> bool {
     contents.metadata.get("format").is_some_and(|format| format == "ugatit")
+}
+
+/// What a file says of itself decides how it is read; `told` and `file` as in [`Model::from_bytes_told`] and
+/// [`Model::from_vec`].
+fn of_contents(
+    path: &Path,
+    contents: Contents<'_>,
+    direction: Option<Direction>,
+    told: Option<DecoderNorm>,
+    file: Option<&Arc<Vec<u8>>>,
+) -> Result<Model> {
+    if is_own(&contents) {
+        return own(path, contents, direction, file);
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    if training_state::is_one(&contents) {
+        return training_state::generator(path, contents, direction);
+    }
+    foreign(path, contents, direction, told)
 }
 
 /// A file that we wrote: its metadata says what it is, its tensors must fit.

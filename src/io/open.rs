@@ -40,7 +40,7 @@ impl Model {
     /// Loads a model file, found by its content: one of ours or any safetensors file of a
     /// generator ([`Model::from_bytes`]), an official `.pt` (feature `pytorch`), or a folder
     /// that holds `A2B.safetensors` and `B2A.safetensors`, or one model, or that of a training
-    /// run, or a checkpoint of TensorFlow.
+    /// run, or a checkpoint of TensorFlow, or one that a run keeps.
     ///
     /// `direction` chooses where there are both; without it the first is taken, A2B first.
     ///

@@ -14,12 +14,11 @@ use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::io::open::mapped;
 use crate::io::safetensors::{self, Entry, View};
+use crate::io::training_state::{self, AVERAGE, FORMAT};
 use crate::io::write_atomically;
 use crate::tensor::Tensor;
 use crate::train::{Moments, StepConfig, TrainState};
 
-/// What `format` in the metadata says.
-const FORMAT: &str = "ugatit-training";
 /// The version that is written, and the newest one that is read.
 const VERSION: u32 = 1;
 /// No run takes longer than this: three hundred years.
@@ -29,7 +28,6 @@ const MOST_COUNTED: u64 = 1 << 48;
 /// Before the names of what belongs to a parameter.
 const MEAN: &str = "adam.m/";
 const SQUARE: &str = "adam.v/";
-const AVERAGE: &str = "ema/";
 
 /// Where a run is beside its tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,7 +106,7 @@ impl Checkpoint<'_> {
         }
         let map = mapped(path)?;
         let contents = safetensors::parse(path, &map);
-        Ok(contents.is_ok_and(|c| c.metadata.get("format").is_some_and(|format| format == FORMAT)))
+        Ok(contents.is_ok_and(|contents| training_state::is_one(&contents)))
     }
 
     /// Reads a file that [`Self::save`] wrote.
@@ -125,7 +123,7 @@ impl Checkpoint<'_> {
         let field = |key: &str| {
             contents.metadata.get(key).ok_or_else(|| refuse(format!("its metadata has no `{key}`")))
         };
-        if contents.metadata.get("format").is_none_or(|format| format != FORMAT) {
+        if !training_state::is_one(&contents) {
             return Err(refuse("it is no training state, which a run writes".into()));
         }
         let damaged = |key: &str| refuse(format!("its metadata `{key}` cannot be read"));

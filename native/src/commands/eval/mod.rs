@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(value_name = "DATA", required_unless_present = "kid_real")]
     data: Option<PathBuf>,
     /// A model file, an official checkpoint (.pt), a folder of models, or the folder of a
-    /// training run, which holds `models`
+    /// training run, which holds `models`, or one of its checkpoints
     #[arg(short, long, value_name = "MODEL", env = "UGATIT_MODEL")]
     model: Option<PathBuf>,
     /// A folder for metrics.json, the page index.html and its pictures
