@@ -137,6 +137,13 @@ fn a_checkpoint_is_a_model() {
         }
         state.ema.clear();
     }
+    // One that a newer program wrote.
+    let (old, new) = (br#""format_version":"1""#, br#""format_version":"9""#);
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(old.len()).position(|bytes| bytes == old).unwrap();
+    bytes[at..at + new.len()].copy_from_slice(new);
+    fs::write(&file, bytes).unwrap();
+    assert!(matches!(Model::open(&file, None), Err(Error::NewerVersion { found: 9, .. })));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The generators in a training state ([`crate::run::Checkpoint`]): a checkpoint that a run keeps is a model too.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::model::{Direction, GeneratorConfig};
@@ -11,6 +14,8 @@ use super::safetensors::Contents;
 
 /// What `format` in the metadata says.
 pub(crate) const FORMAT: &str = "ugatit-training";
+/// The version that is written, and the newest one that is read.
+pub(crate) const VERSION: u32 = 1;
 /// Before the names of what belongs to the moving average.
 pub(crate) const AVERAGE: &str = "ema/";
 
@@ -19,18 +24,55 @@ pub(crate) fn is_one(contents: &Contents<'_>) -> bool {
     contents.metadata.get("format").is_some_and(|format| format == FORMAT)
 }
 
+/// What a training state says of itself.
+pub(crate) struct About<'a> {
+    path: &'a Path,
+    metadata: &'a BTreeMap<String, String>,
+}
+
+impl<'a> About<'a> {
+    /// # Errors
+    /// [`Error::ModelFile`] where the file is no training state; [`Error::NewerVersion`].
+    pub(crate) fn of(path: &'a Path, contents: &'a Contents<'_>) -> Result<Self> {
+        let about = Self { path, metadata: &contents.metadata };
+        if !is_one(contents) {
+            return Err(about.refuse("it is no training state, which a run writes".into()));
+        }
+        let version: u32 =
+            about.text("format_version")?.parse().map_err(|_| about.damaged("format_version"))?;
+        if version > VERSION {
+            return Err(Error::NewerVersion { path: path.into(), found: version.into(), read: VERSION });
+        }
+        Ok(about)
+    }
+
+    /// # Errors
+    /// [`Error::ModelFile`] where there is no `key`.
+    pub(crate) fn text(&self, key: &str) -> Result<&'a str> {
+        let text = self.metadata.get(key).map(String::as_str);
+        text.ok_or_else(|| self.refuse(format!("its metadata has no `{key}`")))
+    }
+
+    /// The error of a `key` that means nothing.
+    pub(crate) fn damaged(&self, key: &str) -> Error {
+        self.refuse(format!("its metadata `{key}` cannot be read"))
+    }
+
+    fn refuse(&self, problem: String) -> Error {
+        Error::ModelFile { path: self.path.into(), problem }
+    }
+}
+
 /// The generator of `direction`, or of A2B, as its moving average where there is one.
 ///
 /// # Errors
-/// [`Error::ModelFile`] where the file is damaged; those of [`assemble`].
+/// As [`About::of`], [`About::text`] and [`assemble`].
 pub(super) fn generator(path: &Path, contents: Contents<'_>, direction: Option<Direction>) -> Result<Model> {
-    let damaged =
-        || Error::ModelFile { path: path.into(), problem: "its metadata `config` cannot be read".into() };
-    let field = |key: &str| contents.metadata.get(key).ok_or_else(damaged);
-    let mut config: serde_json::Value = serde_json::from_str(field("config")?).map_err(|_| damaged())?;
-    let config: GeneratorConfig =
-        serde_json::from_value(config["generator"].take()).map_err(|_| damaged())?;
-    let step = field("step")?.clone();
+    let about = About::of(path, &contents)?;
+    let config: serde_json::Value =
+        serde_json::from_str(about.text("config")?).map_err(|_| about.damaged("config"))?;
+    let config = GeneratorConfig::deserialize(&config["generator"]).map_err(|_| about.damaged("config"))?;
+    let step = about.text("step")?.to_owned();
     let direction = choose(path, direction, &Direction::BOTH)?;
     let network = format!("{}.", direction.network());
     let average = format!("{AVERAGE}{network}");

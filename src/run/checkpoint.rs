@@ -14,13 +14,11 @@ use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::io::open::mapped;
 use crate::io::safetensors::{self, Entry, View};
-use crate::io::training_state::{self, AVERAGE, FORMAT};
+use crate::io::training_state::{self, AVERAGE, About, FORMAT, VERSION};
 use crate::io::write_atomically;
 use crate::tensor::Tensor;
 use crate::train::{Moments, StepConfig, TrainState};
 
-/// The version that is written, and the newest one that is read.
-const VERSION: u32 = 1;
 /// No run takes longer than this: three hundred years.
 const MOST_SECONDS: f64 = 1e10;
 /// No run makes more iterations or draws more pictures than this.
@@ -117,23 +115,15 @@ impl Checkpoint<'_> {
     /// another kind, [`Error::MissingTensor`] and [`Error::TensorShape`] where the tensors are
     /// not those of its configuration.
     pub fn load(path: &Path) -> Result<Checkpoint<'static>> {
-        let refuse = |problem: String| Error::ModelFile { path: path.into(), problem };
         let map = mapped(path)?;
         let contents = safetensors::parse(path, &map)?;
-        let field = |key: &str| {
-            contents.metadata.get(key).ok_or_else(|| refuse(format!("its metadata has no `{key}`")))
-        };
-        if !training_state::is_one(&contents) {
-            return Err(refuse("it is no training state, which a run writes".into()));
-        }
-        let damaged = |key: &str| refuse(format!("its metadata `{key}` cannot be read"));
-        let version: u32 = field("format_version")?.parse().map_err(|_| damaged("format_version"))?;
-        if version > VERSION {
-            return Err(Error::NewerVersion { path: path.into(), found: version.into(), read: VERSION });
-        }
-        let config: StepConfig = serde_json::from_str(field("config")?).map_err(|_| damaged("config"))?;
-        let position: Position = serde_json::from_str(field("position")?).map_err(|_| damaged("position"))?;
-        let step: u64 = field("step")?.parse().map_err(|_| damaged("step"))?;
+        let about = About::of(path, &contents)?;
+        let damaged = |key: &str| about.damaged(key);
+        let config: StepConfig =
+            serde_json::from_str(about.text("config")?).map_err(|_| damaged("config"))?;
+        let position: Position =
+            serde_json::from_str(about.text("position")?).map_err(|_| damaged("position"))?;
+        let step: u64 = about.text("step")?.parse().map_err(|_| damaged("step"))?;
         // The file may come from anywhere, and these are counted on from here.
         if !(0.0..MOST_SECONDS).contains(&position.seconds) || position.samples > MOST_COUNTED {
             return Err(damaged("position"));
@@ -160,7 +150,8 @@ impl Checkpoint<'_> {
             *average = file.take(&format!("{AVERAGE}{name}"), average.shape())?;
         }
         if let Some(name) = file.views.keys().next() {
-            return Err(refuse(format!("it has a tensor `{name}` that belongs to nothing")));
+            let problem = format!("it has a tensor `{name}` that belongs to nothing");
+            return Err(Error::ModelFile { path: path.into(), problem });
         }
         state.step = step;
         Ok(Checkpoint { config, state: Cow::Owned(state), position })
