@@ -4,6 +4,7 @@ import { defineConfig } from "vite";
 import { contentSecurityPolicy } from "./build/csp.ts";
 import { licenses } from "./build/licenses.ts";
 import { serviceWorker } from "./build/service-worker.ts";
+import { trained } from "./build/trained.ts";
 
 /** What the page says of its model before it is opened. */
 function model() {
@@ -47,5 +48,5 @@ export default defineConfig(({ mode }) => ({
       "Cross-Origin-Embedder-Policy": "require-corp",
     },
   },
-  plugins: [contentSecurityPolicy(), licenses(), serviceWorker()],
+  plugins: [contentSecurityPolicy(), licenses(), trained(), serviceWorker()],
 }));

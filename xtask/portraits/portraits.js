@@ -5,20 +5,22 @@
 // A picture's name decides all of it, but for test portraits that chance made the same as one of the training: they are
 // composed anew. A line on standard output says that one more picture is written.
 
-import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAvatar } from "@dicebear/core";
 import * as lorelei from "@dicebear/lorelei";
 import * as toonHead from "@dicebear/toon-head";
 import { Resvg } from "@resvg/resvg-js";
+import { nameOf, seedOf, sha256 } from "./seeds.js";
 
 // What the styles are asked for, here and in the demo page, is in styles.json:
 // - "common" is what both have alike, so that a translation can keep it. One background for all: the networks' first
 //   normalisation removes the brightness of a whole picture. Light, and not near any hair or skin: white hair before a
 //   white wall is lost in the translation.
 // - "A" and "B" leave out what only one style has: it is lost in a translation, and would have to be hidden in it for the
-//   way back. So there is one colour and one cut of clothes, and no jewellery.
+//   way back. So there is one colour and one cut of clothes, and no jewellery; hair on every head but over no eye; full
+//   beards; mouths without teeth and tongues. And all eyes are open: toon-head's are mostly closed, lorelei's
+//   seldom, and a generator that may close them closes them all.
 const { common, ...own } = JSON.parse(readFileSync(new URL("styles.json", import.meta.url), "utf8"));
 const STYLES = { A: toonHead, B: lorelei };
 
@@ -35,13 +37,12 @@ for (const [set, count] of [
   for (const [domain, style] of Object.entries(STYLES)) {
     mkdirSync(join(folder, set + domain), { recursive: true });
     for (let index = 0; index < count; index++) {
-      const name = `${set}${domain}-${String(index).padStart(5, "0")}`;
-      // Seeds that differ in a digit only make portraits that are much alike.
-      let seed = sha256(name);
+      const name = nameOf(set, domain, index);
+      let seed = seedOf(name);
       const compose = () => createAvatar(style, { ...common, ...own[domain], seed });
       let avatar = compose();
       while (set === "test" && trained.has(sha256(avatar.toString()))) {
-        seed = sha256(seed);
+        seed = seedOf(seed);
         avatar = compose();
       }
       if (set === "train") trained.add(sha256(avatar.toString()));
@@ -54,10 +55,6 @@ for (const [set, count] of [
   }
 }
 writeFileSync(join(folder, "labels.csv"), labels.join("\n") + "\n");
-
-function sha256(text) {
-  return createHash("sha256").update(text).digest("hex");
-}
 
 // What a picture shows. Toon-head draws hair in front and behind.
 function row(picture, extra) {

@@ -8,7 +8,7 @@ const FACE = {
   rearHair: "longWavy",
   eyes: "happy",
   eyebrows: "happy",
-  mouth: "laugh",
+  mouth: "smile",
   beard: "",
 };
 

@@ -2,4 +2,5 @@
 import * as style from "@dicebear/lorelei";
 import { makerOf } from "./maker.ts";
 
+// Lorelei has so many parts that chance makes no face twice.
 export const lorelei = makerOf(style, "B");

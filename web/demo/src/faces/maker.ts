@@ -1,7 +1,7 @@
 /** Composes faces with DiceBear, from the same parts and colours as the model's training pictures. */
 import { createAvatar, type Style } from "@dicebear/core";
 import styles from "../../../../xtask/portraits/styles.json" with { type: "json" };
-import type { Attribute, Looks, Maker } from "./looks.ts";
+import { type Attribute, keyOf, type Looks, type Maker } from "./looks.ts";
 
 type Options = Record<string, unknown>;
 
@@ -16,8 +16,12 @@ const PARTS: Record<string, string> = {
   beard: "Beard",
 };
 
-/** The maker of a style, with what the training pictures of its domain were drawn with. */
-export function makerOf(style: Style<object>, domain: "A" | "B"): Maker {
+/**
+ * The maker of a style, with what the training pictures of its domain were drawn with. `trained` has the keys of those that
+ * chance is likely to make again.
+ */
+export function makerOf(style: Style<object>, domain: "A" | "B", trained: number[] = []): Maker {
+  const keys = new Set(trained);
   const given: Options = { ...styles.common, ...styles[domain] };
   const attributes = [
     color("hairColor", "Hair colour", styles.common.hairColor),
@@ -31,6 +35,7 @@ export function makerOf(style: Style<object>, domain: "A" | "B"): Maker {
       const { extra } = avatar({ seed }).toJson();
       return Object.fromEntries(attributes.map(({ name }) => [name, plain(extra[name])]));
     },
+    trained: (looks) => keys.has(keyOf(looks)),
     // A part that is given is drawn by chance from one: what else chance decides stays as it was.
     draw: (seed, looks, side) => avatar({ ...asked(looks), seed, size: side }).toString(),
   };
@@ -43,15 +48,20 @@ const color = (name: string, label: string, values: string[]): Attribute => ({
   values,
 });
 
-/** What a style's schema says of a part, if it has it. */
+/** A part, if the style has it, with those of its values that the training pictures have. */
 function part({ schema }: Style<object>, given: Options, name: string): Attribute | null {
   const properties = (schema?.properties ?? {}) as Record<string, Part>;
-  const values = properties[name]?.items?.enum;
+  const values = (given[name] as string[] | undefined) ?? properties[name]?.items?.enum;
   if (!values) return null;
   const probability = given[`${name}Probability`] ?? properties[`${name}Probability`]?.default;
   // What every face of the training has is not left out here either.
   const none = probability === undefined || probability === 100 ? [] : [""];
-  return { name, label: PARTS[name] ?? name, kind: "part", values: [...none, ...values.sort()] };
+  return {
+    name,
+    label: PARTS[name] ?? name,
+    kind: "part",
+    values: [...none, ...[...values].sort()],
+  };
 }
 
 /** A property of DiceBear's schemas, as far as it is looked at. */

@@ -101,8 +101,8 @@ trainA, testA: Toon Head by Johan Melin, CC BY 4.0 (https://creativecommons.org/
 trainB, testB: Lorelei by Lisa Wischofsky, CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/)
   https://www.figma.com/community/file/1198749693280469639
 Composed by DiceBear (https://www.dicebear.com, MIT), from parts that chance chose.
-Changes to both: one palette of hair and of skin, beards on about 15 of 100, one background; no jewellery and no
-freckles in B, one cut and colour of clothes in A.
+Changes to both: one palette of hair and of skin, beards on about 15 of 100, one background, open eyes; no jewellery, no
+freckles and fewer kinds of hair and mouths in B; full beards, fewer mouths, one cut and colour of clothes in A.
 ";
 
 #[cfg(test)]
