@@ -64,16 +64,16 @@ test("the dice make a new face each time, and translate it", async ({ demo }) =>
   expect(name).toBe("face-lorelei.png");
 });
 
-/** What a toon head is drawn as. */
-const drawn = (seed: string) =>
-  createAvatar(toonHead, { ...styles.common, ...styles.A, seed } as object).toString();
+/** The toon head of a seed, without the page. */
+const portrait = (seed: string) =>
+  createAvatar(toonHead, { ...styles.common, ...styles.A, seed } as object);
 
 test("the dice draw no face that the model was trained on", async ({ demo }) => {
   const trained = new Set<string>();
-  for (let i = 0; i < 5000; i++) trained.add(drawn(seedOf(nameOf("train", "A", i))));
+  for (let i = 0; i < 5000; i++) trained.add(portrait(seedOf(nameOf("train", "A", i))).toString());
   // The page makes its seeds of random bytes. Its first ones make faces of the training, the last a new one.
   const seeds = Array.from({ length: 100 }, (_, i) => i.toString(16).padStart(32, "0"));
-  const isTrained = (seed: string) => trained.has(drawn(`demo-${seed}`));
+  const isTrained = (seed: string) => trained.has(portrait(`demo-${seed}`).toString());
   const known = seeds.filter(isTrained).slice(0, 5);
   const fresh = seeds.find((seed) => !isTrained(seed))!;
   expect(known).toHaveLength(5);
@@ -91,11 +91,7 @@ test("the dice draw no face that the model was trained on", async ({ demo }) => 
     [...known, fresh],
   );
   await demo.roll();
-  const { extra } = createAvatar(toonHead, {
-    ...styles.common,
-    ...styles.A,
-    seed: `demo-${fresh}`,
-  } as object).toJson();
+  const { extra } = portrait(`demo-${fresh}`).toJson();
   const plain = (value: unknown) => (typeof value === "string" ? value.replace("#", "") : "");
   const made = await looks(demo);
   expect(made).toEqual(

@@ -30,14 +30,15 @@ async function maker(direction: Direction): Promise<Maker> {
  */
 export async function newFace(direction: Direction, like?: Face): Promise<Face> {
   const from = await maker(direction);
-  // One in five toon heads is passed over.
-  let face = compose(direction, from, like);
-  for (let more = 50; more > 0 && from.trained(face.looks); more--) {
-    face = compose(direction, from, like);
-  }
+  // One in five toon heads is passed over. Should it be all that are like `like`, one of them is better than none.
+  let tries = 50;
+  let face: Face;
+  do face = compose(direction, from, like);
+  while (from.trained(face.looks) && --tries > 0);
   return face;
 }
 
+/** What chance makes, with what is wanted of `like`. */
 function compose(direction: Direction, { attributes, looks }: Maker, like?: Face): Face {
   const seed = newSeed();
   const made = looks(seed);
